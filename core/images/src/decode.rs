@@ -1,0 +1,223 @@
+//! Encoded images to RGB pixels, as Pillow's `Image.open(..).convert("RGB")` gives them.
+//!
+//! Grey is repeated, palettes are looked up, alpha is dropped and not composited, 16-bit colour
+//! loses its low byte, 16-bit grey is clipped at 255, CMYK is mixed without a profile, an
+//! animation gives its first frame, and an orientation tag changes nothing. The bytes are Pillow's,
+//! except in BMP: 16-bit pixels differ by at most one level, and pixels that a run-length code skips
+//! are black.
+
+mod gif;
+mod jpeg;
+mod pillow;
+mod png;
+pub(crate) mod sniff;
+mod tiff;
+
+use std::fmt;
+use std::io::Cursor;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use image::{DynamicImage, ImageDecoder as _, ImageFormat, ImageReader};
+
+use crate::{Error, Image, Result};
+
+/// Largest number of pixels of one image: above it Pillow refuses with `DecompressionBombError`.
+pub const MAX_PIXELS: u64 = 178_956_970;
+
+/// Pixels that an image may have whatever the size of its file.
+const FREE_PIXELS: u64 = 1 << 24;
+
+/// Pixels that a byte of the file may stand for beyond that: 1-bit PNG at the largest ratio of deflate.
+const PIXELS_PER_BYTE: u64 = 8256;
+
+/// File format of an encoded image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Format {
+    /// Portable Network Graphics.
+    Png,
+    /// Baseline or progressive JPEG.
+    Jpeg,
+    /// WebP, lossy or lossless.
+    WebP,
+    /// Windows bitmap.
+    Bmp,
+    /// Tagged Image File Format, first page.
+    Tiff,
+    /// Portable bitmap, greymap or pixmap.
+    Pnm,
+    /// Graphics Interchange Format, first frame.
+    Gif,
+    /// Pixels that were never encoded: of an array, from memory, or computed.
+    Raw,
+}
+
+impl Format {
+    /// Formats that are read from files.
+    pub const ENCODED: &[Self] =
+        &[Self::Png, Self::Jpeg, Self::WebP, Self::Bmp, Self::Tiff, Self::Pnm, Self::Gif];
+
+    /// Its usual name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Png => "PNG",
+            Self::Jpeg => "JPEG",
+            Self::WebP => "WebP",
+            Self::Bmp => "BMP",
+            Self::Tiff => "TIFF",
+            Self::Pnm => "PPM",
+            Self::Gif => "GIF",
+            Self::Raw => "raw pixels",
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// An image and what it was before it became RGB.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decoded {
+    /// The pixels.
+    pub image: Image,
+    /// Format of the file.
+    pub format: Format,
+    /// Mode that Pillow gives to such a file: `RGB`, `L`, `P`, `RGBA`, `I;16`, `CMYK` and so on.
+    pub mode: &'static str,
+}
+
+/// Decodes an image to RGB; `name` is what errors call it.
+///
+/// The bytes tell the format, not the name. An image may have 2^24 pixels and 8,256 more for each
+/// byte of its file, but never more than [`MAX_PIXELS`], so that the memory used is bounded by what
+/// a file holds and not by what it claims.
+pub fn decode(bytes: &[u8], name: &str) -> Result<Decoded> {
+    let format = format_of(bytes, name)?;
+    let decoder = match format {
+        Format::Png => png::decode,
+        Format::Jpeg => jpeg::decode,
+        Format::Gif => gif::decode,
+        Format::Tiff => tiff::decode,
+        _ => other,
+    };
+    let (image, mode) = guarded(|| decoder(bytes)).map_err(|e| e.named(name, format))?;
+    Ok(Decoded { image, format, mode })
+}
+
+/// Format, width and height, from the header alone; `name` is what errors call it.
+pub fn probe(bytes: &[u8], name: &str) -> Result<(Format, usize, usize)> {
+    let format = format_of(bytes, name)?;
+    let size = match format {
+        Format::Png => png::size,
+        Format::Jpeg => jpeg::size,
+        Format::Gif => gif::size,
+        Format::Tiff => tiff::size,
+        _ => other_size,
+    };
+    let (width, height) = guarded(|| size(bytes)).map_err(|e| e.named(name, format))?;
+    Ok((format, width, height))
+}
+
+fn format_of(bytes: &[u8], name: &str) -> Result<Format> {
+    sniff::format(bytes).ok_or_else(|| Error::UnknownFormat {
+        name: name.to_owned(),
+        expected: Format::ENCODED.iter().map(|f| f.name()).collect::<Vec<_>>().join(", "),
+        found: sniff::describe(bytes),
+    })
+}
+
+/// Why a decoder gave up.
+enum Failure {
+    TooLarge { width: u64, height: u64, limit: u64 },
+    Reason(String),
+}
+
+impl Failure {
+    fn named(self, name: &str, format: Format) -> Error {
+        let name = name.to_owned();
+        match self {
+            Self::TooLarge { width, height, limit } => {
+                Error::TooLarge { name, width, height, limit }
+            }
+            Self::Reason(reason) => Error::Unreadable { name, format, reason },
+        }
+    }
+}
+
+impl<E: std::error::Error> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Reason(error.to_string())
+    }
+}
+
+fn reason(text: &str) -> Failure {
+    Failure::Reason(text.to_owned())
+}
+
+/// Turns a panic of a decoder into an error: the decoders are other people's and read hostile data.
+fn guarded<T>(decode: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(|_| Err(reason("the decoder panicked")))
+}
+
+/// Width and height as numbers to allocate by, when an image of `bytes` bytes may be so large.
+fn checked_size(
+    width: impl Into<u64>,
+    height: impl Into<u64>,
+    bytes: usize,
+) -> Result<(usize, usize), Failure> {
+    let (width, height) = (width.into(), height.into());
+    let limit = MAX_PIXELS.min(FREE_PIXELS + PIXELS_PER_BYTE.saturating_mul(bytes as u64));
+    if width == 0 || height == 0 {
+        return Err(Failure::Reason(format!("{width} x {height} pixels")));
+    }
+    if width.saturating_mul(height) > limit {
+        return Err(Failure::TooLarge { width, height, limit });
+    }
+    Ok((width as usize, height as usize))
+}
+
+/// Rows of `width` samples of 1, 2, 4 or 8 bits, each row starting at a byte and each byte at its
+/// high bit, as one byte a sample.
+fn unpacked(packed: &[u8], bits: u8, width: usize) -> Vec<u8> {
+    let bits = bits as usize;
+    if bits == 8 {
+        return packed.to_vec();
+    }
+    let mask = (0xFF_u16 >> (8 - bits)) as u8;
+    let rows = packed.chunks_exact((width * bits).div_ceil(8));
+    let sample = |row: &[u8], x: usize| (row[x * bits / 8] >> (8 - bits - x * bits % 8)) & mask;
+    rows.flat_map(|row| (0..width).map(move |x| sample(row, x))).collect()
+}
+
+/// The formats whose decoders in the crate `image` agree with Pillow's.
+fn reader(bytes: &[u8]) -> Result<impl image::ImageDecoder, Failure> {
+    let format = match sniff::format(bytes) {
+        Some(Format::WebP) => ImageFormat::WebP,
+        Some(Format::Bmp) => ImageFormat::Bmp,
+        _ => ImageFormat::Pnm,
+    };
+    Ok(ImageReader::with_format(Cursor::new(bytes), format).into_decoder()?)
+}
+
+fn other_size(bytes: &[u8]) -> Result<(usize, usize), Failure> {
+    let (width, height) = reader(bytes)?.dimensions();
+    checked_size(width, height, bytes.len())
+}
+
+fn other(bytes: &[u8]) -> Result<(Image, &'static str), Failure> {
+    let decoder = reader(bytes)?;
+    let (width, height) = decoder.dimensions();
+    let (width, height) = checked_size(width, height, bytes.len())?;
+    let (pixels, mode) = match DynamicImage::from_decoder(decoder)? {
+        DynamicImage::ImageLuma16(grey) => {
+            (grey.iter().flat_map(|&v| [pillow::clip(v); 3]).collect(), "I")
+        }
+        grey @ DynamicImage::ImageLuma8(_) => (grey.into_rgb8().into_raw(), "L"),
+        colour @ DynamicImage::ImageRgba8(_) => (colour.into_rgb8().into_raw(), "RGBA"),
+        colour => (colour.into_rgb8().into_raw(), "RGB"),
+    };
+    Ok((Image { width, height, pixels }, mode))
+}

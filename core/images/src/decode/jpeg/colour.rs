@@ -1,0 +1,100 @@
+//! Components to red, green and blue.
+
+use super::super::pillow;
+use super::frame::Frame;
+use super::upsample::Upsample;
+
+/// What the components mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Colour {
+    Grey,
+    Rgb,
+    YCbCr,
+    Cmyk,
+    Ycck,
+}
+
+impl Colour {
+    /// libjpeg's guess from the segments of JFIF and Adobe, or from the names of components.
+    fn of(frame: &Frame, jfif: bool, adobe: Option<u8>) -> Self {
+        let ids: Vec<u8> = frame.components.iter().map(|component| component.id).collect();
+        match (ids.as_slice(), adobe) {
+            ([_], _) => Self::Grey,
+            ([_, _, _], _) if jfif => Self::YCbCr,
+            ([_, _, _], Some(0)) | (b"RGB", None) => Self::Rgb,
+            ([_, _, _], _) => Self::YCbCr,
+            (_, None | Some(0)) => Self::Cmyk,
+            _ => Self::Ycck,
+        }
+    }
+}
+
+/// Rows of RGB, and Pillow's mode of the image.
+pub(super) fn rgb(
+    frame: &Frame,
+    upsamples: &[Upsample],
+    jfif: bool,
+    adobe: Option<u8>,
+) -> (Vec<u8>, &'static str) {
+    let colour = Colour::of(frame, jfif, adobe);
+    // A sample more than the width may come out of doubling, or several out of repeating.
+    let padded = frame.width.next_multiple_of(8 * frame.sampling.0);
+    let mut rows = vec![vec![0; padded]; frame.components.len()];
+    let mut pixels = vec![0; 3 * frame.width * frame.height];
+    for (y, out) in pixels.chunks_exact_mut(3 * frame.width).enumerate() {
+        for ((row, component), upsample) in rows.iter_mut().zip(&frame.components).zip(upsamples) {
+            upsample.row(component, y, row);
+        }
+        let out = out.as_chunks_mut::<3>().0;
+        match (colour, rows.as_slice()) {
+            (Colour::YCbCr, [y, cb, cr]) => {
+                for (((out, &y), &cb), &cr) in out.iter_mut().zip(y).zip(cb).zip(cr) {
+                    *out = from_ycbcr(y, cb, cr);
+                }
+            }
+            (Colour::Rgb, [r, g, b]) => {
+                for (((out, &r), &g), &b) in out.iter_mut().zip(r).zip(g).zip(b) {
+                    *out = [r, g, b];
+                }
+            }
+            (_, [a, b, c, k]) => {
+                for (x, out) in out.iter_mut().enumerate() {
+                    // Adobe's convention, which Pillow assumes of all: ink is stored inverted.
+                    let inverse = |rgb: [u8; 3]| match colour {
+                        Colour::Ycck => rgb.map(|v| 255 - v),
+                        _ => [a[x], b[x], c[x]],
+                    };
+                    let [c, m, y] = inverse(from_ycbcr(a[x], b[x], c[x])).map(|v| 255 - v);
+                    *out = pillow::cmyk([c, m, y, 255 - k[x]]);
+                }
+            }
+            (_, rows) => {
+                for (out, &v) in out.iter_mut().zip(&rows[0]) {
+                    *out = [v; 3];
+                }
+            }
+        }
+    }
+    let mode = match colour {
+        Colour::Grey => "L",
+        Colour::Rgb | Colour::YCbCr => "RGB",
+        Colour::Cmyk | Colour::Ycck => "CMYK",
+    };
+    (pixels, mode)
+}
+
+/// A constant of the conversion as a multiple of 2^-16.
+const fn fix(v: f64) -> i32 {
+    (v * 65536.0 + 0.5) as i32
+}
+
+/// JFIF's conversion, with its products rounded to whole numbers as libjpeg rounds them.
+#[inline]
+fn from_ycbcr(y: u8, cb: u8, cr: u8) -> [u8; 3] {
+    const HALF: i32 = 1 << 15;
+    let (y, cb, cr) = (i32::from(y), i32::from(cb) - 128, i32::from(cr) - 128);
+    let r = y + ((fix(1.40200) * cr + HALF) >> 16);
+    let g = y + ((-fix(0.34414) * cb - fix(0.71414) * cr + HALF) >> 16);
+    let b = y + ((fix(1.77200) * cb + HALF) >> 16);
+    [r, g, b].map(|v| v.clamp(0, 255) as u8)
+}

@@ -1,0 +1,153 @@
+//! TIFF: the first page.
+
+mod directory;
+
+use std::io::Cursor;
+
+use tiff::ColorType;
+use tiff::decoder::{Decoder, DecodingResult, Limits};
+use tiff::tags::Tag;
+
+use directory::Ordered;
+
+use super::{Failure, checked_size, pillow, reason, unpacked};
+use crate::Image;
+
+/// `PhotometricInterpretation`, and its values for grey and for palettes.
+const PHOTOMETRIC: u16 = 262;
+const BLACK_IS_ZERO: u16 = 1;
+const PALETTE: u64 = 3;
+
+/// `Compression` whose decoder misreads two samples a pixel.
+const JPEG: u16 = 7;
+
+/// Bytes that a pixel may take: four samples of 64 bits.
+const PIXEL_BYTES: usize = 32;
+
+/// Bytes that the values of a tag may take.
+const TAG_BYTES: usize = 1 << 20;
+
+pub(super) fn size(bytes: &[u8]) -> Result<(usize, usize), Failure> {
+    directory::entries(&ordered(bytes))?;
+    let (width, height) = Decoder::new(Cursor::new(bytes))?.dimensions()?;
+    checked_size(width, height, bytes.len())
+}
+
+pub(super) fn decode(bytes: &[u8]) -> Result<(Image, &'static str), Failure> {
+    let (width, height) = size(bytes)?;
+    let grey = palette_as_grey(bytes)?;
+    let mut limits = Limits::default();
+    limits.decoding_buffer_size = TAG_BYTES.max(width * height * PIXEL_BYTES);
+    limits.intermediate_buffer_size = limits.decoding_buffer_size;
+    let mut decoder =
+        Decoder::new(Cursor::new(grey.as_deref().unwrap_or(bytes)))?.with_limits(limits);
+    let colour = decoder.colortype()?;
+    let jpeg = decoder.find_tag_unsigned::<u16>(Tag::Compression)? == Some(JPEG);
+    if jpeg && colour.num_samples() == 2 {
+        return Err(reason("grey with alpha, compressed as JPEG"));
+    }
+    let palette = match grey {
+        Some(_) => decoder.get_tag_u16_vec(Tag::ColorMap)?,
+        None => Vec::new(),
+    };
+    let mut samples = DecodingResult::U8(Vec::new());
+    let layout = decoder.read_image_to_buffer(&mut samples)?;
+    let shape =
+        Shape { width, height, channels: colour.num_samples() as usize, planar: layout.planes > 1 };
+    let (pixels, mode) = match (colour, samples) {
+        (ColorType::Gray(bits), DecodingResult::U8(v)) if !palette.is_empty() => {
+            let third = palette.len() / 3;
+            let entry = |i: usize| palette.get(i).copied().map_or(0, pillow::high_byte);
+            let rgb = |[i]: [u8; 1]| [0, 1, 2].map(|c| entry(c * third + i as usize));
+            (shape.rgb(&unpacked(&v, bits, width), rgb)?, "P")
+        }
+        (ColorType::Gray(bits), DecodingResult::U8(v)) if bits < 8 => {
+            let scale = (255 / ((1_u16 << bits) - 1)) as u8;
+            let mode = if bits == 1 { "1" } else { "L" };
+            (shape.rgb(&unpacked(&v, bits, width), |[v]| [v * scale; 3])?, mode)
+        }
+        (ColorType::Gray(_), DecodingResult::U16(v)) => {
+            (shape.rgb(&v, |[v]| [pillow::clip(v); 3])?, "I;16")
+        }
+        (ColorType::Gray(_), DecodingResult::I16(v)) => {
+            (shape.rgb(&v, |[v]| [v.clamp(0, 255) as u8; 3])?, "I")
+        }
+        (ColorType::Gray(_), DecodingResult::I32(v)) => {
+            (shape.rgb(&v, |[v]| [v.clamp(0, 255) as u8; 3])?, "I")
+        }
+        (ColorType::Gray(_), DecodingResult::F32(v)) => (shape.rgb(&v, |[v]| [v as u8; 3])?, "F"),
+        (ColorType::Gray(8), DecodingResult::U8(v)) => (shape.rgb(&v, |[v]| [v; 3])?, "L"),
+        (
+            ColorType::GrayA(8) | ColorType::Multiband { bit_depth: 8, num_samples: 2 },
+            DecodingResult::U8(v),
+        ) => (shape.rgb(&v, |[v, _]| [v; 3])?, "LA"),
+        (ColorType::RGB(8), DecodingResult::U8(v)) => (shape.rgb(&v, |rgb| rgb)?, "RGB"),
+        (ColorType::RGB(16), DecodingResult::U16(v)) => {
+            (shape.rgb(&v, |rgb: [u16; 3]| rgb.map(pillow::high_byte))?, "RGB")
+        }
+        (ColorType::RGBA(8), DecodingResult::U8(v)) => {
+            (shape.rgb(&v, |[r, g, b, _]| [r, g, b])?, "RGBA")
+        }
+        (ColorType::RGBA(16), DecodingResult::U16(v)) => {
+            (shape.rgb(&v, |[r, g, b, _]| [r, g, b].map(pillow::high_byte))?, "RGBA")
+        }
+        (ColorType::CMYK(8), DecodingResult::U8(v)) => (shape.rgb(&v, pillow::cmyk)?, "CMYK"),
+        (other, _) => return Err(Failure::Reason(format!("pixels of kind {other:?}"))),
+    };
+    Ok((Image { width, height, pixels }, mode))
+}
+
+/// How samples lie in the decoded buffer.
+struct Shape {
+    width: usize,
+    height: usize,
+    channels: usize,
+    planar: bool,
+}
+
+impl Shape {
+    /// Colours of all pixels, from pixels of `C` samples that are interleaved or in planes.
+    fn rgb<T: Copy + Default, const C: usize>(
+        &self,
+        samples: &[T],
+        rgb: impl Fn([T; C]) -> [u8; 3],
+    ) -> Result<Vec<u8>, Failure> {
+        let pixels = self.width * self.height;
+        if self.channels != C || samples.len() < pixels * C {
+            return Err(reason("samples are missing"));
+        }
+        let (along_pixels, along_channels) = if self.planar { (1, pixels) } else { (C, 1) };
+        let mut out = Vec::with_capacity(3 * pixels);
+        for p in 0..pixels {
+            let mut pixel = [T::default(); C];
+            for (c, sample) in pixel.iter_mut().enumerate() {
+                *sample = samples[p * along_pixels + c * along_channels];
+            }
+            out.extend(rgb(pixel));
+        }
+        Ok(out)
+    }
+}
+
+/// A copy whose first page calls its palette indices grey, when it has a palette.
+///
+/// The decoder refuses palettes but reads grey, and gives the palette as a tag.
+fn palette_as_grey(bytes: &[u8]) -> Result<Option<Vec<u8>>, Failure> {
+    let file = ordered(bytes);
+    let entries = directory::entries(&file)?;
+    let Some(entry) = entries.iter().find(|entry| entry.tag == PHOTOMETRIC) else {
+        return Ok(None);
+    };
+    if file.number::<2>(entry.value) != Some(PALETTE) {
+        return Ok(None);
+    }
+    let mut copy = bytes.to_vec();
+    let grey =
+        if file.big_endian { BLACK_IS_ZERO.to_be_bytes() } else { BLACK_IS_ZERO.to_le_bytes() };
+    copy[entry.value..entry.value + 2].copy_from_slice(&grey);
+    Ok(Some(copy))
+}
+
+fn ordered(bytes: &[u8]) -> Ordered<'_> {
+    Ordered { bytes, big_endian: bytes.first() == Some(&b'M') }
+}

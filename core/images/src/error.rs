@@ -1,0 +1,119 @@
+//! What can go wrong with images.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::Format;
+
+/// Result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why an image or a set of images cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The file system refused to read.
+    #[error("read `{}`", path.display())]
+    Read {
+        /// File or folder.
+        path: PathBuf,
+        /// Reason of the operating system.
+        source: io::Error,
+    },
+    /// The file system refused to write.
+    #[error("write `{}`: {reason}", path.display())]
+    Write {
+        /// File that was to be written.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The file is neither an image nor something that holds images.
+    #[error(
+        "find images in `{}`: expected a folder, a zip, tar, npz or npy file, or an image, found {found}",
+        path.display()
+    )]
+    UnknownSource {
+        /// File.
+        path: PathBuf,
+        /// What its first bytes look like.
+        found: String,
+    },
+    /// An archive, an array in it, or one of its members is damaged or packed in an unknown way.
+    #[error("unpack `{}`: {reason}", path.display())]
+    Archive {
+        /// Archive, followed by the name of the member that it is about.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The file of labels is not JSON.
+    #[error("read labels of `{}`: {reason}", path.display())]
+    Labels {
+        /// File, in an archive preceded by the path of the archive.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Nothing in the folder, archive or array is an image.
+    #[error("find images in `{}`: expected {expected}, found {found}", path.display())]
+    NoImages {
+        /// Folder, archive or array.
+        path: PathBuf,
+        /// What is recognised.
+        expected: String,
+        /// What is there instead.
+        found: String,
+    },
+    /// The bytes begin like no image format that is read.
+    #[error("decode `{name}`: expected an image ({expected}), found {found}")]
+    UnknownFormat {
+        /// Name of the image within its set.
+        name: String,
+        /// Formats that are read.
+        expected: String,
+        /// What the bytes look like.
+        found: String,
+    },
+    /// The image is cut short or damaged, or uses a feature that is not read.
+    #[error("decode `{name}`: unreadable {format}: {reason}")]
+    Unreadable {
+        /// Name of the image within its set.
+        name: String,
+        /// Format that its first bytes announce.
+        format: Format,
+        /// Reason of the decoder.
+        reason: String,
+    },
+    /// The image claims more pixels than its file can plausibly hold.
+    #[error("decode `{name}`: claims {width} x {height} pixels, limit for its size is {limit}")]
+    TooLarge {
+        /// Name of the image within its set.
+        name: String,
+        /// Claimed width in pixels.
+        width: u64,
+        /// Claimed height in pixels.
+        height: u64,
+        /// Largest number of pixels accepted from a file of this size.
+        limit: u64,
+    },
+    /// The worker threads cannot be started.
+    #[error("start {threads} threads: {reason}")]
+    Threads {
+        /// How many were wanted.
+        threads: usize,
+        /// Reason of the operating system.
+        reason: String,
+    },
+}
+
+/// An error and its causes as one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,81 @@
+//! What is known of images before they are decoded: enough to name a set and to warn about it.
+
+use std::collections::{BTreeMap, HashSet};
+
+pub use blake3::Hash as Digest;
+
+use crate::{Format, Image, Result, probe};
+
+/// Format, size and digest of one image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Facts {
+    /// File format.
+    pub format: Format,
+    /// Pixels in a row.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+    /// BLAKE3 of the encoded bytes, or of size and pixels where nothing is encoded.
+    pub digest: Digest,
+}
+
+impl Facts {
+    /// Facts of an encoded image, which `name` names in errors.
+    pub fn encoded(bytes: &[u8], name: &str) -> Result<Self> {
+        let (format, width, height) = probe(bytes, name)?;
+        Ok(Self { format, width, height, digest: blake3::hash(bytes) })
+    }
+
+    /// Facts of pixels.
+    pub fn pixels(image: &Image) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&(image.width as u64).to_le_bytes());
+        hasher.update(&(image.height as u64).to_le_bytes());
+        let digest = hasher.update(&image.pixels).finalize();
+        Self { format: Format::Raw, width: image.width, height: image.height, digest }
+    }
+}
+
+/// Facts of many images together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Survey {
+    /// Number of images.
+    pub images: usize,
+    /// How many of them have each format.
+    pub formats: BTreeMap<Format, usize>,
+    /// Width and height of the image with the fewest pixels.
+    pub smallest: (usize, usize),
+    /// Width and height of the image with the most pixels.
+    pub largest: (usize, usize),
+    /// Number of different pairs of width and height.
+    pub sizes: usize,
+    /// Images that equal an earlier one, byte by byte.
+    pub duplicates: usize,
+    /// Digest of the digests in order: equal for sets of equal images in equal order.
+    pub digest: Digest,
+}
+
+impl Survey {
+    /// Sums up `facts`, in the order of the set.
+    pub fn of(facts: &[Facts]) -> Self {
+        let mut formats = BTreeMap::new();
+        let mut digests = HashSet::new();
+        let mut hasher = blake3::Hasher::new();
+        for fact in facts {
+            *formats.entry(fact.format).or_insert(0) += 1;
+            digests.insert(fact.digest);
+            hasher.update(fact.digest.as_bytes());
+        }
+        let sizes: HashSet<_> = facts.iter().map(|fact| (fact.width, fact.height)).collect();
+        let area = |&(width, height): &(usize, usize)| (width * height, width);
+        Self {
+            images: facts.len(),
+            formats,
+            smallest: sizes.iter().copied().min_by_key(area).unwrap_or_default(),
+            largest: sizes.iter().copied().max_by_key(area).unwrap_or_default(),
+            sizes: sizes.len(),
+            duplicates: facts.len() - digests.len(),
+            digest: hasher.finalize(),
+        }
+    }
+}

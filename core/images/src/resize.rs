@@ -1,0 +1,112 @@
+//! Resizing as the tools of the field do it, by name.
+//!
+//! Scores move by several points between conventions (Parmar et al., "On Aliased Resizing and
+//! Surprising Subtleties in GAN Evaluation", 2022, <https://arxiv.org/abs/2104.11222>), so a
+//! convention is part of a score.
+
+mod antialiased;
+mod bilinear;
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::Image;
+
+/// How an image is brought to the size of the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Resize {
+    /// TensorFlow 1 bilinear: source coordinate `dst * in / out`, no antialiasing (torch-fidelity,
+    /// TTUR, ADM, NVIDIA).
+    TfBilinear,
+    /// PyTorch bilinear with `align_corners=False`: source coordinate `(dst + 1/2) * in / out - 1/2`,
+    /// not below 0, no antialiasing (pytorch-fid).
+    TorchBilinear,
+    /// Pillow bilinear: a triangle as wide as the reduction.
+    PillowBilinear,
+    /// Pillow bicubic: Catmull-Rom as wide as the reduction, clipped to 0..255 (clean-fid).
+    PillowBicubic,
+    /// Pillow Lanczos with three lobes, as wide as the reduction, clipped to 0..255.
+    PillowLanczos,
+}
+
+impl Resize {
+    /// All conventions, in the order of help texts.
+    pub const ALL: &[Self] = &[
+        Self::TfBilinear,
+        Self::TorchBilinear,
+        Self::PillowBicubic,
+        Self::PillowBilinear,
+        Self::PillowLanczos,
+    ];
+
+    /// Its name on the command line and in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::TfBilinear => "tf-bilinear",
+            Self::TorchBilinear => "torch-bilinear",
+            Self::PillowBilinear => "pillow-bilinear",
+            Self::PillowBicubic => "pillow-bicubic",
+            Self::PillowLanczos => "pillow-lanczos",
+        }
+    }
+}
+
+impl fmt::Display for Resize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// The name of a [`Resize`] was expected.
+#[derive(Debug, thiserror::Error)]
+#[error("unknown resize convention `{found}`, expected one of {}", names())]
+pub struct UnknownResize {
+    /// What was given.
+    pub found: String,
+}
+
+fn names() -> String {
+    Resize::ALL.iter().map(|r| r.name()).collect::<Vec<_>>().join(", ")
+}
+
+impl FromStr for Resize {
+    type Err = UnknownResize;
+
+    fn from_str(name: &str) -> Result<Self, UnknownResize> {
+        let found = || UnknownResize { found: name.to_owned() };
+        Self::ALL.iter().copied().find(|r| r.name() == name).ok_or_else(found)
+    }
+}
+
+/// What happens to an image before the network sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Preprocess {
+    /// Convention of the resize.
+    pub resize: Resize,
+    /// Side of the square it ends in, pixels.
+    pub size: usize,
+}
+
+impl Preprocess {
+    /// Number of floats that one image becomes: `3 size^2`.
+    pub fn values(&self) -> usize {
+        3 * self.size * self.size
+    }
+
+    /// Resizes to (size, size, 3) floats on 0..255, channel last and not rounded.
+    ///
+    /// # Panics
+    /// When `out` holds another number of values than [`values`](Self::values), or the image has no pixel.
+    pub fn apply(&self, image: &Image, out: &mut [f32]) {
+        assert_eq!(out.len(), self.values(), "one value per channel of the resized image");
+        assert!(image.width > 0 && image.height > 0, "an image has at least one pixel");
+        match self.resize {
+            Resize::TfBilinear => bilinear::resize(image, self.size, bilinear::tf, out),
+            Resize::TorchBilinear => bilinear::resize(image, self.size, bilinear::torch, out),
+            Resize::PillowBilinear | Resize::PillowBicubic | Resize::PillowLanczos => {
+                antialiased::resize(image, self.size, self.resize, out);
+            }
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Ordered collections of images.
+
+mod array;
+mod folder;
+mod labels;
+mod memory;
+mod shared_file;
+mod tar;
+mod zip;
+
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{Read as _, Seek as _};
+use std::path::Path;
+use std::sync::Arc;
+
+use shared_file::SharedFile;
+
+use crate::decode::sniff;
+use crate::{Decoded, Error, Facts, Format, Image, Result, decode};
+
+/// Extensions that mark a file of a folder or archive as an image, in any case of letters.
+pub const EXTENSIONS: &[&str] = &[
+    "png", "jpg", "jpeg", "jpe", "jfif", "webp", "bmp", "gif", "tif", "tiff", "ppm", "pgm", "pbm",
+    "pnm",
+];
+
+/// Largest encoded image that is read, in bytes.
+pub const MAX_ENCODED: u64 = 1 << 30;
+
+/// How a set is opened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SetOptions {
+    /// Whether folders within a folder are searched too.
+    pub recursive: bool,
+}
+
+/// One image as its source holds it.
+enum Item {
+    Encoded(Vec<u8>),
+    Pixels(Image),
+}
+
+/// Where the images of a set come from.
+trait Source: Send + Sync {
+    fn len(&self) -> usize;
+    fn name(&self, i: usize) -> String;
+    fn label(&self, _i: usize) -> Option<u32> {
+        None
+    }
+    fn read(&self, i: usize) -> Result<Item>;
+}
+
+/// An ordered collection of images; cheap to clone.
+///
+/// Images of a folder or archive are those whose names end in one of [`EXTENSIONS`] and do not
+/// begin with a dot, sorted by the bytes of their path below the folder or in the archive, which is
+/// how Python sorts strings. Images of an array keep its order.
+#[derive(Clone)]
+pub struct ImageSet(Arc<dyn Source>);
+
+impl fmt::Debug for ImageSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ImageSet").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+impl ImageSet {
+    /// Opens whatever `path` is; the content tells, not the name:
+    ///
+    /// - a folder of images, with labels when it holds the `dataset.json` of the StyleGAN tools
+    ///   (`{"labels": [["00000/img00000000.png", 6], ...]}`);
+    /// - a zip archive of images, stored or deflated, with labels likewise;
+    /// - an uncompressed tar archive of images;
+    /// - an `.npz` file with 8-bit images in `arr_0` or `x`, and labels in `arr_1` or `y`, which is
+    ///   read image by image;
+    /// - an `.npy` file with 8-bit images;
+    /// - a single image.
+    ///
+    /// Arrays are (n, height, width, 3), (n, 3, height, width) or (n, height, width).
+    pub fn open(path: &Path, options: &SetOptions) -> Result<Self> {
+        let failed = |source| Error::Read { path: path.to_owned(), source };
+        if fs::metadata(path).map_err(failed)?.is_dir() {
+            return Ok(Self(Arc::new(folder::Folder::open(path, options.recursive)?)));
+        }
+        let mut file = File::open(path).map_err(failed)?;
+        let mut start = Vec::new();
+        file.by_ref().take(512).read_to_end(&mut start).map_err(failed)?;
+        file.rewind().map_err(failed)?;
+        let file = SharedFile::new(file).map_err(failed)?;
+        let source: Arc<dyn Source> = match start.as_slice() {
+            [b'P', b'K', 3 | 5, 4 | 6, ..] => return Self::open_zip(path, file),
+            [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => Arc::new(array::Array::npy(path, file)?),
+            start if sniff::format(start).is_some() => Arc::new(folder::Folder::single(path)),
+            start if tar::is_tar(start) => Arc::new(tar::Tar::open(path, &file)?),
+            start => {
+                return Err(Error::UnknownSource {
+                    path: path.to_owned(),
+                    found: sniff::describe(start),
+                });
+            }
+        };
+        Ok(Self(source))
+    }
+
+    fn open_zip(path: &Path, file: SharedFile) -> Result<Self> {
+        let zip = zip::Zip::open(path, file)?;
+        if zip.holds_arrays() {
+            return Ok(Self(Arc::new(array::Array::npz(path, zip)?)));
+        }
+        Ok(Self(Arc::new(zip.into_images()?)))
+    }
+
+    /// A set of images in memory, named by their position.
+    pub fn from_images(images: Vec<Image>) -> Self {
+        Self(Arc::new(memory::Images(images)))
+    }
+
+    /// A set of `len` images that `make(i)` computes on demand, possibly from several threads.
+    pub fn from_fn(
+        len: usize,
+        make: impl Fn(usize) -> Result<Image> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(memory::Computed { len, make }))
+    }
+
+    /// Number of images.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is no image.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Name of image `i` within the set.
+    ///
+    /// # Panics
+    /// When `i` is not below [`len`](Self::len); so do the other functions of an index.
+    pub fn name(&self, i: usize) -> String {
+        self.0.name(i)
+    }
+
+    /// Class of image `i`, where the set has labels.
+    pub fn label(&self, i: usize) -> Option<u32> {
+        self.0.label(i)
+    }
+
+    /// Reads and decodes image `i`.
+    pub fn get(&self, i: usize) -> Result<Decoded> {
+        match self.0.read(i)? {
+            Item::Encoded(bytes) => decode(&bytes, &self.name(i)),
+            Item::Pixels(image) => Ok(Decoded { image, format: Format::Raw, mode: "RGB" }),
+        }
+    }
+
+    /// Reads image `i` without decoding it, and tells what is known then.
+    pub fn facts(&self, i: usize) -> Result<Facts> {
+        match self.0.read(i)? {
+            Item::Encoded(bytes) => Facts::encoded(&bytes, &self.name(i)),
+            Item::Pixels(image) => Ok(Facts::pixels(&image)),
+        }
+    }
+}
+
+/// Whether a file of this name is an image: by its extension, and not hidden.
+fn is_image(name: &str) -> bool {
+    let file = name.rsplit('/').next().unwrap_or(name);
+    let extension = file.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase());
+    !file.starts_with('.') && extension.is_some_and(|e| EXTENSIONS.contains(&e.as_str()))
+}
+
+/// The error of a place with `others` files of which none is an image.
+fn no_images(path: &Path, others: &[String]) -> Error {
+    let found = match others {
+        [] => "nothing".to_owned(),
+        [one] => format!("only `{one}`"),
+        [one, rest @ ..] => format!("only `{one}` and {} more", rest.len()),
+    };
+    let expected = format!("names ending in {}", EXTENSIONS.join(", "));
+    Error::NoImages { path: path.to_owned(), expected, found }
+}

@@ -1,0 +1,246 @@
+//! Images in a NumPy array: `.npy`, or a member of an `.npz` archive.
+
+use std::collections::VecDeque;
+use std::io::Seek as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use ganscope_weights::npy::{Header, Rows};
+use ganscope_weights::{Dtype, npz};
+use zip::CompressionMethod;
+
+use super::zip::Zip;
+use super::{Item, SharedFile, Source};
+use crate::{Error, Image, MAX_PIXELS, Result};
+
+/// Arrays of images by name: of the ADM and of the BigGAN-PyTorch samplers, with their labels.
+const NAMES: [(&str, &str); 2] = [("arr_0", "arr_1"), ("x", "y")];
+
+/// Images of a packed array that are kept, so that threads may ask a little out of order.
+const RECENT: usize = 64;
+
+/// Bytes of a packed array that are kept at most, but at least one image.
+const RECENT_BYTES: usize = 1 << 26;
+
+/// Images of one size in an array of bytes.
+pub(super) struct Array {
+    path: PathBuf,
+    layout: Layout,
+    data: Data,
+    labels: Vec<Option<u32>>,
+}
+
+enum Data {
+    /// Rows follow each other in the file.
+    Plain { file: SharedFile, start: u64 },
+    /// Rows have to be unpacked from the first one on.
+    Packed { name: &'static str, state: Box<Mutex<Unpacking>> },
+}
+
+/// Progress through a packed array: rows before `next` were read, the last of them are kept.
+#[derive(Default)]
+struct Unpacking {
+    rows: Option<Rows<npz::Member>>,
+    next: usize,
+    recent: VecDeque<Vec<u8>>,
+}
+
+impl Array {
+    /// An `.npy` file.
+    pub(super) fn npy(path: &Path, file: SharedFile) -> Result<Self> {
+        let failed = |e: ganscope_weights::Error| array_error(path, &e);
+        let mut reader = file.clone();
+        let header = Header::read(&mut reader).map_err(failed)?;
+        let layout = Layout::of(&header, false).map_err(|found| unsuitable(path, found))?;
+        let start = reader.stream_position().expect("the position is known");
+        let data = Data::Plain { file, start };
+        Self { path: path.to_owned(), layout, data, labels: Vec::new() }.checked()
+    }
+
+    /// An `.npz` file with one of the [`NAMES`].
+    pub(super) fn npz(path: &Path, mut zip: Zip) -> Result<Self> {
+        let failed = |e: ganscope_weights::Error| array_error(path, &e);
+        let mut archive = npz::Archive::open(path).map_err(failed)?;
+        let has = |name: &str| archive.names().iter().any(|n| n == name);
+        let Some((name, labels)) = NAMES.into_iter().find(|(name, _)| has(name)) else {
+            return Err(unsuitable(path, format!("arrays {}", archive.names().join(", "))));
+        };
+        let labelled = has(labels);
+        let header = archive.header(name).map_err(failed)?;
+        let layout = Layout::of(&header, name == "x").map_err(|found| unsuitable(path, found))?;
+        let unpacked = |e: zip::result::ZipError| Error::Archive {
+            path: path.to_owned(),
+            reason: e.to_string(),
+        };
+        let member = zip.archive.by_name(&format!("{name}.npy")).map_err(unpacked)?;
+        let data = match (member.compression(), member.data_start()) {
+            (CompressionMethod::Stored, Some(start)) => {
+                let mut reader = zip.file.at(start);
+                Header::read(&mut reader).map_err(failed)?;
+                let start = reader.stream_position().expect("the position is known");
+                Data::Plain { file: zip.file.clone(), start }
+            }
+            _ => Data::Packed { name, state: Box::default() },
+        };
+        let labels = if labelled {
+            class_labels(&archive.array(labels).map_err(failed)?, layout.images)
+        } else {
+            Vec::new()
+        };
+        Self { path: path.to_owned(), layout, data, labels }.checked()
+    }
+
+    /// The array, when the file is as long as it says.
+    fn checked(self) -> Result<Self> {
+        if let Data::Plain { file, start } = &self.data {
+            let bytes = (self.layout.images as u64).checked_mul(self.layout.image_bytes() as u64);
+            let end = bytes.and_then(|bytes| bytes.checked_add(*start));
+            if end.is_none_or(|end| end > file.len()) {
+                let reason = format!("cut short: {} bytes cannot hold {}", file.len(), self.layout);
+                return Err(Error::Archive { path: self.path, reason });
+            }
+        }
+        Ok(self)
+    }
+
+    fn row(&self, i: usize) -> Result<Vec<u8>> {
+        let len = self.layout.image_bytes();
+        match &self.data {
+            Data::Plain { file, start } => file
+                .bytes(start + i as u64 * len as u64, len as u64)
+                .map_err(|source| Error::Read { path: self.path.clone(), source }),
+            Data::Packed { name, state } => {
+                let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+                state.row(&self.path, name, i).map_err(|e| array_error(&self.path, &e))
+            }
+        }
+    }
+}
+
+impl Unpacking {
+    /// Row `i`: a recent one at once, a later one by reading on, an earlier one from the start.
+    fn row(&mut self, path: &Path, name: &str, i: usize) -> ganscope_weights::Result<Vec<u8>> {
+        if i + self.recent.len() < self.next {
+            *self = Self::default();
+        }
+        while self.next <= i {
+            let rows = match &mut self.rows {
+                Some(rows) => rows,
+                empty => empty.insert(npz::rows(path, name)?),
+            };
+            let Some(row) = rows.next(1)? else {
+                let reason = std::io::Error::from(std::io::ErrorKind::UnexpectedEof);
+                return Err(reason.into());
+            };
+            let row = row.into_data();
+            while self.recent.len() >= (RECENT_BYTES / row.len().max(1)).clamp(1, RECENT) {
+                self.recent.pop_front();
+            }
+            self.recent.push_back(row);
+            self.next += 1;
+        }
+        Ok(self.recent[i + self.recent.len() - self.next].clone())
+    }
+}
+
+impl Source for Array {
+    fn len(&self) -> usize {
+        self.layout.images
+    }
+
+    fn name(&self, i: usize) -> String {
+        format!("image {i}")
+    }
+
+    fn label(&self, i: usize) -> Option<u32> {
+        self.labels.get(i).copied().flatten()
+    }
+
+    fn read(&self, i: usize) -> Result<Item> {
+        Ok(Item::Pixels(self.layout.image(self.row(i)?)))
+    }
+}
+
+/// Shape of the array and order of its axes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Layout {
+    images: usize,
+    height: usize,
+    width: usize,
+    order: Order,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Order {
+    /// (n, height, width)
+    Grey,
+    /// (n, height, width, 3)
+    ChannelLast,
+    /// (n, 3, height, width)
+    ChannelFirst,
+}
+
+impl Layout {
+    /// The layout of an array, or what it is instead; `channel_first` decides where both fit.
+    fn of(header: &Header, channel_first: bool) -> Result<Self, String> {
+        let found = || format!("{:?} of shape {:?}", header.dtype, header.shape);
+        if header.dtype != Dtype::U8 || header.fortran_order {
+            let order = if header.fortran_order { " in Fortran order" } else { "" };
+            return Err(found() + order);
+        }
+        let (images, height, width, order) = match *header.shape.as_slice() {
+            [n, 3, h, w] if channel_first => (n, h, w, Order::ChannelFirst),
+            [n, h, w, 3] => (n, h, w, Order::ChannelLast),
+            [n, 3, h, w] => (n, h, w, Order::ChannelFirst),
+            [n, h, w] | [n, h, w, 1] | [n, 1, h, w] => (n, h, w, Order::Grey),
+            _ => return Err(found()),
+        };
+        let pixels = (height as u64).saturating_mul(width as u64);
+        if images == 0 || pixels == 0 || pixels > MAX_PIXELS {
+            return Err(found());
+        }
+        Ok(Self { images, height, width, order })
+    }
+
+    fn image_bytes(&self) -> usize {
+        let channels = if self.order == Order::Grey { 1 } else { 3 };
+        channels * self.height * self.width
+    }
+
+    fn image(&self, row: Vec<u8>) -> Image {
+        let plane = self.height * self.width;
+        let pixels = match self.order {
+            Order::Grey => row.iter().flat_map(|&v| [v; 3]).collect(),
+            Order::ChannelLast => row,
+            Order::ChannelFirst => (0..3 * plane).map(|i| row[i % 3 * plane + i / 3]).collect(),
+        };
+        Image { width: self.width, height: self.height, pixels }
+    }
+}
+
+impl std::fmt::Display for Layout {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} images of {} x {} pixels", self.images, self.width, self.height)
+    }
+}
+
+/// One class number for each image, or none when the array is something else.
+fn class_labels(array: &ganscope_weights::Array, images: usize) -> Vec<Option<u32>> {
+    let integer = !matches!(array.dtype(), Dtype::F16 | Dtype::Bf16 | Dtype::F32 | Dtype::F64);
+    if array.shape() != [images] || !integer {
+        return Vec::new();
+    }
+    array.to_i64().into_iter().map(|label| label.try_into().ok()).collect()
+}
+
+fn array_error(path: &Path, error: &ganscope_weights::Error) -> Error {
+    Error::Archive { path: path.to_owned(), reason: crate::error::chain(error) }
+}
+
+fn unsuitable(path: &Path, found: String) -> Error {
+    Error::NoImages {
+        path: path.to_owned(),
+        expected: "`arr_0` or `x`, bytes of shape (n, h, w, 3) or (n, 3, h, w)".to_owned(),
+        found,
+    }
+}

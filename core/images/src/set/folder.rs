@@ -1,0 +1,92 @@
+//! Image files of a folder.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use super::{Item, MAX_ENCODED, Source, is_image, labels, no_images};
+use crate::{Error, Result};
+
+/// Files with the extension of an image, sorted by the bytes of their path below the folder.
+pub(super) struct Folder {
+    root: PathBuf,
+    names: Vec<String>,
+    labels: Vec<Option<u32>>,
+}
+
+impl Folder {
+    pub(super) fn open(root: &Path, recursive: bool) -> Result<Self> {
+        let mut names = Vec::new();
+        let mut others = Vec::new();
+        let mut pending = vec![String::new()];
+        while let Some(below) = pending.pop() {
+            let folder = root.join(&below);
+            let failed = |source| Error::Read { path: folder.clone(), source };
+            for entry in fs::read_dir(&folder).map_err(failed)? {
+                let entry = entry.map_err(failed)?;
+                let name = entry.file_name().into_string().map_err(|name| {
+                    let text = "the name is not UTF-8";
+                    let source = io::Error::new(io::ErrorKind::InvalidFilename, text);
+                    Error::Read { path: folder.join(name), source }
+                })?;
+                let name = if below.is_empty() { name } else { format!("{below}/{name}") };
+                if !entry.file_type().map_err(failed)?.is_dir() {
+                    if is_image(&name) { names.push(name) } else { others.push(name) }
+                } else if recursive {
+                    pending.push(name);
+                } else {
+                    others.push(name + "/");
+                }
+            }
+        }
+        if names.is_empty() {
+            others.sort_unstable();
+            return Err(no_images(root, &others));
+        }
+        names.sort_unstable();
+        let path = root.join(labels::FILE);
+        let labels = match fs::read(&path) {
+            Ok(json) => labels::parse(&path, &json, &names)?,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(source) => return Err(Error::Read { path, source }),
+        };
+        Ok(Self { root: root.to_owned(), names, labels })
+    }
+
+    /// The one image `path`.
+    pub(super) fn single(path: &Path) -> Self {
+        let root = path.parent().unwrap_or(Path::new("")).to_owned();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Self { root, names: vec![name], labels: Vec::new() }
+    }
+}
+
+impl Source for Folder {
+    fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    fn name(&self, i: usize) -> String {
+        self.names[i].clone()
+    }
+
+    fn label(&self, i: usize) -> Option<u32> {
+        self.labels.get(i).copied().flatten()
+    }
+
+    fn read(&self, i: usize) -> Result<Item> {
+        let path = self.root.join(&self.names[i]);
+        let read = || {
+            let mut bytes = Vec::new();
+            let file = File::open(&path)?;
+            let len = file.metadata()?.len();
+            if len > MAX_ENCODED {
+                return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("{len} bytes")));
+            }
+            bytes.reserve_exact(len as usize);
+            file.take(MAX_ENCODED).read_to_end(&mut bytes)?;
+            Ok(bytes)
+        };
+        read().map(Item::Encoded).map_err(|source| Error::Read { path, source })
+    }
+}

@@ -1,0 +1,101 @@
+//! Images in a zip archive.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use zip::ZipArchive;
+
+use super::{Item, MAX_ENCODED, SharedFile, Source, is_image, labels, no_images};
+use crate::{Error, Result};
+
+/// An open archive.
+pub(super) struct Zip {
+    pub(super) path: PathBuf,
+    pub(super) file: SharedFile,
+    pub(super) archive: ZipArchive<SharedFile>,
+    names: Vec<String>,
+}
+
+impl Zip {
+    pub(super) fn open(path: &Path, file: SharedFile) -> Result<Self> {
+        let failed = |e: zip::result::ZipError| Error::Archive {
+            path: path.to_owned(),
+            reason: e.to_string(),
+        };
+        let archive = ZipArchive::new(file.clone()).map_err(failed)?;
+        let names = archive.file_names().map(|name| Ok(name?.into_owned()));
+        let names = names.collect::<Result<_, _>>().map_err(failed)?;
+        Ok(Self { path: path.to_owned(), file, archive, names })
+    }
+
+    /// Whether this is an `.npz` file: arrays and no image.
+    pub(super) fn holds_arrays(&self) -> bool {
+        self.names.iter().any(|name| name.strip_suffix(".npy").is_some())
+            && !self.names.iter().any(|name| is_image(name))
+    }
+
+    /// The archive as a set of images.
+    pub(super) fn into_images(self) -> Result<Images> {
+        let (images, others): (Vec<(usize, String)>, Vec<_>) =
+            self.names.iter().cloned().enumerate().partition(|(_, name)| is_image(name));
+        if images.is_empty() {
+            let others: Vec<String> = others.into_iter().map(|(_, name)| name).collect();
+            return Err(no_images(&self.path, &others));
+        }
+        let mut images = images;
+        images.sort_unstable_by(|(_, a), (_, b)| a.cmp(b));
+        let (members, names): (Vec<usize>, Vec<String>) = images.into_iter().unzip();
+        let labels = match self.names.iter().position(|name| name == labels::FILE) {
+            Some(member) => {
+                let json = member_bytes(&self.archive, member)
+                    .map_err(|reason| Error::Archive { path: self.path.clone(), reason })?;
+                labels::parse(&self.path.join(labels::FILE), &json, &names)?
+            }
+            None => Vec::new(),
+        };
+        Ok(Images { path: self.path, archive: self.archive, members, names, labels })
+    }
+}
+
+/// The images of an archive, sorted by name.
+pub(super) struct Images {
+    path: PathBuf,
+    archive: ZipArchive<SharedFile>,
+    members: Vec<usize>,
+    names: Vec<String>,
+    labels: Vec<Option<u32>>,
+}
+
+impl Source for Images {
+    fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    fn name(&self, i: usize) -> String {
+        self.names[i].clone()
+    }
+
+    fn label(&self, i: usize) -> Option<u32> {
+        self.labels.get(i).copied().flatten()
+    }
+
+    fn read(&self, i: usize) -> Result<Item> {
+        let bytes = member_bytes(&self.archive, self.members[i]);
+        bytes
+            .map(Item::Encoded)
+            .map_err(|reason| Error::Archive { path: self.path.join(&self.names[i]), reason })
+    }
+}
+
+/// The unpacked bytes of a member, or why there are none.
+fn member_bytes(archive: &ZipArchive<SharedFile>, member: usize) -> Result<Vec<u8>, String> {
+    // A clone has its own position and shares the directory.
+    let mut archive = archive.clone();
+    let file = archive.by_index(member).map_err(|e| e.to_string())?;
+    let mut bytes = Vec::new();
+    file.take(MAX_ENCODED + 1).read_to_end(&mut bytes).map_err(|e| e.to_string())?;
+    if bytes.len() as u64 > MAX_ENCODED {
+        return Err(format!("more than {MAX_ENCODED} bytes"));
+    }
+    Ok(bytes)
+}

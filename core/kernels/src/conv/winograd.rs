@@ -1,0 +1,296 @@
+//! Winograd convolution: fewer multiplications for kernels of stride 1.
+
+use std::marker::PhantomData;
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use crate::Map;
+use crate::conv::epilogue::{Epilogue, write_part};
+use crate::conv::points::Points;
+use crate::conv::target::Target;
+use crate::conv::transform::{Columns, OUTPUTS, POINTS, Rows, Square, Transform};
+use crate::panels::Panels;
+use crate::scratch::{Lines, Scratch};
+use crate::simd::{Isa, Job, LANES, Product, Simd};
+
+/// Floats of transformed input in a task: they share the second-level cache with the weights.
+const TRANSFORMED: usize = 112 << 10;
+/// Tasks per thread wanted, so that the last ones end together.
+const TASKS_PER_THREAD: usize = 4;
+/// The place of an output beyond the edge of the map.
+const OUTSIDE: usize = usize::MAX;
+
+/// The shape of a transform.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Scheme {
+    /// Points along each axis; 1 leaves the axis alone.
+    pub(crate) points: [usize; 2],
+    /// Outputs of a tile along each axis.
+    pub(crate) tile: [usize; 2],
+}
+
+impl Scheme {
+    /// The transform for a kernel of stride 1, if there is one.
+    pub(crate) fn new(kernel: [usize; 2], inputs: usize) -> Option<Self> {
+        if !inputs.is_multiple_of(LANES) {
+            return None;
+        }
+        let points = match kernel {
+            [3, 3] => [6, 6],
+            [5, 5] => [8, 8],
+            [1, 3] => [1, 6],
+            [3, 1] => [6, 1],
+            [1, 7] => [1, 12],
+            [7, 1] => [12, 1],
+            _ => return None,
+        };
+        Some(Self { points, tile: [points[0] + 1 - kernel[0], points[1] + 1 - kernel[1]] })
+    }
+}
+
+/// A convolution of stride 1 as one matrix product per point.
+#[derive(Clone, Debug)]
+pub(crate) struct Winograd {
+    isa: Isa,
+    scheme: Scheme,
+    inputs: usize,
+    outputs: usize,
+    /// The input pixel of the first tap of the first output pixel.
+    first: [isize; 2],
+    products: Vec<Panels>,
+    zeros: Lines,
+}
+
+/// The matrix from the taps of one axis to its points.
+fn filter(points: usize, taps: usize) -> Vec<Vec<f64>> {
+    match points {
+        1 => vec![vec![1.0]],
+        6 => Points::<6>::filter(taps),
+        8 => Points::<8>::filter(taps),
+        _ => Points::<12>::filter(taps),
+    }
+}
+
+impl Winograd {
+    /// Transforms and packs `weight(tap, input, output)`; `inputs` must be whole vectors.
+    pub(crate) fn new(
+        isa: Isa,
+        scheme: Scheme,
+        [inputs, outputs]: [usize; 2],
+        first: [isize; 2],
+        weight: impl Fn(usize, usize, usize) -> f32 + Sync,
+    ) -> Self {
+        assert!(inputs.is_multiple_of(LANES), "{inputs} inputs are no whole vectors");
+        let [rows, columns] = scheme.points;
+        let kernel = [rows + 1 - scheme.tile[0], columns + 1 - scheme.tile[1]];
+        let (vertical, horizontal) = (filter(rows, kernel[0]), filter(columns, kernel[1]));
+        let product = |point: usize| {
+            let (vertical, horizontal) = (&vertical[point / columns], &horizontal[point % columns]);
+            Panels::new(isa, inputs, outputs, |i, o| {
+                let mut sum = 0.0;
+                for (y, above) in vertical.iter().enumerate() {
+                    for (x, beside) in horizontal.iter().enumerate() {
+                        sum += above * beside * f64::from(weight(y * kernel[1] + x, i, o));
+                    }
+                }
+                sum as f32
+            })
+        };
+        let products = (0..rows * columns).into_par_iter().map(product).collect();
+        let zeros = Lines::zeros(inputs);
+        Self { isa, scheme, inputs, outputs, first, products, zeros }
+    }
+
+    /// Writes all pixels of `target`.
+    pub(crate) fn run(&self, input: Map<'_>, target: Target<'_>, epilogue: Epilogue<'_>) {
+        let [n, h, w, _] = target.shape();
+        let grid = [h.div_ceil(self.scheme.tile[0]), w.div_ceil(self.scheme.tile[1])];
+        let tiles = n * grid[0] * grid[1];
+        let panels = self.products[0].count();
+        if tiles == 0 {
+            return;
+        }
+        let wanted = TASKS_PER_THREAD * rayon::current_num_threads();
+        let rows = self.isa.tile()[0];
+        let strips = tiles.div_ceil(rows);
+        let whole = (TRANSFORMED / (self.products.len() * self.inputs * rows)).max(1);
+        let runs = strips.div_ceil(whole).max(wanted.min(strips));
+        let groups = wanted.div_ceil(runs).min(panels);
+        let part = |index: usize, parts: usize, whole: usize| {
+            index * whole / parts..(index + 1) * whole / parts
+        };
+        (0..runs * groups).into_par_iter().for_each(|task| {
+            let strips = part(task / groups, runs, strips);
+            let block = Block {
+                conv: self,
+                input,
+                target,
+                grid,
+                epilogue,
+                tiles: strips.start * rows..(strips.end * rows).min(tiles),
+                panels: part(task % groups, groups, panels),
+            };
+            match (self.scheme.points, self.scheme.tile) {
+                ([6, 6], [4, 4]) => self.isa.run(block.with::<Square<6, 4>>()),
+                ([8, 8], [4, 4]) => self.isa.run(block.with::<Square<8, 4>>()),
+                ([6, 1], [4, 1]) => self.isa.run(block.with::<Rows<6, 4>>()),
+                ([1, 6], [1, 4]) => self.isa.run(block.with::<Columns<6, 4>>()),
+                ([12, 1], [6, 1]) => self.isa.run(block.with::<Rows<12, 6>>()),
+                ([1, 12], [1, 6]) => self.isa.run(block.with::<Columns<12, 6>>()),
+                (points, tile) => unreachable!("no transform of {points:?} points to {tile:?}"),
+            }
+        });
+    }
+}
+
+/// Some tiles by some panels: what one thread does in one go.
+#[derive(Clone)]
+struct Block<'a> {
+    conv: &'a Winograd,
+    input: Map<'a>,
+    target: Target<'a>,
+    grid: [usize; 2],
+    epilogue: Epilogue<'a>,
+    tiles: Range<usize>,
+    panels: Range<usize>,
+}
+
+/// A [`Block`] with its transform.
+struct Task<'a, T> {
+    block: Block<'a>,
+    transform: PhantomData<T>,
+}
+
+impl<'a> Block<'a> {
+    fn with<T: Transform>(self) -> Task<'a, T> {
+        Task { block: self, transform: PhantomData }
+    }
+
+    /// Image and first output row and column of a tile.
+    #[inline(always)]
+    fn place(&self, tile: usize) -> (usize, [usize; 2]) {
+        let [h, w] = self.grid;
+        let [rows, columns] = self.conv.scheme.tile;
+        (tile / (h * w), [tile / w % h * rows, tile % w * columns])
+    }
+}
+
+impl<T: Transform> Job for Task<'_, T> {
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Block { conv, ref tiles, ref panels, .. } = self.block;
+        let blocks = conv.inputs / LANES;
+        let rows = tiles.len().next_multiple_of(S::ROWS);
+        let width = conv.products[0].width();
+        // Values of one point: transformed input, `[strip][block][ROWS][16]`, and products.
+        let (inputs, products) = (rows * conv.inputs, rows * width);
+        let places: Vec<_> = tiles.clone().map(|tile| self.places(tile)).collect();
+        let mut scratch = Scratch::take();
+        let [transformed, sums] = scratch.split([T::POINTS * inputs, T::POINTS * products]);
+        for (index, tile) in tiles.clone().enumerate() {
+            let (strip, row) = (index / S::ROWS, index % S::ROWS);
+            let start = (strip * blocks * S::ROWS + row) * LANES;
+            self.analyse(simd, tile, &mut transformed[start..], inputs);
+        }
+        for index in panels.clone() {
+            for (point, weights) in conv.products.iter().enumerate() {
+                let panel = weights.panel(index);
+                for first in (0..tiles.len()).step_by(S::ROWS) {
+                    let strip = &transformed[point * inputs + first * conv.inputs..];
+                    let sums = &mut sums[point * products + first * width..];
+                    debug_assert!(strip.len() >= S::ROWS * conv.inputs);
+                    debug_assert!(sums.len() >= S::ROWS * width);
+                    let product = Product {
+                        strip: strip.as_ptr(),
+                        panel: panel.data.as_ptr(),
+                        blocks,
+                        sums: sums.as_mut_ptr(),
+                        pitch: width,
+                        accumulate: false,
+                    };
+                    let rows = (tiles.len() - first).min(S::ROWS);
+                    // SAFETY: strip and sums hold ROWS rows, as asserted; the panel holds
+                    // all blocks of the depth.
+                    unsafe { simd.product(rows, panel.vectors, product) };
+                }
+            }
+            let first = index * width;
+            for (row, places) in places.iter().enumerate() {
+                for channel in (first..(first + width).min(conv.outputs)).step_by(LANES) {
+                    let sums = &sums[row * width + channel - first..];
+                    self.synthesise(simd, places, channel, sums, products);
+                }
+            }
+        }
+    }
+}
+
+impl<T: Transform> Task<'_, T> {
+    /// Transforms the input of a tile; the values of a point lie `pitch` floats apart.
+    #[inline(always)]
+    fn analyse<S: Simd>(&self, simd: S, tile: usize, to: &mut [f32], pitch: usize) {
+        let Block { conv, input, .. } = self.block;
+        let [_, h, w, inputs] = input.shape();
+        let (image, [y, x]) = self.block.place(tile);
+        let mut sources = [&conv.zeros[..inputs]; POINTS];
+        for (point, source) in sources.iter_mut().enumerate().take(T::POINTS) {
+            let y = (y + point / T::AXES[1]).wrapping_add_signed(conv.first[0]);
+            let x = (x + point % T::AXES[1]).wrapping_add_signed(conv.first[1]);
+            if y < h && x < w {
+                *source = input.pixel((image * h + y) * w + x);
+            }
+        }
+        for block in 0..inputs / LANES {
+            let place = block * S::ROWS * LANES;
+            assert!(to.len() >= (T::POINTS - 1) * pitch + place + LANES);
+            // SAFETY: each source holds `inputs` values, whole vectors, of which `block` is one;
+            // the place of each point lies in `to`, as asserted.
+            unsafe {
+                T::analyse(simd, &sources, block * LANES, to.as_mut_ptr().add(place), pitch);
+            }
+        }
+    }
+
+    /// Writes the outputs of a tile from `channel` on; the products of a point lie `pitch` apart.
+    #[inline(always)]
+    fn synthesise<S: Simd>(
+        &self,
+        simd: S,
+        places: &[usize],
+        channel: usize,
+        sums: &[f32],
+        pitch: usize,
+    ) {
+        let Block { conv, target, epilogue, .. } = self.block;
+        let rest = (conv.outputs - channel).min(LANES);
+        assert!(sums.len() >= (T::POINTS - 1) * pitch + LANES);
+        let mut outputs = [simd.splat(0.0); OUTPUTS];
+        // SAFETY: the products of each point lie in `sums`, as asserted.
+        unsafe { T::synthesise(simd, sums.as_ptr(), pitch, &mut outputs) };
+        for index in 0..T::TILE[0] * T::TILE[1] {
+            let pixel = places[index];
+            if pixel != OUTSIDE {
+                let value = epilogue.end(simd, outputs[index], channel, rest, pixel);
+                // SAFETY: the pixel has `rest` channels from `channel` on, which this task alone
+                // writes: tiles and panels are divided among tasks.
+                unsafe { write_part(simd, value, rest, target.pixel(pixel, channel)) };
+            }
+        }
+    }
+
+    /// The output pixels of a tile.
+    fn places(&self, tile: usize) -> [usize; OUTPUTS] {
+        let target = self.block.target;
+        let [_, h, w, _] = target.shape();
+        let (image, [top, left]) = self.block.place(tile);
+        let mut places = [OUTSIDE; OUTPUTS];
+        for (index, place) in places.iter_mut().enumerate().take(T::TILE[0] * T::TILE[1]) {
+            let (y, x) = (top + index / T::TILE[1], left + index % T::TILE[1]);
+            if y < h && x < w {
+                *place = target.index(image, y, x);
+            }
+        }
+        places
+    }
+}

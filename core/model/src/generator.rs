@@ -1,0 +1,111 @@
+//! What a generator is: a mapping of latents and a synthesis of images.
+
+use candle_core::{Device, Tensor};
+
+use crate::Result;
+
+/// Sizes of a generator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GeneratorInfo {
+    /// Length of `z`.
+    pub z_dim: usize,
+    /// Length of one row of `ws`.
+    pub w_dim: usize,
+    /// Style inputs of the synthesis: rows of `ws`.
+    pub num_ws: usize,
+    /// Classes; 0 for an unconditional generator.
+    pub c_dim: usize,
+    /// Height and width of an image, in pixels.
+    pub img_resolution: usize,
+    /// Colour channels of an image: 3, or 1 for grey.
+    pub img_channels: usize,
+    /// How an image becomes bytes.
+    pub rounding: Rounding,
+    /// How the published tools draw `z` for a truncation.
+    pub truncation: TruncationKind,
+}
+
+/// Where a family truncates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TruncationKind {
+    /// In W, towards the mean `w_avg` (StyleGAN).
+    Psi,
+    /// In Z, by a truncated normal of that threshold, in (0, 1] (BigGAN).
+    Threshold,
+}
+
+/// How an image in [-1, 1] becomes 8-bit, as the tool of each family does it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rounding {
+    /// `x * 127.5 + 128`, clamped to 0..255, fraction dropped (StyleGAN).
+    StyleGan,
+    /// `(x + 1) / 2 * 256`, clamped to 0..255, fraction dropped (BigGAN).
+    BigGan,
+}
+
+/// Truncation in W: `w_avg + psi (w - w_avg)` for the first `cutoff` rows of `ws`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Truncation {
+    /// 1 leaves `w` as it is, 0 gives the mean; any finite value is allowed.
+    pub psi: f64,
+    /// Number of leading rows that are truncated; all of them where absent.
+    pub cutoff: Option<usize>,
+}
+
+impl Truncation {
+    /// No truncation.
+    pub const NONE: Self = Self { psi: 1.0, cutoff: None };
+
+    /// Truncation of every row by `psi`.
+    pub const fn psi(psi: f64) -> Self {
+        Self { psi, cutoff: None }
+    }
+}
+
+/// Where a StyleGAN's noise inputs come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum NoiseMode {
+    /// The buffers stored in the checkpoint.
+    #[default]
+    Const,
+    /// Normal draws from a stream seeded for each image.
+    Random,
+    /// No noise.
+    None,
+}
+
+/// Options of the synthesis.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Synthesis {
+    /// Noise inputs; ignored by families that have none.
+    pub noise_mode: NoiseMode,
+    /// One seed an image for [`NoiseMode::Random`]; image `i` uses `noise_seeds[i]`, or `i`.
+    pub noise_seeds: Vec<u32>,
+    /// Truncation whose batch-norm statistics BigGAN uses, in (0, 1].
+    pub threshold: f64,
+}
+
+impl Default for Synthesis {
+    fn default() -> Self {
+        Self { noise_mode: NoiseMode::Const, noise_seeds: Vec::new(), threshold: 1.0 }
+    }
+}
+
+/// A trained generator, cut where latents are explored: `z -> ws -> image`.
+pub trait Generator: Send + Sync {
+    /// Sizes and conventions.
+    fn info(&self) -> GeneratorInfo;
+
+    /// Device that the tensors live on.
+    fn device(&self) -> &Device;
+
+    /// Style inputs for latents: `z` (N, `z_dim`) to `ws` (N, `num_ws`, `w_dim`).
+    ///
+    /// # Errors
+    /// When a conditional generator gets no class, a class is out of range, or shapes differ.
+    fn map(&self, z: &Tensor, classes: Option<&[u32]>, truncation: Truncation) -> Result<Tensor>;
+
+    /// Images for style inputs: `ws` (N, `num_ws`, `w_dim`) to (N, `img_channels`, H, W), nominally
+    /// in [-1, 1].
+    fn synthesize(&self, ws: &Tensor, options: &Synthesis) -> Result<Tensor>;
+}

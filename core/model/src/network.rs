@@ -1,0 +1,249 @@
+//! A feed-forward network as a list of named steps.
+//!
+//! A [`Network`] is data: each [`Step`] names its inputs and holds an [`Op`] in canonical form, with
+//! batch normalisation folded into the convolution before it. An [`Engine`] runs the list on the
+//! fast kernels; a [`Walker`] keeps every value of a forward pass and carries signals back through
+//! the same list, by the gradient or by any other rule. Shapes are written (N, C, H, W); maps lie
+//! channel-last in memory.
+
+mod builder;
+mod description;
+mod engine;
+mod feature_map;
+mod gather;
+mod real;
+mod transpose;
+mod walk;
+mod windows;
+
+pub use builder::{Builder, fold_batch_norm};
+pub use description::{Description, Layer, LayerKind, Padding, Pair};
+pub use engine::Engine;
+pub use feature_map::FeatureMap;
+pub use ganscope_kernels::{ConvSpec, PoolSpec};
+pub use real::Real;
+pub use walk::{Linear, Rectifier, Trace, Visit, Walker};
+
+use crate::{Error, Result};
+
+/// A value in a network: its input, or what a step gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Node(usize);
+
+impl Node {
+    /// The network's input.
+    pub const INPUT: Self = Self(0);
+
+    /// What the step at `index` gives.
+    pub const fn of_step(index: usize) -> Self {
+        Self(index + 1)
+    }
+
+    /// Index of the step that gives this value; none for the input.
+    pub const fn step(self) -> Option<usize> {
+        self.0.checked_sub(1)
+    }
+
+    /// Position in the list of all values: 0 is the input, `i + 1` what step `i` gives.
+    pub const fn index(self) -> usize {
+        self.0
+    }
+}
+
+/// A convolution with its weights.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Convolution {
+    /// Channels, kernel, stride, padding, dilation, groups.
+    pub spec: ConvSpec,
+    /// (out, in / groups, kh, kw) in C order.
+    pub weight: Vec<f32>,
+    /// One an output channel.
+    pub bias: Vec<f32>,
+}
+
+/// What a step computes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Op {
+    /// Convolution plus bias.
+    Conv(Convolution),
+    /// `max(x, 0)`.
+    Relu,
+    /// `min(max(x, 0), 6)`.
+    Relu6,
+    /// Largest value in each window.
+    MaxPool(PoolSpec),
+    /// Mean over each window, over all its pixels or only those inside the map.
+    AvgPool(PoolSpec, /** Whether the padding counts as pixels. */ bool),
+    /// Mean over bins that divide the map into this height and width (PyTorch's rule).
+    AdaptiveAvgPool([usize; 2]),
+    /// Mean over all pixels, to (N, C, 1, 1).
+    GlobalAvgPool,
+    /// Inputs side by side along the channels.
+    Concat,
+    /// Sum of the inputs.
+    Add,
+    /// (N, C, H, W) to (N, C H W, 1, 1), in the order of PyTorch's `flatten`.
+    Flatten,
+    /// A matrix on (N, in, 1, 1): a convolution of one pixel.
+    Linear(Convolution),
+}
+
+/// A named step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// Name, from the checkpoint where it has one.
+    pub name: String,
+    /// What it reads.
+    pub inputs: Vec<Node>,
+    /// What it computes.
+    pub op: Op,
+}
+
+/// Channels, height and width of a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    /// Channels.
+    pub c: usize,
+    /// Height, in pixels.
+    pub h: usize,
+    /// Width, in pixels.
+    pub w: usize,
+}
+
+impl Shape {
+    /// Numbers in one image's map.
+    pub const fn len(self) -> usize {
+        self.c * self.h * self.w
+    }
+
+    /// Whether it holds nothing.
+    pub const fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A network as a list of steps, each reading earlier values; the last step gives the output.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Network {
+    in_channels: usize,
+    steps: Vec<Step>,
+}
+
+impl Network {
+    /// Channels of the input.
+    pub fn in_channels(&self) -> usize {
+        self.in_channels
+    }
+
+    /// The steps in the order of running.
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// What the last step gives.
+    pub fn output(&self) -> Node {
+        Node(self.steps.len())
+    }
+
+    /// What the step `name` gives.
+    ///
+    /// # Errors
+    /// When there is no such step; the message lists those there are.
+    pub fn node(&self, name: &str) -> Result<Node> {
+        let found = self.steps.iter().position(|s| s.name == name);
+        found.map(Node::of_step).ok_or_else(|| {
+            let names: Vec<_> = self.steps.iter().map(|s| s.name.as_str()).collect();
+            Error::Input(format!("no step `{name}` in the network (steps: {})", names.join(", ")))
+        })
+    }
+
+    /// Steps that read `node`, by index.
+    pub fn consumers(&self, node: Node) -> impl Iterator<Item = usize> {
+        let reads = move |(i, s): (usize, &Step)| s.inputs.contains(&node).then_some(i);
+        self.steps.iter().enumerate().filter_map(reads)
+    }
+
+    /// Shapes of the input and of what every step gives, by [`Node::index`], for an input of
+    /// (`in_channels`, `h`, `w`).
+    ///
+    /// # Errors
+    /// When the input is too small for a step, or steps do not fit together.
+    pub fn shapes(&self, h: usize, w: usize) -> Result<Vec<Shape>> {
+        let mut shapes = vec![Shape { c: self.in_channels, h, w }];
+        for step in &self.steps {
+            let inputs: Vec<Shape> = step.inputs.iter().map(|n| shapes[n.0]).collect();
+            let shape = step.op.output(&inputs);
+            shapes
+                .push(shape.map_err(|problem| Error::Graph { step: step.name.clone(), problem })?);
+        }
+        Ok(shapes)
+    }
+
+    /// Multiplications and additions of one forward pass for one image, pooling left out.
+    pub fn flops(&self, h: usize, w: usize) -> Result<u64> {
+        let shapes = self.shapes(h, w)?;
+        let count = |(i, step): (usize, &Step)| match &step.op {
+            Op::Conv(c) | Op::Linear(c) => {
+                let out = shapes[i + 1];
+                2 * (out.h * out.w * c.weight.len()) as u64
+            }
+            _ => 0,
+        };
+        Ok(self.steps.iter().enumerate().map(count).sum())
+    }
+}
+
+impl Op {
+    /// A word for the kind of step.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Conv(_) => "conv",
+            Self::Relu => "relu",
+            Self::Relu6 => "relu6",
+            Self::MaxPool(_) => "max-pool",
+            Self::AvgPool(..) => "avg-pool",
+            Self::AdaptiveAvgPool(_) => "adaptive-avg-pool",
+            Self::GlobalAvgPool => "global-avg-pool",
+            Self::Concat => "concat",
+            Self::Add => "add",
+            Self::Flatten => "flatten",
+            Self::Linear(_) => "linear",
+        }
+    }
+
+    /// Shape that inputs of these shapes give, or what does not fit.
+    fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {
+        let Some(&x) = inputs.first() else { return Err("has no input".into()) };
+        let too_small = || format!("a map of {} x {} pixels is too small", x.h, x.w);
+        let sized = |c, [h, w]: [usize; 2]| match h * w {
+            0 => Err(too_small()),
+            _ => Ok(Shape { c, h, w }),
+        };
+        match self {
+            Self::Conv(c) | Self::Linear(c) if c.spec.in_channels != x.c => {
+                Err(format!("reads {} channels, gets {}", c.spec.in_channels, x.c))
+            }
+            Self::Linear(_) if (x.h, x.w) != (1, 1) => {
+                Err(format!("reads one pixel, gets {} x {}", x.h, x.w))
+            }
+            Self::Conv(c) | Self::Linear(c) => {
+                sized(c.spec.out_channels, c.spec.output_size(x.h, x.w))
+            }
+            Self::Relu | Self::Relu6 => Ok(x),
+            Self::MaxPool(window) | Self::AvgPool(window, _) => {
+                sized(x.c, window.output_size(x.h, x.w))
+            }
+            Self::AdaptiveAvgPool([h, w]) => Ok(Shape { c: x.c, h: *h, w: *w }),
+            Self::GlobalAvgPool => Ok(Shape { c: x.c, h: 1, w: 1 }),
+            Self::Flatten => Ok(Shape { c: x.len(), h: 1, w: 1 }),
+            Self::Concat => match inputs.iter().find(|s| (s.h, s.w) != (x.h, x.w)) {
+                None => Ok(Shape { c: inputs.iter().map(|s| s.c).sum(), ..x }),
+                Some(s) => Err(format!("joins {} x {} with {} x {}", x.h, x.w, s.h, s.w)),
+            },
+            Self::Add => match inputs.iter().find(|&&s| s != x) {
+                None => Ok(x),
+                Some(s) => Err(format!("adds {x:?} and {s:?}")),
+            },
+        }
+    }
+}

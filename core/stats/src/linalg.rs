@@ -1,0 +1,244 @@
+//! Linear algebra of scores: symmetric eigenvalues, roots and factors of covariances.
+//!
+//! Matrices are nalgebra's; faer does the heavy work on views of their column-major storage.
+
+use faer::diag::Diag;
+use faer::dyn_stack::{MemBuffer, MemStack};
+use faer::linalg::cholesky::llt_pivoting::factor as cholesky;
+use faer::linalg::evd::{self, ComputeEigenvectors};
+use faer::linalg::matmul::matmul;
+use faer::linalg::matmul::triangular::{self, BlockStructure};
+use faer::prelude::default;
+use faer::{Accum, MatMut, MatRef, Par};
+use nalgebra::{DMatrix, DVector};
+
+use crate::{Error, Result};
+
+/// Share of the trace that a factor of a positive semidefinite matrix may lack: a singular
+/// covariance that was rounded to float32 lacks some 1e-6.
+const LOST_MASS: f64 = 1e-5;
+
+/// Eigenvalues of a Gram matrix below this share of the largest have lost digits to it. At the
+/// limit a singular value is still known to 1e-13 of the largest.
+const TRUSTED: f64 = 1e-6;
+
+/// Share of a nuclear norm that does not change a score.
+const NEGLIGIBLE: f64 = 1e-14;
+
+/// Eigenvalues, ascending, and their unit eigenvectors, one a column.
+///
+/// Only the lower triangle is read.
+///
+/// # Errors
+/// [`Error::NotSquare`] by its shape, [`Error::NotFinite`] by its values, and
+/// [`Error::NoConvergence`].
+pub fn symmetric_eigen(matrix: &DMatrix<f64>) -> Result<(DVector<f64>, DMatrix<f64>)> {
+    let n = checked_size(matrix)?;
+    let (mut values, mut vectors) = (Diag::<f64>::zeros(n), DMatrix::zeros(n, n));
+    let (both, par) = (ComputeEigenvectors::Yes, parallelism());
+    let mut memory = MemBuffer::new(evd::self_adjoint_evd_scratch::<f64>(n, both, par, default()));
+    evd::self_adjoint_evd(
+        view(matrix),
+        values.as_mut(),
+        Some(view_mut(&mut vectors)),
+        par,
+        MemStack::new(&mut memory),
+        default(),
+    )
+    .map_err(|evd::EvdError::NoConvergence| Error::NoConvergence("eigendecomposition"))?;
+    Ok((DVector::from_iterator(n, values.column_vector().iter().copied()), vectors))
+}
+
+/// The positive semidefinite root `R` of a positive semidefinite matrix, `R R = matrix`.
+///
+/// Negative eigenvalues are taken as zero as long as they are rounding.
+///
+/// # Errors
+/// [`Error::NotPsd`] when they are not, and those of [`symmetric_eigen`].
+pub fn sqrt_psd(matrix: &DMatrix<f64>) -> Result<DMatrix<f64>> {
+    let (values, vectors) = symmetric_eigen(matrix)?;
+    let (trace, lost) =
+        values.iter().fold(
+            (0.0, 0.0),
+            |(trace, lost), &v| {
+                if v < 0.0 { (trace, lost - v) } else { (trace + v, lost) }
+            },
+        );
+    check_mass(lost, trace)?;
+    let mut scaled = vectors;
+    for (mut column, &value) in scaled.column_iter_mut().zip(&values) {
+        column *= value.max(0.0).sqrt().sqrt();
+    }
+    let scaled = scaled.transpose();
+    Ok(tr_mul(&scaled, &scaled))
+}
+
+/// A thin factor `F` of a positive semidefinite matrix, `F F^T = matrix`, with as many columns as
+/// the matrix has rank, and at most `max_rank`: a Cholesky factorisation with complete pivoting,
+/// which is exact for singular matrices too.
+///
+/// Only the lower triangle is read.
+///
+/// # Errors
+/// [`Error::NotPsd`] when no such factor comes near the matrix, [`Error::NotSquare`],
+/// [`Error::NotFinite`], and [`Error::NoConvergence`] when a product is beyond the range of numbers.
+pub fn factor_psd(matrix: DMatrix<f64>, max_rank: usize) -> Result<DMatrix<f64>> {
+    let n = checked_size(&matrix)?;
+    let trace = matrix.trace();
+    let (lowest, highest) = (matrix.diagonal().min(), matrix.diagonal().max());
+    if lowest < 0.0 {
+        return Err(Error::NotPsd { lost: -lowest, trace });
+    }
+    if highest == 0.0 {
+        check_mass(matrix.amax(), 0.0)?;
+        return Ok(DMatrix::zeros(n, 0));
+    }
+    let mut lower = matrix;
+    let (mut order, mut inverse, par) = (vec![0usize; n], vec![0usize; n], parallelism());
+    let mut memory =
+        MemBuffer::new(cholesky::cholesky_in_place_scratch::<usize, f64>(n, par, default()));
+    let stack = MemStack::new(&mut memory);
+    let (info, _permutation) = cholesky::cholesky_in_place(
+        view_mut(&mut lower),
+        &mut order,
+        &mut inverse,
+        par,
+        stack,
+        default(),
+    )
+    .map_err(|_no_number| Error::NoConvergence("pivoted Cholesky factorisation"))?;
+    let rank = info.rank.min(max_rank);
+    let factor = DMatrix::from_fn(n, rank, |row, column| {
+        let row = inverse[row];
+        if row < column { 0.0 } else { lower[(row, column)] }
+    });
+    check_mass((trace - factor.norm_squared()).abs(), trace)?;
+    Ok(factor)
+}
+
+/// The sum of the singular values.
+///
+/// They are roots of the eigenvalues of the smaller Gram matrix. What is too small beside the
+/// largest of them is projected out and decomposed again on its own scale, so small singular
+/// values are as exact as those of an SVD, at a third of its cost.
+///
+/// # Errors
+/// [`Error::NotFinite`] and [`Error::NoConvergence`].
+pub fn nuclear_norm(matrix: &DMatrix<f64>) -> Result<f64> {
+    check_finite(matrix)?;
+    let wide = matrix.ncols() > matrix.nrows();
+    let mut rest = if wide { matrix.transpose() } else { matrix.clone() };
+    let mut sum = 0.0;
+    while (rest.ncols() as f64).sqrt() * rest.norm() > NEGLIGIBLE * sum {
+        let (values, vectors) = symmetric_eigen(&lower_gram(&rest))?;
+        let trusted = TRUSTED * values[values.len() - 1];
+        let small = values.iter().take_while(|&&v| v < trusted).count();
+        sum += values.iter().skip(small).map(|v| v.sqrt()).sum::<f64>();
+        rest = mul(&rest, &vectors.columns(0, small).into_owned());
+    }
+    Ok(sum)
+}
+
+/// `a^T b`.
+///
+/// # Panics
+/// When the numbers of rows differ.
+pub fn tr_mul(a: &DMatrix<f64>, b: &DMatrix<f64>) -> DMatrix<f64> {
+    product(view(a).transpose(), view(b))
+}
+
+/// `a b`.
+///
+/// # Panics
+/// When `a` has not as many columns as `b` has rows.
+pub fn mul(a: &DMatrix<f64>, b: &DMatrix<f64>) -> DMatrix<f64> {
+    product(view(a), view(b))
+}
+
+/// All dot products of the rows of `a` with those of `b`, (rows of a, rows of b); rows are `dim`
+/// long and laid end to end. Runs on the calling thread, for use on tiles.
+///
+/// # Panics
+/// When a length is not a multiple of `dim`.
+pub fn row_products(a: &[f64], b: &[f64], dim: usize) -> DMatrix<f64> {
+    let mut products = DMatrix::zeros(a.len() / dim, b.len() / dim);
+    let out = view_mut(&mut products);
+    matmul(out, Accum::Replace, row_view(a, dim).transpose(), row_view(b, dim), 1.0, Par::Seq);
+    products
+}
+
+/// [`row_products`] in float32, written over `products` column by column.
+///
+/// # Panics
+/// When a length is not a multiple of `dim`, or `products` has not a place for each pair.
+pub fn row_products_f32(a: &[f32], b: &[f32], dim: usize, products: &mut [f32]) {
+    let (a, b) = (row_view(a, dim), row_view(b, dim));
+    let out = MatMut::from_column_major_slice_mut(products, a.ncols(), b.ncols());
+    matmul(out, Accum::Replace, a.transpose(), b, 1.0, Par::Seq);
+}
+
+fn row_view<T>(rows: &[T], dim: usize) -> MatRef<'_, T> {
+    assert!(dim > 0 && rows.len().is_multiple_of(dim), "{} values in rows of {dim}", rows.len());
+    MatRef::from_column_major_slice(rows, dim, rows.len() / dim)
+}
+
+fn product(a: MatRef<'_, f64>, b: MatRef<'_, f64>) -> DMatrix<f64> {
+    assert_eq!(a.ncols(), b.nrows(), "inner dimensions of a product");
+    let mut result = DMatrix::zeros(a.nrows(), b.ncols());
+    matmul(view_mut(&mut result), Accum::Replace, a, b, 1.0, parallelism());
+    result
+}
+
+/// The lower triangle of `a^T a`; zeros above it.
+fn lower_gram(a: &DMatrix<f64>) -> DMatrix<f64> {
+    let mut gram = DMatrix::zeros(a.ncols(), a.ncols());
+    triangular::matmul(
+        view_mut(&mut gram),
+        BlockStructure::TriangularLower,
+        Accum::Replace,
+        view(a).transpose(),
+        BlockStructure::Rectangular,
+        view(a),
+        BlockStructure::Rectangular,
+        1.0,
+        parallelism(),
+    );
+    gram
+}
+
+fn check_mass(lost: f64, trace: f64) -> Result<()> {
+    if lost <= LOST_MASS * trace { Ok(()) } else { Err(Error::NotPsd { lost, trace }) }
+}
+
+fn checked_size(matrix: &DMatrix<f64>) -> Result<usize> {
+    let (rows, columns) = matrix.shape();
+    if rows != columns {
+        return Err(Error::NotSquare { rows, columns });
+    }
+    check_finite(matrix)?;
+    Ok(rows)
+}
+
+fn check_finite(matrix: &DMatrix<f64>) -> Result<()> {
+    match matrix.iter().position(|v| !v.is_finite()) {
+        Some(at) => Err(Error::NotFinite { what: "the matrix", row: at % matrix.nrows() }),
+        None => Ok(()),
+    }
+}
+
+fn view(matrix: &DMatrix<f64>) -> MatRef<'_, f64> {
+    MatRef::from_column_major_slice(matrix.as_slice(), matrix.nrows(), matrix.ncols())
+}
+
+fn view_mut(matrix: &mut DMatrix<f64>) -> MatMut<'_, f64> {
+    let (rows, columns) = matrix.shape();
+    MatMut::from_column_major_slice_mut(matrix.as_mut_slice(), rows, columns)
+}
+
+/// As many threads as the rayon pool has.
+fn parallelism() -> Par {
+    Par::rayon(0)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,144 @@
+use proptest::prelude::*;
+
+use super::*;
+
+/// Rounding of decompositions of matrices of some hundred columns.
+const ROUNDING: f64 = 1e-12;
+
+fn random(name: &str, rows: usize, columns: usize) -> DMatrix<f64> {
+    let data = ganscope_golden::uniform(name, rows * columns, 0).map(|u| u - 0.5);
+    DMatrix::from_iterator(rows, columns, data)
+}
+
+fn two_by_two(rows: [f64; 4]) -> DMatrix<f64> {
+    DMatrix::from_row_slice(2, 2, &rows)
+}
+
+/// An orthogonal matrix.
+fn rotation(name: &str, n: usize) -> DMatrix<f64> {
+    random(name, n, n).qr().q()
+}
+
+fn assert_near(actual: &DMatrix<f64>, expected: &DMatrix<f64>) {
+    let error = (actual - expected).norm();
+    assert!(error <= ROUNDING * (1.0 + expected.norm()), "error {error}");
+}
+
+#[test]
+fn eigenvectors_diagonalise_the_matrix() {
+    for n in [1, 2, 33, 150] {
+        let matrix = random("a", n, n);
+        let matrix = &matrix + matrix.transpose();
+        let (values, vectors) = symmetric_eigen(&matrix).unwrap();
+        assert_near(&(&vectors * DMatrix::from_diagonal(&values)), &(&matrix * &vectors));
+        assert_near(&vectors.tr_mul(&vectors), &DMatrix::identity(n, n));
+        assert!(values.as_slice().is_sorted());
+    }
+}
+
+#[test]
+fn eigenvalues_of_a_known_matrix() {
+    // [[2, 1], [1, 2]]: 2 - 1 and 2 + 1
+    let (values, _) = symmetric_eigen(&two_by_two([2.0, 1.0, 1.0, 2.0])).unwrap();
+    assert!((values - DVector::from_vec(vec![1.0, 3.0])).norm() < ROUNDING);
+}
+
+#[test]
+fn a_root_squares_to_its_matrix() {
+    for rank in [0, 1, 40, 60] {
+        let half = random("half", 60, rank);
+        let matrix = &half * half.transpose();
+        let root = sqrt_psd(&matrix).unwrap();
+        assert_near(&(&root * &root), &matrix);
+        assert_eq!(root.shape(), matrix.shape());
+    }
+}
+
+#[test]
+fn a_factor_of_a_singular_matrix_has_its_rank() {
+    for rank in [0, 1, 7, 129, 200] {
+        let half = random("half", 200, rank);
+        let matrix = &half * half.transpose();
+        let factor = factor_psd(matrix.clone(), usize::MAX).unwrap();
+        assert_eq!(factor.ncols(), rank);
+        assert_near(&(&factor * factor.transpose()), &matrix);
+    }
+}
+
+#[test]
+fn a_matrix_with_a_negative_eigenvalue_has_neither_root_nor_factor() {
+    let indefinite = two_by_two([1.0, 2.0, 2.0, 1.0]);
+    assert!(matches!(sqrt_psd(&indefinite), Err(Error::NotPsd { .. })));
+    assert!(matches!(factor_psd(indefinite, 2), Err(Error::NotPsd { .. })));
+    assert!(matches!(factor_psd(two_by_two([0.0, 1.0, 1.0, 0.0]), 2), Err(Error::NotPsd { .. })));
+    assert!(matches!(factor_psd(DMatrix::from_element(1, 1, -1.0), 1), Err(Error::NotPsd { .. })));
+}
+
+#[test]
+fn a_factor_that_may_not_reach_the_rank_is_refused() {
+    let half = random("half", 20, 10);
+    let matrix = &half * half.transpose();
+    assert!(matches!(factor_psd(matrix, 9), Err(Error::NotPsd { .. })));
+}
+
+#[test]
+fn a_singular_covariance_in_float32_has_a_factor() {
+    let half = random("half", 300, 40);
+    let matrix = (&half * half.transpose()).map(|v| f64::from(v as f32));
+    let factor = factor_psd(matrix.clone(), usize::MAX).unwrap();
+    let error = (&factor * factor.transpose() - &matrix).norm() / matrix.norm();
+    assert!(error < 1e-5, "{error}"); // float32 rounds by 6e-8, the factor by the root of n more
+}
+
+#[test]
+fn the_nuclear_norm_keeps_singular_values_of_every_scale() {
+    // singular values 10^0 .. 10^-12: their squares span more than float64 has digits
+    let n = 130;
+    let values = DVector::from_fn(n, |i, _| 10f64.powf(-12.0 * i as f64 / (n - 1) as f64));
+    let (u, v) = (rotation("u", n), rotation("v", n));
+    let matrix = &u * DMatrix::from_diagonal(&values) * v.transpose();
+    let error = (nuclear_norm(&matrix).unwrap() - values.sum()).abs();
+    assert!(error < ROUNDING, "{error}");
+
+    // a hundred small ones that together count as much as the single large one
+    let values = DVector::from_fn(n, |i, _| if i == 0 { 1.0 } else { 1e-9 });
+    let matrix = &u * DMatrix::from_diagonal(&values) * v.transpose();
+    let error = (nuclear_norm(&matrix).unwrap() - values.sum()).abs();
+    assert!(error < ROUNDING, "{error}");
+}
+
+#[test]
+fn matrices_that_are_not_finite_or_square_are_refused() {
+    let nan = two_by_two([1.0, 0.0, f64::NAN, 1.0]);
+    assert!(matches!(symmetric_eigen(&nan), Err(Error::NotFinite { row: 1, .. })));
+    assert!(matches!(factor_psd(nan.clone(), 2), Err(Error::NotFinite { row: 1, .. })));
+    assert!(matches!(nuclear_norm(&nan), Err(Error::NotFinite { .. })));
+    let wide = DMatrix::zeros(2, 3);
+    assert!(matches!(symmetric_eigen(&wide), Err(Error::NotSquare { rows: 2, columns: 3 })));
+}
+
+proptest! {
+    #[test]
+    fn the_nuclear_norm_is_the_sum_of_singular_values(rows in 0usize..40, columns in 0usize..40) {
+        let matrix = random("matrix", rows, columns);
+        let expected = if matrix.is_empty() { 0.0 } else { matrix.singular_values().sum() };
+        let actual = nuclear_norm(&matrix).unwrap();
+        prop_assert!((actual - expected).abs() <= ROUNDING * (1.0 + expected), "{actual} {expected}");
+    }
+
+    #[test]
+    fn products_are_those_of_nalgebra(m in 1usize..30, k in 0usize..30, n in 1usize..30) {
+        let (a, b) = (random("a", m, k), random("b", k, n));
+        assert_near(&mul(&a, &b), &(&a * &b));
+        assert_near(&tr_mul(&a.transpose(), &b), &(&a * &b));
+        if k > 0 {
+            let rows = a.transpose();
+            assert_near(&row_products(rows.as_slice(), b.as_slice(), k), &(&a * &b));
+            let (rows, b) = (rows.map(|v| v as f32), b.map(|v| v as f32));
+            let mut products = vec![f32::NAN; m * n];
+            row_products_f32(rows.as_slice(), b.as_slice(), k, &mut products);
+            let products = DMatrix::from_vec(m, n, products);
+            prop_assert!((products - rows.tr_mul(&b)).amax() < 1e-5);
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! Where weights come from: a table of [`KNOWN`] files, the Hugging Face hub, and plain URLs.
+//!
+//! Files are kept in the layout that all hub clients share, or in the cache folder of this
+//! project if they are not on the hub. A file has its name only once it is whole and its digest
+//! is right; an interrupted download goes on where it was.
+
+mod known;
+mod metadata;
+mod source;
+mod transfer;
+
+use std::path::{Path, PathBuf};
+
+use etcetera::BaseStrategy as _;
+use hf_hub::{Cache, CacheRepo, Repo, RepoType};
+use ureq::Agent;
+
+pub use known::{KNOWN, Known, known};
+use metadata::{Metadata, metadata};
+pub use source::Source;
+pub use transfer::sha256;
+use transfer::{Request, failed};
+
+use crate::{Error, Result};
+
+const ENDPOINT: &str = "https://huggingface.co";
+
+/// Told bytes that are there and, where it is known, bytes of the whole file.
+pub type Progress<'a> = dyn FnMut(u64, Option<u64>) + 'a;
+
+/// A client of the hub and of other servers, with its caches.
+#[derive(Debug, Clone)]
+pub struct Hub {
+    /// Base address of the hub.
+    pub endpoint: String,
+    /// The cache of hub files, which other hub clients use too.
+    pub cache: PathBuf,
+    /// The cache of files from elsewhere.
+    pub downloads: PathBuf,
+    /// Access token, which is sent to the hub alone.
+    pub token: Option<String>,
+    /// Whether to use only what is cached.
+    pub offline: bool,
+}
+
+impl Hub {
+    /// The client that the environment asks for.
+    ///
+    /// `HF_ENDPOINT` is the hub; `HF_HOME` holds its cache, else `~/.cache/huggingface`;
+    /// `HF_TOKEN` is the token, else the file that `hf auth login` writes; `HF_HUB_OFFLINE=1`
+    /// forbids the network; `GANSCOPE_CACHE` holds other files, else `ganscope` in the user's
+    /// cache folder.
+    ///
+    /// # Errors
+    /// When there is no home folder and no variable that replaces it.
+    pub fn from_env() -> Result<Self> {
+        let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let home = || match etcetera::choose_base_strategy() {
+            Ok(home) => Ok(home.cache_dir()),
+            Err(e) => Err(Error::Io(std::io::Error::other(e))),
+        };
+        let cache = match set("HF_HOME") {
+            Some(folder) => Path::new(&folder).join("hub"),
+            None => home()?.join("huggingface").join("hub"),
+        };
+        let downloads = match set("GANSCOPE_CACHE") {
+            Some(folder) => folder.into(),
+            None => home()?.join("ganscope"),
+        };
+        Ok(Self {
+            endpoint: set("HF_ENDPOINT").unwrap_or_else(|| ENDPOINT.to_owned()),
+            token: set("HF_TOKEN").or_else(|| Cache::new(cache.clone()).token()),
+            cache,
+            downloads,
+            offline: set("HF_HUB_OFFLINE").is_some_and(|value| value != "0"),
+        })
+    }
+
+    /// The file `id`: of [`KNOWN`], or a [`Source`] in its written form.
+    ///
+    /// The digest is compared on each call where the table has one, cached or not. The sources of
+    /// a known file are tried in turn.
+    ///
+    /// # Errors
+    /// [`Error::UnknownId`], or the error of the first source: [`Error::Download`] with address
+    /// and digest, or [`Error::Checksum`].
+    pub fn fetch(&self, id: &str, progress: &mut Progress<'_>) -> Result<PathBuf> {
+        let Some(known) = known(id) else {
+            return self.fetch_source(&id.parse()?, None, progress);
+        };
+        let mut first = None;
+        for source in known.sources {
+            match self.fetch_source(&source.parse()?, known.sha256, progress) {
+                Ok(path) => return Ok(path),
+                Err(error) => drop(first.get_or_insert(error)),
+            }
+        }
+        Err(first.unwrap_or_else(|| Error::UnknownId { id: id.to_owned() }))
+    }
+
+    /// The file `id` if it is in a cache, whole but not compared with its digest.
+    pub fn cached(&self, id: &str) -> Option<PathBuf> {
+        let cached = |source: &str| self.cached_source(&source.parse().ok()?);
+        known(id).map_or_else(|| cached(id), |row| row.sources.iter().copied().find_map(cached))
+    }
+
+    /// The file at `source`, whose SHA-256 is or starts with `sha256`.
+    ///
+    /// # Errors
+    /// [`Error::Download`] with address and digest, or [`Error::Checksum`], after which nothing is
+    /// left of what was downloaded.
+    pub fn fetch_source(
+        &self,
+        source: &Source,
+        sha256: Option<&str>,
+        progress: &mut Progress<'_>,
+    ) -> Result<PathBuf> {
+        if let Some(path) = self.cached_source(source) {
+            if let Some(expected) = sha256 {
+                transfer::verify(&path, expected)?;
+            }
+            return Ok(path);
+        }
+        let url = source.url(&self.endpoint);
+        if self.offline {
+            return Err(failed(&url, sha256, "the network is switched off"));
+        }
+        match source {
+            Source::Hub { file, .. } => self.download_from_hub(source, file, sha256, progress),
+            Source::Url(_) => {
+                let path = self.download_path(&url);
+                let request = Request { url: &url, token: None, sha256, bytes: None };
+                transfer::download(&agent(), &request, &path, progress)?;
+                Ok(path)
+            }
+        }
+    }
+
+    fn cached_source(&self, source: &Source) -> Option<PathBuf> {
+        let path = match source {
+            Source::Hub { file, revision, .. } => {
+                let repo = self.repo(source)?;
+                // Other clients keep no reference for a revision that is a commit.
+                repo.get(file).unwrap_or_else(|| repo.pointer_path(revision).join(file))
+            }
+            Source::Url(url) => self.download_path(url),
+        };
+        path.is_file().then_some(path)
+    }
+
+    /// A folder for each address, so that equal file names do not meet.
+    fn download_path(&self, url: &str) -> PathBuf {
+        let name = url.split(['?', '#']).next().unwrap_or(url).rsplit('/').next().unwrap_or(url);
+        let digest = transfer::hex(&transfer::digest_of(url.as_bytes()));
+        self.downloads.join("downloads").join(&digest[..16]).join(name)
+    }
+
+    fn repo(&self, source: &Source) -> Option<CacheRepo> {
+        Some(Cache::new(self.cache.clone()).repo(hub_repo(source)?))
+    }
+
+    fn download_from_hub(
+        &self,
+        source: &Source,
+        file: &str,
+        sha256: Option<&str>,
+        progress: &mut Progress<'_>,
+    ) -> Result<PathBuf> {
+        let (agent, url, token) = (agent(), source.url(&self.endpoint), self.token.as_deref());
+        let Some(repo) = self.repo(source) else {
+            return Err(failed(&url, sha256, "not a file of the hub"));
+        };
+        let metadata = metadata(&agent, &url, token).map_err(|e| failed(&url, sha256, &e))?;
+        let Metadata { etag, commit, bytes } = metadata;
+        // The hub's tag of a large file is its digest.
+        let is_digest = etag.len() == 64 && etag.bytes().all(|b| b.is_ascii_hexdigit());
+        let sha256 = sha256.or(is_digest.then_some(&etag));
+        let blob = repo.blob_path(&etag);
+        transfer::download(&agent, &Request { url: &url, token, sha256, bytes }, &blob, progress)?;
+        let path = repo.pointer_path(&commit).join(file);
+        link(&blob, &path, file).map_err(Error::from).map_err(Error::writing(&path))?;
+        repo.create_ref(&commit).map_err(Error::from).map_err(Error::writing(&self.cache))?;
+        Ok(path)
+    }
+}
+
+fn hub_repo(source: &Source) -> Option<Repo> {
+    match source {
+        Source::Hub { repo, revision, .. } => {
+            Some(Repo::with_revision(repo.clone(), RepoType::Model, revision.clone()))
+        }
+        Source::Url(_) => None,
+    }
+}
+
+/// Makes `path`, which ends in `file`, point to `blob` as hub clients do it.
+fn link(blob: &Path, path: &Path, file: &str) -> std::io::Result<()> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    #[cfg(unix)]
+    {
+        // From `snapshots/COMMIT/FILE` up to the folder of the repository.
+        let up = "../".repeat(file.split('/').count() + 1);
+        let name = blob.file_name().unwrap_or_default();
+        let target = Path::new(&up).join("blobs").join(name);
+        match std::os::unix::fs::symlink(target, path) {
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+            linked => return linked,
+        }
+        // A link to a blob that is gone, or a copy that another client left.
+        if path.is_file() {
+            return Ok(());
+        }
+        std::fs::remove_file(path)?;
+        link(blob, path, file)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = file;
+        std::fs::copy(blob, path).map(drop)
+    }
+}
+
+/// The HTTP client of downloads.
+fn agent() -> Agent {
+    use std::time::Duration;
+    use ureq::config::RedirectAuthHeaders;
+    let seconds = |n| Some(Duration::from_secs(n));
+    Agent::config_builder()
+        .user_agent(concat!("ganscope/", env!("CARGO_PKG_VERSION")))
+        .redirect_auth_headers(RedirectAuthHeaders::SameHost)
+        .timeout_connect(seconds(20))
+        .timeout_recv_response(seconds(60))
+        .timeout_per_read(seconds(60))
+        .build()
+        .into()
+}

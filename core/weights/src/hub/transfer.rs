@@ -1,0 +1,247 @@
+//! Downloading one file: resumed where it was cut, verified, then renamed.
+
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Read as _, Seek as _, Write as _};
+use std::path::Path;
+use std::time::Duration;
+
+use sha2::{Digest as _, Sha256};
+use ureq::{Agent, Body, http::Response};
+
+use crate::hub::Progress;
+use crate::{Error, Result};
+
+/// Attempts in a row that bring nothing.
+const MAX_FAILURES: u32 = 5;
+
+/// Pause after the first of them; it doubles each time.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Bytes that are read before the caller hears of them.
+const CHUNK: usize = 1 << 17;
+
+/// One file on a server.
+#[derive(Debug)]
+pub(super) struct Request<'a> {
+    pub(super) url: &'a str,
+    pub(super) token: Option<&'a str>,
+    /// The SHA-256, or its first digits.
+    pub(super) sha256: Option<&'a str>,
+    /// Bytes of the whole file.
+    pub(super) bytes: Option<u64>,
+}
+
+/// What became of one attempt.
+enum Outcome {
+    Whole,
+    /// The connection ended early, or the server asked to come back.
+    Cut(String),
+}
+
+/// Downloads to `target`, by way of `target` with `.part` behind its name.
+///
+/// Of several processes one downloads and the others wait for it.
+pub(super) fn download(
+    agent: &Agent,
+    request: &Request<'_>,
+    target: &Path,
+    progress: &mut Progress<'_>,
+) -> Result<()> {
+    let mut name = target.file_name().unwrap_or_default().to_owned();
+    name.push(".part");
+    let part = target.with_file_name(name);
+    let mut work = || {
+        if let Some(folder) = target.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        let mut file = OpenOptions::new().create(true).read(true).append(true).open(&part)?;
+        match file.lock() {
+            // Some network file systems have no locks.
+            Err(e) if e.kind() == ErrorKind::Unsupported => {}
+            locked => locked?,
+        }
+        if target.is_file() {
+            return Ok(());
+        }
+        transfer(agent, request, &mut file, progress)?;
+        if let Some(expected) = request.sha256 {
+            file.rewind()?;
+            let found = digest(&mut file)?;
+            if !matches(&found, expected) {
+                std::fs::remove_file(&part)?;
+                let (what, expected) = (request.url.to_owned(), expected.to_owned());
+                return Err(Error::Checksum { what, expected, found });
+            }
+        }
+        file.sync_all()?;
+        Ok(std::fs::rename(&part, target)?)
+    };
+    match work() {
+        Err(Error::Io(e)) => Err(Error::writing(target)(e.into())),
+        other => other,
+    }
+}
+
+/// Fills `file` with the whole content.
+fn transfer(
+    agent: &Agent,
+    request: &Request<'_>,
+    file: &mut File,
+    progress: &mut Progress<'_>,
+) -> Result<()> {
+    let mut failures = 0;
+    loop {
+        let before = file.metadata()?.len();
+        let reason = match attempt(agent, request, file, progress)? {
+            Outcome::Whole => return Ok(()),
+            Outcome::Cut(reason) => reason,
+        };
+        let grown = file.metadata()?.len() > before;
+        failures = if grown { 0 } else { failures + 1 };
+        if failures == MAX_FAILURES {
+            return Err(failed(request.url, request.sha256, &reason));
+        }
+        std::thread::sleep(PAUSE * 2u32.pow(failures));
+    }
+}
+
+/// Asks for what is missing and appends it.
+fn attempt(
+    agent: &Agent,
+    request: &Request<'_>,
+    file: &mut File,
+    progress: &mut Progress<'_>,
+) -> Result<Outcome> {
+    let start = file.metadata()?.len();
+    if start > 0 && request.bytes == Some(start) {
+        return Ok(Outcome::Whole);
+    }
+    // A packed transfer could not be resumed.
+    let mut get = agent.get(request.url).header("Accept-Encoding", "identity");
+    if start > 0 {
+        get = get.header("Range", format!("bytes={start}-"));
+    }
+    if let Some(token) = request.token {
+        get = get.header("Authorization", format!("Bearer {token}"));
+    }
+    let response = match get.call() {
+        Ok(response) => response,
+        // The part is longer than the file, or as long but of unknown size: start again.
+        Err(ureq::Error::StatusCode(416)) => {
+            file.set_len(0)?;
+            return Ok(Outcome::Cut("the server has less than is here".to_owned()));
+        }
+        Err(ureq::Error::StatusCode(status)) if status < 500 && status != 408 && status != 429 => {
+            let reason = reason(ureq::Error::StatusCode(status));
+            return Err(failed(request.url, request.sha256, &reason));
+        }
+        Err(e) => return Ok(Outcome::Cut(reason(e))),
+    };
+    let resumed = response.status() == 206;
+    let total = total(&response, resumed).or(request.bytes);
+    if let (Some(total), Some(bytes)) = (total, request.bytes)
+        && total != bytes
+    {
+        let reason = format!("{total} bytes are offered in place of {bytes}");
+        return Err(failed(request.url, request.sha256, &reason));
+    }
+    if !resumed {
+        // The server sends the file from its start, whatever was asked.
+        file.set_len(0)?;
+    }
+    append(response, file, total, progress)
+}
+
+/// Appends the body of `response` until it ends.
+fn append(
+    response: Response<Body>,
+    file: &mut File,
+    total: Option<u64>,
+    progress: &mut Progress<'_>,
+) -> Result<Outcome> {
+    let mut done = file.metadata()?.len();
+    let mut body = response.into_body().into_reader();
+    let mut chunk = vec![0; CHUNK];
+    progress(done, total);
+    loop {
+        match body.read(&mut chunk) {
+            Ok(0) if total.is_none_or(|total| done == total) => return Ok(Outcome::Whole),
+            Ok(0) => return Ok(Outcome::Cut(format!("the connection ended after {done} bytes"))),
+            Ok(n) => {
+                file.write_all(&chunk[..n])?;
+                done += n as u64;
+                progress(done, total);
+            }
+            Err(e) => return Ok(Outcome::Cut(e.to_string())),
+        }
+    }
+}
+
+/// Bytes of the whole file, as the response tells.
+fn total(response: &Response<Body>, resumed: bool) -> Option<u64> {
+    let header = |name| response.headers().get(name)?.to_str().ok();
+    if resumed {
+        header("content-range")?.rsplit('/').next()?.trim().parse().ok()
+    } else {
+        header("content-length")?.trim().parse().ok()
+    }
+}
+
+/// The error of a download.
+pub(super) fn failed(url: &str, sha256: Option<&str>, reason: &str) -> Error {
+    let sha256 = sha256.map(str::to_owned);
+    Error::Download { url: url.to_owned(), sha256, reason: reason.to_owned() }
+}
+
+/// What went wrong with a request.
+pub(super) fn reason(error: ureq::Error) -> String {
+    match error {
+        ureq::Error::StatusCode(status) => format!("the server answers {status}"),
+        ureq::Error::HostNotFound => "the server is not found".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// Compares the SHA-256 of the file `path` with `expected`, or with its first digits.
+pub(super) fn verify(path: &Path, expected: &str) -> Result<()> {
+    let found = sha256(path)?;
+    if matches(&found, expected) {
+        return Ok(());
+    }
+    let (what, expected) = (path.display().to_string(), expected.to_owned());
+    Err(Error::Checksum { what, expected, found })
+}
+
+fn matches(found: &str, expected: &str) -> bool {
+    !expected.is_empty() && found.starts_with(&expected.to_ascii_lowercase())
+}
+
+/// SHA-256 of the file `path`, in hexadecimal digits.
+///
+/// # Errors
+/// [`Error::File`] when it cannot be read.
+pub fn sha256(path: &Path) -> Result<String> {
+    let read = || digest(&mut File::open(path)?);
+    read().map_err(Error::from).map_err(Error::reading(path))
+}
+
+fn digest(file: &mut File) -> std::io::Result<String> {
+    let mut hasher = Sha256::new();
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        match file.read(&mut chunk)? {
+            0 => return Ok(hex(&hasher.finalize())),
+            n => hasher.update(&chunk[..n]),
+        }
+    }
+}
+
+pub(super) fn digest_of(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
+/// Hexadecimal digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    let digit = |half: u8| char::from(b"0123456789abcdef"[half as usize]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}

@@ -1,0 +1,106 @@
+//! The globals that a checkpoint may name.
+
+use crate::{Dtype, Error, Result};
+
+/// What an allowed global stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Global {
+    /// `dict` and its subclasses without behaviour of interest.
+    Dict,
+    /// `set` or `frozenset`.
+    Set,
+    /// `_codecs.encode`: how protocol 2 spells bytes.
+    Encode,
+    /// `torch.Size`, a tuple.
+    Size,
+    /// `torch._utils._rebuild_tensor` and `_rebuild_tensor_v2`.
+    RebuildTensor,
+    /// `torch._utils._rebuild_parameter`.
+    RebuildParameter,
+    /// `torch._tensor._rebuild_from_type_v2`.
+    RebuildFromType,
+    /// `torch.storage._load_from_bytes`.
+    LoadFromBytes,
+    /// `torch.FloatStorage` and its siblings.
+    Storage(Dtype),
+    /// `torch_utils.persistence._reconstruct_persistent_obj`.
+    PersistentObject,
+    /// `dnnlib.tflib.network.Network`.
+    TfNetwork,
+    /// `numpy.core.multiarray._reconstruct`: an array whose content is its state.
+    NumpyArray,
+    /// `numpy.core.numeric._frombuffer`: an array of protocol 5.
+    NumpyFromBuffer,
+    /// `numpy.core.multiarray.scalar`.
+    NumpyScalar,
+    /// `numpy.dtype`.
+    NumpyDtype,
+    /// A type that is only mentioned; its objects hold no weights.
+    Inert,
+}
+
+/// Module, name and meaning of each allowed global.
+const ALLOWED: &[(&str, &str, Global)] = &[
+    ("collections", "OrderedDict", Global::Dict),
+    ("collections", "defaultdict", Global::Dict),
+    ("collections", "Counter", Global::Dict),
+    ("dnnlib.util", "EasyDict", Global::Dict),
+    ("dnnlib", "EasyDict", Global::Dict),
+    ("builtins", "dict", Global::Dict),
+    ("builtins", "set", Global::Set),
+    ("builtins", "frozenset", Global::Set),
+    ("__builtin__", "set", Global::Set),
+    ("__builtin__", "frozenset", Global::Set),
+    ("_codecs", "encode", Global::Encode),
+    ("torch", "Size", Global::Size),
+    ("torch._utils", "_rebuild_tensor", Global::RebuildTensor),
+    ("torch._utils", "_rebuild_tensor_v2", Global::RebuildTensor),
+    ("torch._utils", "_rebuild_parameter", Global::RebuildParameter),
+    ("torch._tensor", "_rebuild_from_type_v2", Global::RebuildFromType),
+    ("torch.storage", "_load_from_bytes", Global::LoadFromBytes),
+    ("torch", "BoolStorage", Global::Storage(Dtype::Bool)),
+    ("torch", "ByteStorage", Global::Storage(Dtype::U8)),
+    ("torch", "CharStorage", Global::Storage(Dtype::I8)),
+    ("torch", "ShortStorage", Global::Storage(Dtype::I16)),
+    ("torch", "IntStorage", Global::Storage(Dtype::I32)),
+    ("torch", "LongStorage", Global::Storage(Dtype::I64)),
+    ("torch", "HalfStorage", Global::Storage(Dtype::F16)),
+    ("torch", "BFloat16Storage", Global::Storage(Dtype::Bf16)),
+    ("torch", "FloatStorage", Global::Storage(Dtype::F32)),
+    ("torch", "DoubleStorage", Global::Storage(Dtype::F64)),
+    ("torch_utils.persistence", "_reconstruct_persistent_obj", Global::PersistentObject),
+    ("dnnlib.tflib.network", "Network", Global::TfNetwork),
+    ("numpy.core.multiarray", "_reconstruct", Global::NumpyArray),
+    ("numpy._core.multiarray", "_reconstruct", Global::NumpyArray),
+    ("numpy.core.numeric", "_frombuffer", Global::NumpyFromBuffer),
+    ("numpy._core.numeric", "_frombuffer", Global::NumpyFromBuffer),
+    ("numpy.core.multiarray", "scalar", Global::NumpyScalar),
+    ("numpy._core.multiarray", "scalar", Global::NumpyScalar),
+    ("numpy", "dtype", Global::NumpyDtype),
+    ("numpy", "ndarray", Global::Inert),
+    ("argparse", "Namespace", Global::Inert),
+    ("builtins", "list", Global::Inert),
+    ("builtins", "int", Global::Inert),
+    ("builtins", "float", Global::Inert),
+    ("torch", "device", Global::Inert),
+    ("torch", "Tensor", Global::Inert),
+    ("torch", "float16", Global::Inert),
+    ("torch", "bfloat16", Global::Inert),
+    ("torch", "float32", Global::Inert),
+    ("torch", "float64", Global::Inert),
+    ("torch.nn.parameter", "Parameter", Global::Inert),
+];
+
+impl Global {
+    /// The allowed global `module.name`.
+    ///
+    /// # Errors
+    /// [`Error::ForbiddenGlobal`] for any other.
+    pub(crate) fn find(module: &str, name: &str) -> Result<Self> {
+        let found = ALLOWED.iter().find(|&&(m, n, _)| (m, n) == (module, name));
+        found.map(|&(_, _, global)| global).ok_or_else(|| {
+            let shown = |text: &str| text.chars().take(80).collect();
+            Error::ForbiddenGlobal { module: shown(module), name: shown(name) }
+        })
+    }
+}
