@@ -1,0 +1,206 @@
+//! Inception Score.
+//!
+//! Salimans et al., "Improved Techniques for Training GANs", 2016,
+//! <https://arxiv.org/abs/1606.03498>.
+
+use ganscope_stats::random::RandomState;
+use ganscope_stats::{Error, FeatureSet, Features, Metric, Needs, Result, Score, Spread};
+
+/// Settings of [`inception_score`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InceptionScore {
+    /// Parts that are scored on their own; part `i` of `N` images is `i * N / splits` up to
+    /// `(i + 1) * N / splits`.
+    pub splits: usize,
+    /// Seed of the shuffle before the cut; `None` keeps the order of the images.
+    pub shuffle: Option<u32>,
+}
+
+impl InceptionScore {
+    /// torch-fidelity: ten parts of shuffled images.
+    pub const TORCH_FIDELITY: Self = Self { splits: 10, shuffle: Some(2020) };
+    /// The StyleGAN tools: ten parts in the order of the images.
+    pub const NVIDIA: Self = Self { splits: 10, shuffle: None };
+    /// All images at once.
+    pub const WHOLE: Self = Self { splits: 1, shuffle: None };
+}
+
+/// `exp(mean_x KL(p(y|x) || p(y)))` for each part of the images, as mean and spread over the parts.
+///
+/// `p(y|x)` is the softmax of a row of `logits`, (N, classes), and `p(y)` its mean over the part.
+/// Between 1 and the number of classes; larger is better.
+///
+/// # Errors
+/// [`Error::TooFewSamples`] for fewer images than parts, [`Error::Parameter`] for no part at all,
+/// [`Error::NotFinite`] for logits that are not.
+pub fn inception_score(logits: &Features, options: &InceptionScore) -> Result<Spread> {
+    let (n, splits) = (logits.len(), options.splits);
+    if splits == 0 {
+        let (name, expected) = ("the number of splits", "at least 1");
+        return Err(Error::Parameter { name, expected, got: splits.to_string() });
+    }
+    if n < splits {
+        let what = "an Inception Score with one image a split";
+        return Err(Error::TooFewSamples { what, needed: splits, got: n });
+    }
+    logits.check_finite("logits")?;
+    let order = match options.shuffle {
+        Some(seed) => RandomState::new(seed).permutation(n),
+        None => (0..n).collect(),
+    };
+    let parts = (0..splits).map(|i| &order[i * n / splits..(i + 1) * n / splits]);
+    let scores: Vec<f64> = parts.map(|part| score_of(logits, part)).collect();
+    Spread::of(&scores)
+}
+
+/// The score of some rows: the mean divergence is the entropy of the mean distribution less the
+/// mean entropy.
+fn score_of(logits: &Features, rows: &[usize]) -> f64 {
+    let mut marginal = vec![0.0; logits.dim()];
+    let mut entropy = 0.0;
+    let mut weights = vec![0.0; logits.dim()];
+    for &row in rows {
+        let row = logits.row(row);
+        let highest = f64::from(row.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+        let (mut total, mut weighted) = (0.0, 0.0);
+        for (weight, &logit) in weights.iter_mut().zip(row) {
+            let logit = f64::from(logit) - highest;
+            *weight = logit.exp();
+            total += *weight;
+            weighted += *weight * logit;
+        }
+        entropy += total.ln() - weighted / total;
+        for (sum, weight) in marginal.iter_mut().zip(&weights) {
+            *sum += weight / total;
+        }
+    }
+    let n = rows.len() as f64;
+    let of_mean: f64 =
+        marginal.iter().map(|sum| sum / n).filter(|&p| p > 0.0).map(|p| -p * p.ln()).sum();
+    (of_mean - entropy / n).exp()
+}
+
+impl Metric for InceptionScore {
+    fn name(&self) -> &'static str {
+        "is"
+    }
+
+    fn needs(&self) -> Needs {
+        Needs::LOGITS
+    }
+
+    fn needs_reference(&self) -> bool {
+        false
+    }
+
+    fn score(&self, generated: &FeatureSet, _reference: Option<&FeatureSet>) -> Result<Vec<Score>> {
+        let name = self.name();
+        let spread = inception_score(generated.logits_for(name, "generated")?, self)?;
+        Ok(vec![Score { name, value: spread.mean, std: Some(spread.std), higher_is_better: true }])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ganscope_golden::{json, tensor};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Sums of some thousand float64 terms.
+    const ROUNDING: f64 = 1e-11;
+
+    fn features(data: Vec<f32>, dim: usize) -> Features {
+        Features::from_vec(data, dim).unwrap()
+    }
+
+    fn whole(logits: &Features) -> f64 {
+        inception_score(logits, &InceptionScore::WHOLE).unwrap().mean
+    }
+
+    /// The definition, with the divergence of each image.
+    fn slow(logits: &Features) -> f64 {
+        let softmax = |row: &[f32]| -> Vec<f64> {
+            let total: f64 = row.iter().map(|&l| f64::from(l).exp()).sum();
+            row.iter().map(|&l| f64::from(l).exp() / total).collect()
+        };
+        let rows: Vec<Vec<f64>> = logits.rows().map(softmax).collect();
+        let n = rows.len() as f64;
+        let mean = |class: usize| rows.iter().map(|row| row[class]).sum::<f64>() / n;
+        let mean: Vec<f64> = (0..logits.dim()).map(mean).collect();
+        let divergence =
+            |row: &Vec<f64>| row.iter().zip(&mean).map(|(p, q)| p * (p / q).ln()).sum::<f64>();
+        (rows.iter().map(divergence).sum::<f64>() / n).exp()
+    }
+
+    #[test]
+    fn golden_scores_of_torch_fidelity() {
+        let metrics = json("metrics.json");
+        let logits = features(tensor("logits", &[1003, 1008], (-4.0, 4.0), 0), 1008);
+        for splits in [1, 10] {
+            for (order, shuffle) in [("shuffled_seed2020", Some(2020)), ("unshuffled", None)] {
+                let expected = &metrics["inception_score"][format!("splits{splits}_{order}")];
+                let actual = inception_score(&logits, &InceptionScore { splits, shuffle }).unwrap();
+                let near = |actual: f64, key: &str| {
+                    let expected = expected[key].as_f64().unwrap();
+                    assert!((actual - expected).abs() <= ROUNDING, "{splits} {order}: {actual}");
+                };
+                near(actual.mean, "inception_score_mean");
+                near(actual.std, "inception_score_std");
+            }
+        }
+    }
+
+    #[test]
+    fn certain_and_balanced_predictions_score_the_number_of_classes() {
+        let classes = 7;
+        let logit = |i: usize| if i.is_multiple_of(classes + 1) { 1000.0 } else { -1000.0 };
+        let logits = features((0..classes * classes).map(logit).collect(), classes);
+        assert!((whole(&logits) - classes as f64).abs() < ROUNDING);
+    }
+
+    #[test]
+    fn equal_predictions_score_one() {
+        let row = tensor("row", &[9], (-3.0, 3.0), 0);
+        assert!((whole(&features(row.repeat(20), 9)) - 1.0).abs() < ROUNDING);
+    }
+
+    #[test]
+    fn two_kinds_of_two_classes_by_hand() {
+        // p = (3/4, 1/4) and (1/4, 3/4): KL = 3/4 ln(3/2) + 1/4 ln(1/2)
+        let ln3 = 3f32.ln();
+        let expected = (0.75 * 1.5f64.ln() - 0.25 * 2f64.ln()).exp();
+        let actual = whole(&features(vec![ln3, 0.0, 0.0, ln3], 2));
+        assert!((actual - expected).abs() < 1e-7, "{actual} {expected}"); // ln 3 is a float32
+    }
+
+    #[test]
+    fn fewer_images_than_splits_and_no_split_are_refused() {
+        let logits = features(vec![0.0; 18], 2);
+        let result = inception_score(&logits, &InceptionScore::TORCH_FIDELITY);
+        assert_eq!(
+            result.unwrap_err().to_string(),
+            "an Inception Score with one image a split needs at least 10 samples, got 9"
+        );
+        let none = InceptionScore { splits: 0, shuffle: None };
+        assert!(matches!(inception_score(&logits, &none), Err(Error::Parameter { .. })));
+        assert!(inception_score(&features(vec![f32::NAN], 1), &InceptionScore::WHOLE).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn the_score_is_that_of_the_definition(rows in 1usize..40, classes in 1usize..40) {
+            let logits = features(tensor("logits", &[rows, classes], (-9.0, 9.0), 0), classes);
+            prop_assert!((whole(&logits) - slow(&logits)).abs() < ROUNDING * classes as f64);
+        }
+
+        #[test]
+        fn the_score_lies_between_one_and_the_number_of_classes(
+            rows in 1usize..40, classes in 1usize..40, contrast in 0f64..200.0
+        ) {
+            let data = tensor("logits", &[rows, classes], (-contrast, contrast + 1e-3), 0);
+            let score = whole(&features(data, classes));
+            prop_assert!(score >= 1.0 - ROUNDING && score <= classes as f64 + ROUNDING, "{}", score);
+        }
+    }
+}

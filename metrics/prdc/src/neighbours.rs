@@ -1,0 +1,118 @@
+//! Squared distances to the k-th nearest neighbour within a set.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rayon::prelude::*;
+
+use crate::rows::{Rows, Tile, round_down, round_up};
+
+/// A row that may be among the nearest, with bounds of its squared distance.
+#[derive(Debug, Clone, Copy)]
+struct Candidate {
+    row: usize,
+    low: f32,
+    high: f32,
+}
+
+/// Candidates of the rows of a tile.
+#[derive(Debug)]
+struct Block {
+    first: usize,
+    /// Squared distance beyond which no row is one of the nearest.
+    reach: Vec<f32>,
+    candidates: Vec<Vec<Candidate>>,
+}
+
+impl Block {
+    fn offer(&mut self, rows: &Rows<'_>, k: usize, row: usize, candidate: Candidate) {
+        let at = row - self.first;
+        let candidates = &mut self.candidates[at];
+        if candidate.low > self.reach[at] {
+            return;
+        }
+        candidates.push(candidate);
+        // Most candidates fall out again when nearer ones are found; the list is cleared of them
+        // when it is long, and by exact distances when that does not help.
+        let long = 4 * k + 32;
+        if candidates.len() < long {
+            return;
+        }
+        self.reach[at] = prune(candidates, k);
+        if candidates.len() > long / 2 {
+            let exact = |c: &Candidate| rows.exact(row, rows, c.row);
+            let mut exact: Vec<_> = candidates.iter().map(|c| (exact(c), c.row)).collect();
+            exact.select_nth_unstable_by(k - 1, |a, b| a.0.total_cmp(&b.0));
+            self.reach[at] = round_up(exact[k - 1].0);
+            candidates.clear();
+            candidates.extend(exact[..k].iter().map(|&(exact, row)| Candidate {
+                row,
+                low: round_down(exact),
+                high: round_up(exact),
+            }));
+        }
+        if self.reach[at] == 0.0 {
+            self.reach[at] = f32::NEG_INFINITY; // nothing is nearer than k copies
+        }
+    }
+}
+
+/// Drops the candidates that are surely not among the `k` nearest. Returns the upper bound of the
+/// `k`-th smallest distance; the nearest candidates come first.
+fn prune(candidates: &mut Vec<Candidate>, k: usize) -> f32 {
+    candidates.select_nth_unstable_by(k - 1, |a, b| a.high.total_cmp(&b.high));
+    let reach = candidates[k - 1].high;
+    candidates.retain(|c| c.low <= reach);
+    reach
+}
+
+/// The squared distance of each row to its `k`-th nearest other row, in the frame of the rows.
+///
+/// The set must hold more than `k` rows, and `k` must not be zero.
+pub(crate) fn squared_radii(rows: &Rows<'_>, k: usize) -> Vec<f64> {
+    let tiles = rows.tiles();
+    let blocks: Vec<Mutex<Block>> = tiles
+        .iter()
+        .map(|tile| {
+            let reach = vec![f32::INFINITY; tile.len()];
+            Mutex::new(Block { first: tile.start, reach, candidates: vec![Vec::new(); tile.len()] })
+        })
+        .collect();
+    // Neighbouring tasks work on different blocks.
+    let pairs: Vec<(usize, usize)> =
+        (0..tiles.len()).flat_map(|gap| (gap..tiles.len()).map(move |j| (j - gap, j))).collect();
+    pairs.par_iter().for_each_init(Tile::default, |tile, &(i, j)| {
+        let reach = |block: usize| lock(&blocks[block]).reach.clone();
+        let (row_reach, column_reach) = (reach(i), reach(j));
+        let near = tile
+            .near((rows, tiles[i].clone(), &row_reach), (rows, tiles[j].clone(), &column_reach));
+        let mut block = lock(&blocks[i]);
+        for n in near.iter().filter(|n| n.row != n.column) {
+            block.offer(rows, k, n.row, Candidate { row: n.column, low: n.low, high: n.high });
+        }
+        if i == j {
+            return; // a tile of a block with itself holds each pair twice
+        }
+        drop(block);
+        let mut block = lock(&blocks[j]);
+        for n in near {
+            block.offer(rows, k, n.column, Candidate { row: n.row, low: n.low, high: n.high });
+        }
+    });
+    let radius = |(row, mut candidates): (usize, Vec<Candidate>)| {
+        prune(&mut candidates, k);
+        let mut exact: Vec<f64> = candidates.iter().map(|c| rows.exact(row, rows, c.row)).collect();
+        *exact.select_nth_unstable_by(k - 1, f64::total_cmp).1
+    };
+    blocks
+        .into_par_iter()
+        .flat_map_iter(|block| {
+            let block = block.into_inner().unwrap_or_else(PoisonError::into_inner);
+            (block.first..).zip(block.candidates).map(radius)
+        })
+        .collect()
+}
+
+/// The block; a thread that panicked takes the whole computation with it.
+fn lock(block: &Mutex<Block>) -> MutexGuard<'_, Block> {
+    block.lock().unwrap_or_else(PoisonError::into_inner)
+}
