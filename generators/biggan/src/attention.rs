@@ -1,0 +1,56 @@
+//! Self-attention between all pixels.
+//!
+//! Zhang et al., "Self-Attention Generative Adversarial Networks", 2019,
+//! <https://arxiv.org/abs/1805.08318>.
+
+use candle_core::{Device, Tensor};
+use ganscope_model::ops::{Conv2d, max_pool, softmax};
+use ganscope_model::{Checkpoint, Result};
+
+use crate::spectral::take_weight;
+
+/// `x + gamma o(softmax(theta(x) phi(x)^T) g(x))`, with `phi` and `g` pooled to half the size.
+#[derive(Debug)]
+pub(crate) struct Attention {
+    theta: Conv2d,
+    phi: Conv2d,
+    g: Conv2d,
+    /// Carries `gamma`.
+    out: Conv2d,
+}
+
+impl Attention {
+    /// Loads `name.gamma` and `name.snconv1x1_{theta,phi,g,o_conv}`.
+    pub(crate) fn new(
+        checkpoint: &mut Checkpoint,
+        name: &str,
+        channels: usize,
+        device: &Device,
+    ) -> Result<Self> {
+        let gamma = checkpoint.take(&format!("{name}.gamma"), &[1])?[0] as f64;
+        let mut conv = |leaf: &str, to: usize, from: usize, factor: f64| -> Result<Conv2d> {
+            let shape = [to, from, 1, 1];
+            let weight = take_weight(checkpoint, &format!("{name}.snconv1x1_{leaf}"), &shape)?;
+            let weight = (Tensor::from_vec(weight, &shape, device)? * factor)?;
+            Ok(Conv2d::new(&weight, 1, 0)?)
+        };
+        Ok(Self {
+            theta: conv("theta", channels / 8, channels, 1.0)?,
+            phi: conv("phi", channels / 8, channels, 1.0)?,
+            g: conv("g", channels / 2, channels, 1.0)?,
+            out: conv("o_conv", channels, channels / 2, gamma)?,
+        })
+    }
+
+    /// (N, H, W, C) to (N, H, W, C).
+    pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let (n, h, w, _) = x.dims4()?;
+        let theta = self.theta.forward(x)?.flatten(1, 2)?; // (N, H W, C/8)
+        let phi = max_pool(&self.phi.forward(x)?, 2)?.flatten(1, 2)?; // (N, H W / 4, C/8)
+        let g = max_pool(&self.g.forward(x)?, 2)?.flatten(1, 2)?; // (N, H W / 4, C/2)
+        let weights = softmax(&theta.matmul(&phi.t()?)?)?; // (N, H W, H W / 4)
+        let seen = weights.matmul(&g)?.reshape((n, h, w, ()))?;
+        let extras = ganscope_model::ops::Extras { residual: Some(x), ..Default::default() };
+        Ok(self.out.forward_with(&seen, extras)?)
+    }
+}
