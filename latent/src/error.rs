@@ -1,0 +1,41 @@
+//! What can go wrong with a latent.
+
+/// Result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Errors, by whose fault it is: the caller's, or the generator's.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A list of seeds, styles or truncations that cannot be read.
+    #[error("{what} `{text}`: {problem}; write them as `{form}`")]
+    List {
+        /// What the list holds.
+        what: &'static str,
+        /// The list as it was typed.
+        text: String,
+        /// What is wrong with it.
+        problem: String,
+        /// An example of the right form.
+        form: &'static str,
+    },
+    /// A number is outside the range in which the request has a meaning.
+    #[error("{name} is {got}, expected {expected}")]
+    OutOfRange {
+        /// Name of the number.
+        name: &'static str,
+        /// Its value.
+        got: f64,
+        /// The range, in words.
+        expected: String,
+    },
+    /// The generator failed.
+    #[error(transparent)]
+    Model(#[from] ganscope_model::Error),
+    /// A tensor operation failed.
+    #[error(transparent)]
+    Tensor(#[from] candle_core::Error),
+    /// A statistic could not be computed.
+    #[error(transparent)]
+    Stats(#[from] ganscope_stats::Error),
+}

@@ -1,0 +1,32 @@
+//! Latent sampling, truncation, interpolation and mixing, for every [`Generator`].
+//!
+//! - [`Sampler`] turns seeds into images, number by number those of the published tools.
+//! - [`walk`] goes from one latent to the next in Z or in W; [`Spline`] makes smooth closed walks.
+//! - [`mix`], [`mix_table`] and [`shift`] operate on `ws`.
+//! - [`PathLength`] measures how evenly a generator moves; [`components`] finds its directions.
+//! - [`Seeds`], [`Truncations`] and [`Styles`] read lists as they are typed.
+//!
+//! [`Generator`]: ganscope_model::Generator
+
+pub mod components;
+mod error;
+pub mod interpolate;
+mod mixing;
+mod path_length;
+mod ranges;
+mod sample;
+mod sampler;
+mod spline;
+#[cfg(test)]
+mod toy;
+mod walk;
+
+pub use error::{Error, Result};
+pub use ganscope_stats::random::RandomState;
+pub use mixing::{mix, mix_table, shift};
+pub use path_length::{PathLength, PathSpace, Sampling, euclidean, perceptual_path_length};
+pub use ranges::{Seeds, Styles, Truncations};
+pub use sample::{Prior, truncated_noise_sample, z_from_seed};
+pub use sampler::{Batch, Class, Sampler, ThresholdPrior};
+pub use spline::Spline;
+pub use walk::{Space, Waypoint, step_lengths, walk};
