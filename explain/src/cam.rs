@@ -1,0 +1,177 @@
+//! Class activation maps: which places of a layer speak for the target.
+
+use ganscope_model::network::{Op, Real, Rectifier, Walker};
+use ganscope_model::{FeatureMap, Network, Node, Shape};
+
+use crate::gradient::{gradient, one_image};
+use crate::{Error, Result, Target};
+
+/// Which evidence a map shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Evidence {
+    /// What speaks for the target: `max(map, 0)`.
+    #[default]
+    Positive,
+    /// What speaks for and against it.
+    Signed,
+}
+
+impl Evidence {
+    fn of<T: Real>(self, map: &FeatureMap<T>) -> FeatureMap<T> {
+        match self {
+            Self::Positive => map.map(|v| v.larger(T::ZERO)),
+            Self::Signed => map.clone(),
+        }
+    }
+}
+
+/// Class activation map, (1, 1, H, W): `sum_k w_k A_k`, with the maps `A_k` that a global mean
+/// reads and the weights `w_k` of the linear layer behind it. Its mean and the bias sum to the
+/// logit.
+///
+/// Zhou et al., "Learning Deep Features for Discriminative Localization", 2015,
+/// <https://arxiv.org/abs/1512.04150>.
+///
+/// # Errors
+/// [`Error::Unsuited`] when the network does not end in a global mean and a linear layer;
+/// otherwise those of [`gradient`].
+pub fn cam<T: Real>(
+    walker: &Walker<T>,
+    image: &FeatureMap<T>,
+    target: &Target,
+) -> Result<FeatureMap<T>> {
+    let maps = pooled_maps(walker.network()).ok_or(Error::Unsuited {
+        method: "CAM",
+        needs: "a global mean and a linear layer at the end",
+    })?;
+    // The head is linear: the gradient at the maps is `w_k / pixels` everywhere.
+    let (activations, gradients) = at_layer(walker, image, target, maps)?;
+    let pixels = T::of((activations.shape.h * activations.shape.w) as f64);
+    let map = activations.zip(&gradients, |a, g| a * g * pixels);
+    Ok(channel_sum(&map))
+}
+
+/// Gradient-weighted class activation map of `layer`, (1, 1, H, W): `sum_k a_k A_k` with `a_k` the
+/// mean gradient of the target with respect to the map `A_k`.
+///
+/// Selvaraju et al., "Grad-CAM", 2016, <https://arxiv.org/abs/1610.02391>.
+///
+/// # Errors
+/// Those of [`gradient`].
+pub fn grad_cam<T: Real>(
+    walker: &Walker<T>,
+    image: &FeatureMap<T>,
+    target: &Target,
+    layer: Node,
+    evidence: Evidence,
+) -> Result<FeatureMap<T>> {
+    let (activations, gradients) = at_layer(walker, image, target, layer)?;
+    let weights = channel_means(&gradients);
+    let mut map = activations.clone();
+    for pixel in map.data.chunks_exact_mut(weights.len()) {
+        pixel.iter_mut().zip(&weights).for_each(|(v, &w)| *v = *v * w);
+    }
+    Ok(evidence.of(&channel_sum(&map)))
+}
+
+/// Guided Grad-CAM: guided backpropagation times the positive Grad-CAM map of `layer`, which is
+/// enlarged to the image bilinearly.
+///
+/// # Errors
+/// Those of [`gradient`].
+pub fn guided_grad_cam<T: Real>(
+    walker: &Walker<T>,
+    image: &FeatureMap<T>,
+    target: &Target,
+    layer: Node,
+) -> Result<FeatureMap<T>> {
+    let places = grad_cam(walker, image, target, layer, Evidence::Positive)?;
+    let places = enlarge(&places, [image.shape.h, image.shape.w]);
+    let guided = gradient(walker, image, target, Rectifier::Guided)?;
+    let c = image.shape.c;
+    let data = guided.data.iter().enumerate().map(|(i, &g)| g * places.data[i / c]).collect();
+    Ok(FeatureMap::new(1, image.shape, data)?)
+}
+
+/// The last value of a network that is a map of several pixels, for images of (h, w): the usual
+/// layer of Grad-CAM.
+///
+/// # Errors
+/// When the images are too small.
+pub fn last_map(network: &Network, [h, w]: [usize; 2]) -> Result<Node> {
+    let shapes = network.shapes(h, w)?;
+    let last = shapes.iter().rposition(|s| s.h * s.w > 1).unwrap_or(0);
+    Ok(last.checked_sub(1).map_or(Node::INPUT, Node::of_step))
+}
+
+/// A map enlarged to (h, w) bilinearly, its corners half a pixel inside: PyTorch's `interpolate`
+/// without `align_corners`.
+pub fn enlarge<T: Real>(map: &FeatureMap<T>, [h, w]: [usize; 2]) -> FeatureMap<T> {
+    let Shape { c, h: rows, w: columns } = map.shape;
+    let along = |place: usize, to: usize, from: usize| {
+        let source = ((place as f64 + 0.5) * from as f64 / to as f64 - 0.5).max(0.0);
+        let first = (source as usize).min(from - 1);
+        (first, (first + 1).min(from - 1), T::of(source - first as f64))
+    };
+    let mut large = FeatureMap::filled(map.n, Shape { c, h, w }, T::ZERO);
+    for (i, out) in large.data.iter_mut().enumerate() {
+        let (image, y, x, k) = (i / (h * w * c), i / (w * c) % h, i / c % w, i % c);
+        let (top, bottom, down) = along(y, h, rows);
+        let (left, right, across) = along(x, w, columns);
+        let at = |y: usize, x: usize| map.data[((image * rows + y) * columns + x) * c + k];
+        let mix = |a: T, b: T, share: T| a + (b - a) * share;
+        let (upper, lower) = (
+            mix(at(top, left), at(top, right), across),
+            mix(at(bottom, left), at(bottom, right), across),
+        );
+        *out = mix(upper, lower, down);
+    }
+    large
+}
+
+/// Sum over the channels of each pixel, (N, 1, H, W).
+pub fn channel_sum<T: Real>(map: &FeatureMap<T>) -> FeatureMap<T> {
+    let data = map.data.chunks_exact(map.shape.c).map(|p| p.iter().copied().sum()).collect();
+    FeatureMap { n: map.n, shape: Shape { c: 1, ..map.shape }, data }
+}
+
+/// What the global mean before the last linear layer reads.
+fn pooled_maps(network: &Network) -> Option<Node> {
+    let mut node = network.output();
+    let mut behind_head = false;
+    loop {
+        let step = &network.steps()[node.step()?];
+        match step.op {
+            Op::Linear(_) if !behind_head => behind_head = true,
+            Op::Flatten if behind_head => {}
+            Op::GlobalAvgPool | Op::AdaptiveAvgPool([1, 1]) if behind_head => {
+                return Some(step.inputs[0]);
+            }
+            _ => return None,
+        }
+        node = step.inputs[0];
+    }
+}
+
+/// The value of `layer` and the gradient of the target with respect to it.
+fn at_layer<T: Real>(
+    walker: &Walker<T>,
+    image: &FeatureMap<T>,
+    target: &Target,
+    layer: Node,
+) -> Result<(FeatureMap<T>, FeatureMap<T>)> {
+    one_image(image)?;
+    let trace = walker.run(image.clone())?;
+    let seed = target.seed(trace.value(target.node()))?;
+    let mut signals = trace.gradient(target.node(), seed, &[layer], Rectifier::Gradient)?;
+    Ok((trace.value(layer).clone(), signals.swap_remove(0)))
+}
+
+fn channel_means<T: Real>(map: &FeatureMap<T>) -> Vec<T> {
+    let mut sums = vec![0.0; map.shape.c];
+    for pixel in map.data.chunks_exact(map.shape.c) {
+        sums.iter_mut().zip(pixel).for_each(|(s, v)| *s += v.to_f64());
+    }
+    let pixels = (map.shape.h * map.shape.w) as f64;
+    sums.into_iter().map(|s| T::of(s / pixels)).collect()
+}

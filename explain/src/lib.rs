@@ -1,0 +1,39 @@
+//! Explanations of what a network sees, and of what makes a score what it is.
+//!
+//! Each method is a function of a network, an image and a [`Target`], the number to be explained:
+//!
+//! | question | method |
+//! |---|---|
+//! | which pixels would change it | [`gradient`](gradient()), [`SmoothGrad`] |
+//! | which pixels make it up | [`input_x_gradient`], [`IntegratedGradients`], [`lrp`] |
+//! | which pixels it cannot do without | [`Occlusion`], [`Lime`] |
+//! | where in a layer it arises | [`cam`](cam()), [`grad_cam`], [`guided_grad_cam`] |
+//! | what a unit looks for | [`gradient`](gradient()) with other rectifiers, [`Maximization`] |
+//!
+//! An [`Explainer`] runs any of them by name on a classifier. [`measure`] tells how good an explanation is, [`fid`] which images and which of their pixels
+//! make a Frechet distance large, and [`heat`] draws maps.
+
+pub mod cam;
+mod error;
+mod explainer;
+pub mod fid;
+mod gradient;
+pub mod heat;
+mod lime;
+pub mod lrp;
+mod maximize;
+pub mod measure;
+mod occlusion;
+mod superpixels;
+mod target;
+
+pub use cam::{Evidence, cam, grad_cam, guided_grad_cam};
+pub use error::{Error, Result};
+pub use explainer::{Explainer, Explanation, Method, Prepared, Settings};
+pub use gradient::{IntegratedGradients, SmoothGrad, gradient, input_x_gradient};
+pub use lime::{Fill, Lime, LimeExplanation};
+pub use lrp::{Composite, Relevance, Rule, Selector, relevance};
+pub use maximize::Maximization;
+pub use occlusion::Occlusion;
+pub use superpixels::{Quickshift, Slic, Superpixels};
+pub use target::Target;

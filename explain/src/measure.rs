@@ -1,0 +1,143 @@
+//! How good an explanation is: positivity, continuity, selectivity. Conservation stands with
+//! [`Relevance`](crate::Relevance::conservation_error).
+//!
+//! Montavon, Samek and Mueller, "Methods for Interpreting and Understanding Deep Neural Networks",
+//! 2017, <https://arxiv.org/abs/1706.07979>; Samek et al., "Evaluating the Visualization of What a
+//! Deep Neural Network Has Learned", 2015, <https://arxiv.org/abs/1509.06321>.
+
+use ganscope_model::FeatureMap;
+use ganscope_model::network::Real;
+use ganscope_stats::random::RandomState;
+
+use crate::error::require;
+use crate::gradient::one_image;
+use crate::{Error, Result};
+
+/// Share of positive values in the sum of absolute values: 1 if nothing speaks against the target.
+pub fn positivity<T: Real>(map: &FeatureMap<T>) -> f64 {
+    let values = || map.data.iter().map(|v| v.to_f64());
+    let positive: f64 = values().map(|v| v.max(0.0)).sum();
+    positive / values().map(f64::abs).sum::<f64>()
+}
+
+/// Largest `|R(x) - R(x')|_1 / |x - x'|_2` over `samples` neighbours `x'` of an image `x`, which
+/// differ from it by Gaussian noise of standard deviation `noise`: small where explanations change
+/// little when the image does.
+///
+/// # Errors
+/// When there are no samples or no noise, and those of `explain`.
+pub fn continuity(
+    image: &FeatureMap,
+    noise: f64,
+    samples: usize,
+    seed: u32,
+    mut explain: impl FnMut(&FeatureMap) -> Result<FeatureMap>,
+) -> Result<f64> {
+    require(samples > 0, "the number of samples", "at least 1", samples)?;
+    require(noise > 0.0 && noise.is_finite(), "the noise", "positive", noise)?;
+    let mut random = RandomState::new(seed);
+    let here = explain(image)?;
+    let mut largest = 0.0_f64;
+    for _ in 0..samples {
+        let mut moved = image.clone();
+        moved.data.iter_mut().for_each(|v| *v += (noise * random.standard_normal()) as f32);
+        let there = explain(&moved)?;
+        let pairs = |a: &FeatureMap, b: &FeatureMap| -> Vec<f64> {
+            a.data.iter().zip(&b.data).map(|(a, b)| f64::from(a - b)).collect()
+        };
+        let change: f64 = pairs(&here, &there).iter().map(|d| d.abs()).sum();
+        let distance = pairs(image, &moved).iter().map(|d| d * d).sum::<f64>().sqrt();
+        largest = largest.max(change / distance);
+    }
+    Ok(largest)
+}
+
+/// Which end of the curve an image starts from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Curve {
+    /// The most relevant pixels are replaced first: a good explanation makes the score fall fast.
+    Deletion,
+    /// The most relevant pixels are put back first: a good one makes it rise fast.
+    Insertion,
+}
+
+/// Replacing an image by a baseline, or the other way round, patch by patch in the order of
+/// relevance.
+///
+/// Single pixels that differ from their neighbours disturb a network wherever they lie; patches ask
+/// what the place means to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Selectivity {
+    /// Which way.
+    pub curve: Curve,
+    /// Side of the square patches, in pixels.
+    pub patch: usize,
+    /// Points of the curve after the first.
+    pub steps: usize,
+}
+
+impl Selectivity {
+    /// Score after each step; the first value is that of the image (of the baseline for insertion),
+    /// the last that of the other.
+    ///
+    /// The relevance of a patch is the sum over its pixels and channels; equal ones go from the upper
+    /// left to the lower right. `baseline` is an image of the same size.
+    ///
+    /// # Errors
+    /// When relevance or baseline are not of the size of the image, there are more steps than
+    /// patches, and those of `score`.
+    pub fn measure(
+        &self,
+        image: &FeatureMap,
+        baseline: &FeatureMap,
+        relevance: &FeatureMap,
+        mut score: impl FnMut(&FeatureMap) -> Result<Vec<f64>>,
+    ) -> Result<Vec<f64>> {
+        one_image(image)?;
+        let (shape, map) = (image.shape, relevance.shape);
+        let same = (map.h, map.w, relevance.n) == (shape.h, shape.w, 1);
+        if !same || baseline.shape != shape || baseline.n != 1 {
+            let got = format!("baseline {:?} and relevance {map:?}", baseline.shape);
+            return Err(Error::Mismatch { what: "maps", expected: format!("{shape:?}"), got });
+        }
+        require(self.patch > 0, "the patch", "at least 1", self.patch)?;
+        let columns = shape.w.div_ceil(self.patch);
+        let patches = shape.h.div_ceil(self.patch) * columns;
+        let fits = (1..=patches).contains(&self.steps);
+        require(fits, "the number of steps", "1 to the number of patches", self.steps)?;
+
+        let patch_of =
+            |pixel: usize| pixel / shape.w / self.patch * columns + pixel % shape.w / self.patch;
+        let (mut sums, mut pixels) = (vec![0.0; patches], vec![Vec::new(); patches]);
+        for (pixel, values) in relevance.data.chunks_exact(map.c).enumerate() {
+            sums[patch_of(pixel)] += values.iter().map(|&v| f64::from(v)).sum::<f64>();
+            pixels[patch_of(pixel)].push(pixel);
+        }
+        let mut order: Vec<usize> = (0..patches).collect();
+        order.sort_by(|&a, &b| sums[b].total_cmp(&sums[a]).then(a.cmp(&b)));
+        let (mut current, other) = match self.curve {
+            Curve::Deletion => (image.clone(), baseline),
+            Curve::Insertion => (baseline.clone(), image),
+        };
+        let mut scores = score(&current)?;
+        for step in 0..self.steps {
+            let part = step * patches / self.steps..(step + 1) * patches / self.steps;
+            for &pixel in order[part].iter().flat_map(|&patch| &pixels[patch]) {
+                let values = pixel * shape.c..(pixel + 1) * shape.c;
+                current.data[values.clone()].copy_from_slice(&other.data[values]);
+            }
+            scores.extend(score(&current)?);
+        }
+        Ok(scores)
+    }
+}
+
+/// Mean height of a curve by the trapezoid rule.
+///
+/// # Panics
+/// When the curve has fewer than two points.
+pub fn area(curve: &[f64]) -> f64 {
+    assert!(curve.len() > 1, "an area needs two points");
+    let sum: f64 = curve.windows(2).map(|pair| f64::midpoint(pair[0], pair[1])).sum();
+    sum / (curve.len() - 1) as f64
+}
