@@ -1,0 +1,177 @@
+//! What `generate`, `interpolate` and `mix` share: opening a generator and drawing from it.
+
+use std::cell::OnceCell;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use anyhow::{Context as _, Result, ensure};
+use candle_core::Device;
+use clap::ValueEnum;
+use ganscope_biggan::BnStats;
+use ganscope_latent::{Class, Prior, Sampler, ThresholdPrior};
+use ganscope_model::{NoiseMode, TruncationKind};
+use ganscope_stylegan::Transform;
+use serde_json::{Map, Value};
+
+use super::terminal::Terminal;
+use crate::generators::{self, GeneratorOptions, OpenGenerator};
+use crate::hint::advised;
+
+/// A generator and how latents are drawn for it.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Generator")]
+pub(super) struct ModelArgs {
+    /// Generator: an id of `ganscope list`, a checkpoint of any format, or `hub:OWNER/REPO/FILE`
+    model: String,
+
+    /// Truncation: psi for StyleGAN; the threshold of a truncated normal, 0 to 1, for BigGAN
+    #[arg(long, default_value_t = 1.0, value_name = "PSI", allow_negative_numbers = true)]
+    pub(super) trunc: f64,
+
+    /// Truncate only the first N style inputs
+    #[arg(long, value_name = "N")]
+    trunc_cutoff: Option<usize>,
+
+    /// Noise inputs of StyleGAN 1 and 2
+    #[arg(long, value_enum, default_value_t = Noise::Const)]
+    noise_mode: Noise,
+
+    /// How BigGAN's truncated normal is drawn: `scaled` (published) or `resampled`
+    #[arg(long, default_value = "scaled", value_name = "NAME")]
+    prior: ThresholdPrior,
+
+    /// How BigGAN's batch-norm statistics are interpolated: `linear`, or `hf` as the published
+    /// PyTorch port does it
+    #[arg(long, default_value = "linear", value_name = "NAME")]
+    bn_stats: BnStats,
+
+    /// Move the images of StyleGAN3 by X,Y of their size
+    #[arg(long, value_name = "X,Y", allow_hyphen_values = true)]
+    translate: Option<Offset>,
+
+    /// Turn the images of StyleGAN3, in degrees
+    #[arg(long, value_name = "ANGLE", allow_negative_numbers = true)]
+    rotate: Option<f64>,
+
+    /// Entry of the checkpoint, such as `G` [default: the averaged generator]
+    #[arg(long, value_name = "NAME")]
+    key: Option<String>,
+
+    /// JSON file with the hyper-parameters that the checkpoint lacks
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// Images that are computed together; changes no pixel
+    #[arg(long, default_value_t = 4, value_name = "N")]
+    pub(super) batch: usize,
+}
+
+/// Noise inputs.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Noise {
+    /// Those stored in the checkpoint
+    Const,
+    /// Drawn anew for each seed
+    Random,
+    /// None
+    None,
+}
+
+/// Two numbers with a comma between them.
+#[derive(Debug, Clone, Copy)]
+struct Offset(f64, f64);
+
+impl FromStr for Offset {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = |part: &str| part.trim().parse().ok().filter(|v: &f64| v.is_finite());
+        let pair = text.split_once(',').and_then(|(x, y)| Some(Self(number(x)?, number(y)?)));
+        pair.ok_or_else(|| "expected two numbers, as `0.1,-0.2`".to_owned())
+    }
+}
+
+fn read_config(path: &Path) -> Result<Map<String, Value>> {
+    let text = std::fs::read_to_string(path);
+    let text = text.with_context(|| format!("read `{}`", path.display()))?;
+    serde_json::from_str(&text).with_context(|| format!("configuration `{}`", path.display()))
+}
+
+impl ModelArgs {
+    /// Opens the generator.
+    pub(super) fn open(&self, terminal: &Terminal) -> Result<OpenGenerator> {
+        ensure!(self.batch > 0, "--batch must be at least 1");
+        let transform = (self.translate.is_some() || self.rotate.is_some()).then(|| {
+            let Offset(x, y) = self.translate.unwrap_or(Offset(0.0, 0.0));
+            Transform { translate: (x, y), rotate: self.rotate.unwrap_or(0.0) }
+        });
+        let options = GeneratorOptions {
+            key: self.key.clone(),
+            config: self.config.as_deref().map(read_config).transpose()?.unwrap_or_default(),
+            bn_stats: self.bn_stats,
+            transform,
+        };
+        let bar = OnceCell::new();
+        let open = generators::open(&self.model, &options, &Device::Cpu, &mut |done, total| {
+            let bar = bar.get_or_init(|| terminal.bytes(total.unwrap_or(done), "generator"));
+            bar.set_position(done);
+        })?;
+        let info = open.generator.info();
+        if info.truncation == TruncationKind::Threshold && !(0.0..=1.0).contains(&self.trunc) {
+            return Err(advised(
+                format!("truncation {} has no meaning for {}", self.trunc, open.family),
+                "give a threshold from 0 to 1",
+            ));
+        }
+        Ok(open)
+    }
+
+    /// How images of `class` are drawn.
+    pub(super) fn sampler(&self, open: &OpenGenerator, class: Option<Class>) -> Result<Sampler> {
+        let generator = &*open.generator;
+        let mut sampler = Sampler::with_prior(generator, self.trunc, class, self.prior)?;
+        sampler.truncation.cutoff = self.trunc_cutoff;
+        sampler.synthesis.noise_mode = match self.noise_mode {
+            Noise::Const => NoiseMode::Const,
+            Noise::Random => NoiseMode::Random,
+            Noise::None => NoiseMode::None,
+        };
+        Ok(sampler)
+    }
+
+    /// How the ends of paths are drawn: W is not truncated there.
+    pub(super) fn path_prior(&self, open: &OpenGenerator) -> Result<Prior> {
+        match open.generator.info().truncation {
+            TruncationKind::Psi if self.trunc == 1.0 && self.trunc_cutoff.is_none() => {
+                Ok(Prior::Normal)
+            }
+            TruncationKind::Psi => Err(advised(
+                "the path length of a truncated generator is not defined",
+                "leave `--trunc` and `--trunc-cutoff` out",
+            )),
+            TruncationKind::Threshold => Ok(match self.prior {
+                ThresholdPrior::Scaled => Prior::Scaled { truncation: self.trunc },
+                ThresholdPrior::Resampled => Prior::Resampled { truncation: self.trunc },
+            }),
+        }
+    }
+
+    /// The class that `text` names, where one is needed; `each` gives consecutive seeds consecutive
+    /// classes.
+    pub(super) fn class(open: &OpenGenerator, text: Option<&str>) -> Result<Option<Class>> {
+        let count = open.generator.info().c_dim;
+        match text {
+            None if count == 0 => Ok(None),
+            None => {
+                let names = if open.classes.is_empty() { "" } else { " or by name" };
+                let last = count - 1;
+                Err(advised(
+                    format!("the generator is conditional, with {count} classes"),
+                    format!("give `--class`, by number from 0 to {last}{names}"),
+                ))
+            }
+            Some("each") if count > 0 => Ok(Some(Class::BySeed)),
+            Some(text) => Ok(Some(Class::One(open.class(text)?))),
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! How far apart images look, without rounding them to bytes.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result, ensure};
+use candle_core::Tensor;
+use ganscope_images::ImageBatch;
+use ganscope_lpips::Lpips;
+use ganscope_model::{Checkpoint, Scaling};
+use ganscope_stats::Needs;
+use ganscope_weights::hub::{Hub, Progress};
+use ganscope_weights::{ReadOptions, read};
+
+use crate::extractors::{self, ExtractorOptions, OpenExtractor};
+use crate::registry::EXTRACTORS;
+
+/// A distance of images.
+#[derive(Debug)]
+pub enum Perceptual {
+    /// LPIPS on VGG-16, the distance of published path lengths.
+    Lpips(Box<Lpips>),
+    /// Squared Euclidean distance of the features of an extractor.
+    Features(Box<OpenExtractor>),
+}
+
+impl Perceptual {
+    /// Name of LPIPS on the command line.
+    pub const LPIPS: &str = "lpips";
+    /// Its weights in the table of known files.
+    const LPIPS_WEIGHTS: &str = "lpips-vgg";
+
+    /// The distances there are.
+    pub fn names() -> Vec<&'static str> {
+        std::iter::once(Self::LPIPS).chain(EXTRACTORS.iter().map(|e| e.name)).collect()
+    }
+
+    /// Opens [`LPIPS`](Self::LPIPS) or the extractor `name`, with known weights or those of a file.
+    ///
+    /// # Errors
+    /// When there is no such extractor, or its weights are not there and cannot be fetched.
+    pub fn open(name: &str, weights: Option<&Path>, watch: &mut Progress<'_>) -> Result<Self> {
+        if name == Self::LPIPS {
+            let path = match weights {
+                Some(path) => path.to_owned(),
+                None => Hub::from_env()?.fetch(Self::LPIPS_WEIGHTS, watch)?,
+            };
+            let checkpoint = Checkpoint::from(read(&path, &ReadOptions::default())?);
+            let lpips = Lpips::new(checkpoint);
+            let lpips = lpips.with_context(|| format!("`{}` is no LPIPS", path.display()))?;
+            return Ok(Self::Lpips(Box::new(lpips)));
+        }
+        let options = ExtractorOptions {
+            name,
+            weights,
+            layer: None,
+            resize: ganscope_images::Resize::TfBilinear,
+            scaling: Scaling::Tf,
+            needs: Needs::STATS,
+        };
+        Ok(Self::Features(Box::new(extractors::open(&options, watch)?)))
+    }
+
+    /// Name of the distance, for reports.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Lpips(_) => "LPIPS, VGG-16",
+            Self::Features(open) => &open.convention.extractor,
+        }
+    }
+
+    /// Distances of the images 2i and 2i + 1 of `images`, (2N, C, H, W) in [-1, 1].
+    ///
+    /// # Errors
+    /// When the network cannot take the images.
+    pub fn pair_distances(&self, images: &Tensor) -> Result<Vec<f64>> {
+        let (n, c, h, w) = images.dims4()?;
+        ensure!(c == 1 || c == 3, "images of {c} channels, expected 1 or 3");
+        let images = images.broadcast_as((n, 3, h, w))?.contiguous()?;
+        match self {
+            Self::Lpips(lpips) => {
+                let values: Vec<f32> = images.flatten_all()?.to_vec1()?;
+                Ok(lpips.pair_distances(&values, (n, h, w))?)
+            }
+            Self::Features(open) => {
+                let features = open.extractor.extract(&resized(&images, open.preprocess.size)?)?;
+                let features = features.features;
+                let rows: Vec<&[f32]> = features.rows().collect();
+                let square = |(&a, &b): (&f32, &f32)| (a as f64 - b as f64).powi(2);
+                let pairs = rows.chunks_exact(2);
+                Ok(pairs.map(|p| p[0].iter().zip(p[1]).map(square).sum()).collect())
+            }
+        }
+    }
+}
+
+/// Images (N, 3, H, W) in [-1, 1] as floats on 0..255 of `size` pixels, by the bilinear rule of
+/// TensorFlow 1: position `i` of the result is position `i H / size` of the image.
+fn resized(images: &Tensor, size: usize) -> Result<ImageBatch> {
+    let (n, _, h, w) = images.dims4()?;
+    let values: Vec<f32> = images.flatten_all()?.to_vec1()?;
+    let (rows, columns) = (weights(h, size), weights(w, size));
+    let mut data = Vec::with_capacity(n * size * size * 3);
+    for image in values.chunks_exact(3 * h * w) {
+        for &(y0, y1, fy) in &rows {
+            for &(x0, x1, fx) in &columns {
+                for plane in image.chunks_exact(h * w) {
+                    let line = |y: usize| plane[y * w + x0] * (1.0 - fx) + plane[y * w + x1] * fx;
+                    let value = line(y0) * (1.0 - fy) + line(y1) * fy;
+                    data.push((value + 1.0) * 127.5);
+                }
+            }
+        }
+    }
+    let indices = (0..n).collect();
+    Ok(ImageBatch { data, n, height: size, width: size, indices, skipped: Vec::new() })
+}
+
+/// For each place of the result the two places that it lies between, and the share of the second.
+fn weights(from: usize, to: usize) -> Vec<(usize, usize, f32)> {
+    let place = |i: usize| {
+        let position = i as f32 * (from as f32 / to as f32);
+        let low = (position as usize).min(from - 1);
+        (low, (low + 1).min(from - 1), position - low as f32)
+    };
+    (0..to).map(place).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+    use ganscope_images::{BatchOptions, Image, ImageSet, Preprocess, Resize, batches};
+
+    use super::*;
+
+    #[test]
+    fn whole_bytes_are_resized_as_images_are() {
+        /// Floats on 0..255, added in another order.
+        const F32_ROUNDING: f32 = 1e-4;
+        let (h, w, size) = (16, 12, 29);
+        let pixels = ganscope_golden::image(5, h, w);
+        let value = |i: usize| {
+            let (c, p) = (i / (h * w), i % (h * w));
+            f32::from(pixels[3 * p + c]) / 127.5 - 1.0
+        };
+        let tensor: Vec<f32> = (0..3 * h * w).map(value).collect();
+        let tensor = Tensor::from_vec(tensor, (1, 3, h, w), &Device::Cpu).unwrap();
+        let set = ImageSet::from_images(vec![Image { width: w, height: h, pixels }]);
+        let preprocess = Preprocess { resize: Resize::TfBilinear, size };
+        let expected = batches(&set, 0..1, preprocess, BatchOptions::default()).next();
+        let expected = expected.unwrap().unwrap();
+        let actual = resized(&tensor, size).unwrap();
+        assert_eq!(actual.data.len(), expected.data.len());
+        for (a, e) in actual.data.iter().zip(&expected.data) {
+            assert!((a - e).abs() < F32_ROUNDING, "{a} {e}");
+        }
+    }
+}
