@@ -8,6 +8,7 @@ use ganscope_images::{Facts, ImageSet};
 use rayon::prelude::*;
 
 use crate::extractors::OpenExtractor;
+use crate::hint::advised;
 
 /// Version of everything that turns an image into a row; part of every key.
 const ROWS: u32 = 1;
@@ -64,6 +65,10 @@ pub fn check_writable(path: &Path) -> Result<()> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     match tempfile::NamedTempFile::new_in(folder) {
         Ok(_) => Ok(()),
+        Err(_) if !folder.is_dir() => Err(advised(
+            format!("cannot write `{}`: there is no folder `{}`", path.display(), folder.display()),
+            "make the folder first, or name another",
+        )),
         Err(error) => bail!("cannot write `{}`: {}", path.display(), error.kind()),
     }
 }

@@ -110,6 +110,15 @@ pub enum Error {
         found: Vec<String>,
     },
 
+    /// The wanted entry holds no arrays.
+    #[error("the entry `{key}` holds no arrays; the file holds {}", list(found))]
+    EmptyEntry {
+        /// The wanted name.
+        key: String,
+        /// The names that are there.
+        found: Vec<String>,
+    },
+
     /// Several entries hold arrays, and none has one of the customary names.
     #[error("several entries hold arrays: {}", list(found))]
     AmbiguousKey {

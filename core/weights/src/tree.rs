@@ -144,7 +144,11 @@ impl<'a> Tree<'a> {
         };
         let mut beside = Vec::new();
         if let Some(key) = key {
+            let found = branch.names();
             branch = branch.descend(key, &mut beside)?;
+            if !branch.entries.values().any(Tree::has_leaves) {
+                return Err(Error::EmptyEntry { key: key.to_owned(), found });
+            }
         }
         while let Some(next) = branch.wanted()? {
             let (inner, leaves) = branch.enter(&next);
