@@ -217,9 +217,9 @@ pub(super) fn features(
         return Ok((set, facts, None));
     };
     let (store, survey) = args.rows((side.name(), images), Shard::WHOLE, open, terminal)?;
-    let computed = extraction::collect(&store, needs)?;
     facts.images = Some(store.rows() as u64);
     facts.skipped = store.skipped().map(|s| format!("{}: {}", s.name, s.reason)).collect();
+    let computed = extraction::collect(store.into(), needs)?;
     set.stats = set.stats.or(computed.stats);
     set.spatial = set.spatial.or(computed.spatial);
     set.features = set.features.or(computed.features);

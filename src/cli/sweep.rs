@@ -102,7 +102,7 @@ pub(crate) fn run(args: &Args, terminal: &Terminal) -> Result<()> {
     for &truncation in &args.trunc.0 {
         let sampler = sampler(args, &*model.generator, truncation)?;
         let store = extract(args, &model, sampler, truncation, &open, terminal)?;
-        let set = extraction::collect(&store, needs)?;
+        let set = extraction::collect(store.into(), needs)?;
         let mut scores = Vec::new();
         for metric in &metrics {
             let found = metric.score(&set, Some(&reference));
