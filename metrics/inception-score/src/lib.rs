@@ -146,6 +146,10 @@ impl Metric for InceptionScore {
         false
     }
 
+    fn least_images(&self) -> usize {
+        self.splits
+    }
+
     fn score(&self, generated: &FeatureSet, _reference: Option<&FeatureSet>) -> Result<Vec<Score>> {
         let name = self.name();
         let logits = generated.logits_for(name, "generated")?;
