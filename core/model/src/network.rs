@@ -11,6 +11,7 @@ mod description;
 mod engine;
 mod feature_map;
 mod gather;
+mod on_device;
 mod real;
 mod transpose;
 mod walk;

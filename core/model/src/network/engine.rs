@@ -7,9 +7,11 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use candle_core::Device;
 use ganscope_kernels as kernels;
 use ganscope_kernels::{Activation, Conv2d, Map, MapMut};
 
+use super::on_device::OnDevice;
 use super::{Convolution, FeatureMap, Network, Node, Op, Shape};
 use crate::{Error, Result};
 
@@ -28,6 +30,8 @@ pub struct Engine {
     /// For each root the step after which nothing reads its buffer.
     last_use: Vec<usize>,
     spare: Mutex<Vec<Vec<f32>>>,
+    /// What runs instead of all that, off the CPU.
+    on_device: Option<OnDevice>,
 }
 
 /// How the engine runs a step.
@@ -107,7 +111,22 @@ impl Engine {
         for tap in taps {
             last_use[roots[tap.index()].index()] = usize::MAX;
         }
-        Self { taps: taps.into(), layers, roots, last_use, spare: Mutex::default(), network }
+        let (spare, on_device) = (Mutex::default(), None);
+        Self { taps: taps.into(), layers, roots, last_use, spare, on_device, network }
+    }
+
+    /// As [`new`](Self::new), on `device`: on another than the CPU, candle's operations run there.
+    ///
+    /// # Errors
+    /// When the weights cannot be moved there.
+    pub fn on(network: Arc<Network>, taps: &[Node], device: &Device) -> Result<Self> {
+        if device.is_cpu() {
+            return Ok(Self::new(network, taps));
+        }
+        let on_device = Some(OnDevice::new(&network, taps, device)?);
+        let (layers, roots, last_use) = (Vec::new(), Vec::new(), Vec::new());
+        let spare = Mutex::default();
+        Ok(Self { taps: taps.into(), layers, roots, last_use, spare, on_device, network })
     }
 
     /// The network.
@@ -117,7 +136,7 @@ impl Engine {
 
     /// Values of the taps, in their order, for channel-last images `input` of (n, h, w, channels).
     ///
-    /// The result for an image does not depend on the others, nor on the number of threads.
+    /// On the CPU the result for an image does not depend on the others, nor on the number of threads.
     ///
     /// # Errors
     /// When the length of `input` is not that of such images, or they are too small.
@@ -127,6 +146,9 @@ impl Engine {
         if input.len() != n * image {
             let problem = format!("{n} images of {:?} are {} numbers", shapes[0], n * image);
             return Err(Error::Input(format!("{problem}, got {}", input.len())));
+        }
+        if let Some(on_device) = &self.on_device {
+            return on_device.run(&self.network, &self.taps, input, (n, &shapes));
         }
         let map = |tap: &Node| {
             let shape = shapes[tap.index()];
