@@ -142,8 +142,8 @@ fn every_space_of_a_walk_begins_and_ends_with_the_seeds() {
     let folder = tempfile::tempdir().unwrap();
     let model = file("stylegan-s2-skip.pkl");
     run(folder.path(), &["generate", &model, "--seeds", "85,265"]);
-    let walk = ["interpolate", &model, "--seeds", "85,265", "--steps", "5", "-o", "rows.png"];
-    let table = run(folder.path(), &walk);
+    let walk = ["interpolate", &model, "--seeds", "85,265", "--steps", "5", "-o"];
+    let table = run(folder.path(), &[&walk[..], &["rows.png", "--no-captions"]].concat());
     for space in ["z", "z-slerp", "w"] {
         assert!(table.lines().any(|line| line.trim_start().starts_with(space)), "{table}");
     }
@@ -183,7 +183,10 @@ fn classes_are_walked_through_with_one_seed() {
     let folder = tempfile::tempdir().unwrap();
     let model = file("biggan-tiny.bin");
     let classes = ["--seeds", "7", "--class", "1", "--class", "8", "--steps", "3"];
-    run(folder.path(), &[&["interpolate", &model, "-o", "walk.png"][..], &classes].concat());
+    run(
+        folder.path(),
+        &[&["interpolate", &model, "-o", "walk.png", "--no-captions"][..], &classes].concat(),
+    );
     let rows = picture(folder.path(), "walk.png");
     let (upper, lower) = rows.pixels.split_at(rows.pixels.len() / 3);
     assert!(upper == &lower[..upper.len()], "z does not move, so every space shows the same");
