@@ -9,3 +9,5 @@ mod latents;
 mod score;
 #[path = "program/setup.rs"]
 mod setup;
+#[path = "program/sweep.rs"]
+mod sweep;
