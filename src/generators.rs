@@ -77,7 +77,7 @@ pub fn open(
 ) -> Result<OpenGenerator> {
     if let Some(file) = shipped(model).filter(|_| !Path::new(model).exists()) {
         return from_bytes(file.bytes, None, options, device)
-            .with_context(|| format!("`{model}` is no generator"));
+            .with_context(|| format!("open generator `{model}`"));
     }
     let path = if hub::known(model).is_some() || model.starts_with("hub:") {
         Hub::from_env()?.fetch(model, watch)?

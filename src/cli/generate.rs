@@ -87,7 +87,8 @@ pub(crate) fn run(args: &Args, terminal: &Terminal) -> Result<()> {
     if let Some(Cells(columns, _)) = args.grid {
         save_png(&args.outdir.join("grid.png"), &grid(&cells, columns, 0, [255; 3]))?;
     }
-    terminal.note(&format!("{count} pictures in `{}`", args.outdir.display()));
+    let pictures = if count == 1 { "picture" } else { "pictures" };
+    terminal.note(&format!("{count} {pictures} in `{}`", args.outdir.display()));
     Ok(())
 }
 

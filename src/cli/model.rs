@@ -28,18 +28,18 @@ pub(super) struct GeneratorArgs {
     #[arg(long, value_name = "N")]
     trunc_cutoff: Option<usize>,
 
-    /// Noise inputs of StyleGAN 1 and 2
-    #[arg(long, value_enum, default_value_t = Noise::Const)]
-    noise_mode: Noise,
+    /// Noise inputs of StyleGAN 1 and 2 [default: const]
+    #[arg(long, value_enum)]
+    noise_mode: Option<Noise>,
 
-    /// How BigGAN's truncated normal is drawn: `scaled` (published) or `resampled`
-    #[arg(long, default_value = "scaled", value_name = "NAME")]
-    prior: ThresholdPrior,
+    /// How BigGAN's truncated normal is drawn: `scaled` or `resampled` [default: scaled, as published]
+    #[arg(long, value_name = "NAME")]
+    prior: Option<ThresholdPrior>,
 
     /// How BigGAN's batch-norm statistics are interpolated: `linear`, or `hf` as the published
-    /// PyTorch port does it
-    #[arg(long, default_value = "linear", value_name = "NAME")]
-    bn_stats: BnStats,
+    /// PyTorch port does it [default: linear]
+    #[arg(long, value_name = "NAME")]
+    bn_stats: Option<BnStats>,
 
     /// Move the images of StyleGAN3 by X,Y of their size
     #[arg(long, value_name = "X,Y", allow_hyphen_values = true)]
@@ -115,14 +115,30 @@ impl GeneratorArgs {
         let options = GeneratorOptions {
             key: self.key.clone(),
             config: self.config.as_deref().map(read_config).transpose()?.unwrap_or_default(),
-            bn_stats: self.bn_stats,
+            bn_stats: self.bn_stats.unwrap_or_default(),
             transform,
         };
         let bar = OnceCell::new();
-        generators::open(&self.model, &options, &Device::Cpu, &mut |done, total| {
+        let open = generators::open(&self.model, &options, &Device::Cpu, &mut |done, total| {
             let bar = bar.get_or_init(|| terminal.bytes(total.unwrap_or(done), "generator"));
             bar.set_position(done);
-        })
+        })?;
+        let foreign = match open.generator.info().truncation {
+            TruncationKind::Psi => {
+                [("--prior", self.prior.is_some()), ("--bn-stats", self.bn_stats.is_some())]
+            }
+            TruncationKind::Threshold => [
+                ("--noise-mode", self.noise_mode.is_some()),
+                ("--trunc-cutoff", self.trunc_cutoff.is_some()),
+            ],
+        };
+        if let Some((flag, _)) = foreign.into_iter().find(|(_, given)| *given) {
+            return Err(advised(
+                format!("`{flag}` means nothing to the family {}", open.family),
+                format!("leave `{flag}` out"),
+            ));
+        }
+        Ok(open)
     }
 
     /// How images of `class` are drawn under a truncation.
@@ -140,14 +156,18 @@ impl GeneratorArgs {
                 "give a threshold from 0 to 1",
             ));
         }
-        let mut sampler = Sampler::with_prior(generator, truncation, class, self.prior)?;
+        let mut sampler = Sampler::with_prior(generator, truncation, class, self.prior())?;
         sampler.truncation.cutoff = self.trunc_cutoff;
-        sampler.synthesis.noise_mode = match self.noise_mode {
+        sampler.synthesis.noise_mode = match self.noise_mode.unwrap_or(Noise::Const) {
             Noise::Const => NoiseMode::Const,
             Noise::Random => NoiseMode::Random,
             Noise::None => NoiseMode::None,
         };
         Ok(sampler)
+    }
+
+    fn prior(&self) -> ThresholdPrior {
+        self.prior.unwrap_or_default()
     }
 
     /// The options that the family of the generator knows, by the names of their flags.
@@ -160,12 +180,12 @@ impl GeneratorArgs {
         set("trunc_cutoff", self.trunc_cutoff.map(Value::from));
         match open.generator.info().truncation {
             TruncationKind::Psi => {
-                let noise = self.noise_mode.to_possible_value();
+                let noise = self.noise_mode.unwrap_or(Noise::Const).to_possible_value();
                 set("noise_mode", noise.map(|noise| noise.get_name().into()));
             }
             TruncationKind::Threshold => {
-                set("prior", Some(self.prior.name().into()));
-                set("bn_stats", Some(self.bn_stats.name().into()));
+                set("prior", Some(self.prior().name().into()));
+                set("bn_stats", Some(self.bn_stats.unwrap_or_default().name().into()));
             }
         }
         set("translate", self.translate.map(|Offset(x, y)| vec![x, y].into()));
@@ -198,7 +218,7 @@ impl ModelArgs {
                 "the path length of a truncated generator is not defined",
                 "leave `--trunc` and `--trunc-cutoff` out",
             )),
-            TruncationKind::Threshold => Ok(match self.generator.prior {
+            TruncationKind::Threshold => Ok(match self.generator.prior() {
                 ThresholdPrior::Scaled => Prior::Scaled { truncation: self.trunc },
                 ThresholdPrior::Resampled => Prior::Resampled { truncation: self.trunc },
             }),

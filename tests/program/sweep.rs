@@ -6,29 +6,16 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use ganscope_golden as golden;
-use ganscope_images::{Image, decode};
+use ganscope_images::Image;
 use serde_json::Value;
 
-use crate::setup::{ganscope, images};
-
-fn file(name: &str) -> String {
-    golden::data().join(name).to_str().unwrap().to_owned()
-}
-
-fn run(folder: &Path, arguments: &[&str]) -> String {
-    let output = ganscope(arguments).current_dir(folder).assert().success();
-    String::from_utf8(output.get_output().stdout.clone()).unwrap()
-}
+use crate::setup::{ganscope, golden_file as file, images, picture, run};
 
 fn failure(arguments: &[&str]) -> String {
     let folder = tempfile::tempdir().unwrap();
     let mut command = ganscope(&[&["sweep", "-q"], arguments].concat());
     let output = command.current_dir(folder.path()).assert().failure();
     String::from_utf8(output.get_output().stderr.clone()).unwrap()
-}
-
-fn picture(path: &Path) -> Image {
-    decode(&fs::read(path).unwrap(), "picture").unwrap().image
 }
 
 /// The pixels of `width` x `height` at (left, top).
