@@ -28,6 +28,9 @@ fn the_batch_changes_no_picture_and_the_grid_holds_them_all() {
         let read = |outdir: &str| fs::read(folder.path().join(outdir).join(name)).unwrap();
         assert!(read("alone") == read("together"), "{name}");
     }
+    let zoomed = ["--seeds", "3-6", "--class", "each", "--grid", "2x2", "--zoom", "3"];
+    run(folder.path(), &[&["generate", &model][..], &zoomed].concat());
+    assert_eq!(picture(&folder.path().join("out/grid.png")).width, 3 * 128);
     let grid = picture(&folder.path().join("alone/grid.png"));
     assert_eq!((grid.width, grid.height), (128, 128));
     let cell = picture(&folder.path().join("alone/seed0006.png"));
@@ -86,6 +89,30 @@ fn every_space_of_a_walk_begins_and_ends_with_the_seeds() {
         assert_eq!(cell(4, row), picture(&folder.path().join("out/seed0265.png")).pixels);
     }
     assert!(cell(2, 0) != cell(2, 2), "Z and W part in the middle");
+}
+
+#[test]
+fn captions_stand_above_the_rows_of_a_walk() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = file("stylegan-s2-skip.pkl");
+    let walk = ["interpolate", &model, "--seeds", "85,265", "--steps", "5", "-o"];
+    let plain = run(folder.path(), &[&walk[..], &["plain.png", "--no-captions"]].concat());
+    assert_eq!(run(folder.path(), &[&walk[..], &["rows.png"]].concat()), plain);
+    let (rows, plain) =
+        (picture(&folder.path().join("rows.png")), picture(&folder.path().join("plain.png")));
+    // Three times as large, to make room for the captions.
+    assert_eq!(rows.width, 3 * plain.width);
+    let caption = (rows.height - 3 * plain.height) / 3;
+    for row in 0..3 {
+        let top = row * (caption + 96);
+        let strip = &rows.pixels[3 * rows.width * top..][..3 * rows.width * caption];
+        let ink = strip.iter().filter(|&&v| v < 128).count();
+        assert!(ink > 100 && ink < strip.len() / 4, "{ink}");
+        let lines = (0..32).map(|y| 3 * rows.width * (top + caption + 3 * y));
+        let thinned = lines.flat_map(|start| rows.pixels[start..][..3 * rows.width].chunks(9));
+        let thinned: Vec<u8> = thinned.flat_map(|pixel| pixel[..3].to_vec()).collect();
+        assert!(thinned == plain.pixels[3 * plain.width * 32 * row..][..thinned.len()], "{row}");
+    }
 }
 
 #[test]
