@@ -1,9 +1,11 @@
 //! From images to rows of features on disk: decode, resize, network, store.
 
+use std::sync::Arc;
+
 use anyhow::Result;
 use ganscope_images::{BatchOptions, Image, ImageBatch, ImageSet, Preprocess, batches};
 use ganscope_model::FeatureExtractor;
-use ganscope_stats::{FeatureSet, FeatureSetBuilder, Needs};
+use ganscope_stats::{FeatureSet, FeatureSetBuilder, Logits, Needs};
 use rayon::prelude::*;
 
 use crate::store::Store;
@@ -116,14 +118,18 @@ impl Iterator for Extraction<'_> {
     }
 }
 
-/// Collects from a store what `needs` names.
+/// Collects from a store what `needs` names; logits stay on disk, since they are read but once.
 ///
 /// # Errors
 /// When the store cannot be read, lacks a part, or holds a value that is not finite.
-pub fn collect(store: &Store, needs: Needs) -> Result<FeatureSet> {
-    let mut builder = FeatureSetBuilder::new(needs);
-    for batch in store.read()? {
-        builder.push(&batch?)?;
+pub fn collect(store: Arc<Store>, needs: Needs) -> Result<FeatureSet> {
+    let held = needs.without(Needs::LOGITS);
+    let mut builder = FeatureSetBuilder::new(held);
+    if held != Needs::NONE {
+        for batch in store.read() {
+            builder.push(&batch?)?;
+        }
     }
-    Ok(builder.finish())
+    let logits: Option<Logits> = needs.contains(Needs::LOGITS).then_some(Logits::Kept(store));
+    Ok(FeatureSet { logits: logits.filter(|rows| !rows.is_empty()), ..builder.finish() })
 }

@@ -13,6 +13,7 @@ use ganscope_stats::files::Convention;
 use ganscope_weights::{ReadOptions, hub};
 use sha2::{Digest as _, Sha256};
 
+use crate::locate::locate;
 use crate::registry;
 
 /// Which extractor, and how.
@@ -20,7 +21,7 @@ use crate::registry;
 pub struct ExtractorOptions<'a> {
     /// Name in the registry.
     pub name: &'a str,
-    /// File with the weights, instead of the known ones.
+    /// The weights, instead of the known ones: what [`locate`] takes.
     pub weights: Option<&'a Path>,
     /// Layer of the features, instead of the published one.
     pub layer: Option<&'a str>,
@@ -106,8 +107,9 @@ pub fn open(
 ) -> Result<OpenExtractor> {
     let entry = registry::extractor(options.name)?;
     let bytes = match options.weights {
-        Some(path) => {
-            std::fs::read(path).with_context(|| format!("read weights `{}`", path.display()))?
+        Some(name) => {
+            let path = locate(name, watch)?;
+            std::fs::read(&path).with_context(|| format!("read weights `{}`", path.display()))?
         }
         None => entry.weights.bytes(watch)?,
     };

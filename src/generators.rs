@@ -1,6 +1,6 @@
 //! Opening a generator by name, its classes by name, and its images as pixels.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use candle_core::{Device, Tensor};
@@ -8,11 +8,12 @@ use ganscope_biggan::{BigGan, BnStats};
 use ganscope_images::{Image, quantize_biggan, quantize_stylegan};
 use ganscope_model::{Checkpoint, Generator, GeneratorInfo, Rounding, Synthesis, imagenet};
 use ganscope_stylegan::Transform;
-use ganscope_weights::hub::{self, Hub};
+use ganscope_weights::hub;
 use ganscope_weights::{ReadOptions, Weights, read_bytes};
 use serde_json::{Map, Value};
 
 use crate::hint::advised;
+use crate::locate::locate;
 use crate::registry::GENERATORS;
 use crate::shipped::shipped;
 
@@ -79,11 +80,7 @@ pub fn open(
         return from_bytes(file.bytes, None, options, device)
             .with_context(|| format!("open generator `{model}`"));
     }
-    let path = if hub::known(model).is_some() || model.starts_with("hub:") {
-        Hub::from_env()?.fetch(model, watch)?
-    } else {
-        PathBuf::from(model)
-    };
+    let path = locate(Path::new(model), watch)?;
     if !path.is_file() {
         return Err(advised(
             format!("no model `{model}`"),

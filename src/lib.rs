@@ -11,6 +11,7 @@ pub mod extraction;
 pub mod extractors;
 pub mod generators;
 pub mod hint;
+pub mod locate;
 pub mod notices;
 pub mod perceptual;
 pub mod plot;

@@ -2,7 +2,7 @@
 
 use ganscope_images::{Format, Survey};
 use ganscope_model::FeatureExtractor;
-use ganscope_stats::Needs;
+use ganscope_stats::{Metric, Needs};
 
 /// Below this count the bias of FID is large against the differences between good models.
 const BIASED_BELOW: u64 = 10_000;
@@ -62,4 +62,12 @@ pub fn about_formats(generated: &Survey, reference: &Survey) -> Option<String> {
 pub fn about_skipped(name: &str, skipped: usize) -> Option<String> {
     let images = if skipped == 1 { "1 image" } else { &format!("{skipped} images") };
     (skipped > 0).then(|| format!("`{name}`: {images} could not be read and took no part"))
+}
+
+/// A warning if a set of so many images is too small for a metric.
+pub fn about_left_out(metric: &dyn Metric, images: u64) -> Option<String> {
+    let (name, least) = (metric.name(), metric.least_images());
+    (images < least as u64).then(|| {
+        format!("{name} is left out: it needs {least} images as it is set, and a set has {images}")
+    })
 }

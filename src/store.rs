@@ -8,10 +8,11 @@
 use std::fs::{File, TryLockError};
 use std::io::{BufRead as _, BufReader, Read, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use ganscope_images::Skipped;
-use ganscope_stats::{FeatureBatch, Features};
+use ganscope_stats::{Error, FeatureBatch, Features, Rows};
 use serde::{Deserialize, Serialize};
 
 /// Version of the file's layout.
@@ -104,6 +105,8 @@ pub struct Store {
     skipped: Vec<Skipped>,
     /// Images skipped since the last record.
     pending: Vec<Skipped>,
+    /// Held while the file is read, whose position readers share.
+    turn: Mutex<()>,
 }
 
 impl Store {
@@ -149,7 +152,8 @@ impl Store {
         let none = Vec::new;
         let (start, end, done, rows) = (0, 0, 0, 0);
         let (widths, skipped, pending) = (None, none(), none());
-        Self { file, path, key, widths, start, end, done, rows, skipped, pending }
+        let turn = Mutex::default();
+        Self { file, path, key, widths, start, end, done, rows, skipped, pending, turn }
     }
 
     /// Images of the set that are accounted for, read or skipped.
@@ -249,24 +253,22 @@ impl Store {
         Ok(())
     }
 
-    /// The rows, in the order of appending, in batches.
-    ///
-    /// # Errors
-    /// Each item fails when the file cannot be read or was changed.
-    pub fn read(&self) -> Result<impl Iterator<Item = Result<FeatureBatch>> + '_> {
-        let mut reader = BufReader::with_capacity(1 << 20, &self.file);
-        reader.seek(SeekFrom::Start(self.start))?;
+    /// The rows, in the order of appending, in batches; an item fails when the file cannot be read or
+    /// was changed.
+    pub fn read(&self) -> impl Iterator<Item = Result<FeatureBatch>> + '_ {
+        let cursor = Cursor { file: &self.file, turn: &self.turn, position: self.start };
+        let mut reader = BufReader::with_capacity(1 << 20, cursor);
         let mut left = self.rows;
-        Ok(std::iter::from_fn(move || {
+        std::iter::from_fn(move || {
             (left > 0).then(|| {
                 let batch = self.read_batch(&mut reader);
                 left = batch.as_ref().map_or(0, |b| left.saturating_sub(b.features.len().max(1)));
                 batch.with_context(|| self.damaged())
             })
-        }))
+        })
     }
 
-    fn read_batch(&self, reader: &mut BufReader<&File>) -> Result<FeatureBatch> {
+    fn read_batch(&self, reader: &mut BufReader<Cursor<'_>>) -> Result<FeatureBatch> {
         let mut hashed = Tee { reader, hasher: blake3::Hasher::new() };
         let (head, _) = read_head(&mut hashed)?;
         let widths = self.widths.context("a store without rows")?;
@@ -293,6 +295,43 @@ impl Store {
             Some(path) => format!("read features back from `{}`; delete it", path.display()),
             None => "read features back from a temporary file".into(),
         }
+    }
+}
+
+/// The logits of a store.
+impl Rows for Store {
+    fn len(&self) -> usize {
+        self.widths.map_or(0, |widths| if widths.logits == 0 { 0 } else { self.rows })
+    }
+
+    fn dim(&self) -> usize {
+        self.widths.map_or(0, |widths| widths.logits)
+    }
+
+    fn batches(&self) -> Box<dyn Iterator<Item = ganscope_stats::Result<Features>> + '_> {
+        let missing = || Error::Missing { metric: "the set", what: "the logits", side: "stored" };
+        Box::new(self.read().map(move |batch| match batch {
+            Ok(batch) => batch.logits.ok_or_else(missing),
+            Err(error) => Err(Error::Rows(error.into())),
+        }))
+    }
+}
+
+/// A place in a file that others may read, too.
+struct Cursor<'a> {
+    file: &'a File,
+    turn: &'a Mutex<()>,
+    position: u64,
+}
+
+impl Read for Cursor<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let _turn = self.turn.lock();
+        let mut file = self.file;
+        file.seek(SeekFrom::Start(self.position))?;
+        let read = file.read(buffer)?;
+        self.position += read as u64;
+        Ok(read)
     }
 }
 
@@ -335,7 +374,7 @@ mod tests {
     }
 
     fn read(store: &Store) -> Vec<FeatureBatch> {
-        store.read().unwrap().collect::<Result<_>>().unwrap()
+        store.read().collect::<Result<_>>().unwrap()
     }
 
     #[test]
@@ -345,6 +384,21 @@ mod tests {
         store.append(Some(&batch(9.0, 1)), &[], 3).unwrap();
         assert_eq!(read(&store), [batch(0.0, 2), batch(9.0, 1)]);
         assert_eq!((store.done(), store.rows()), (3, 3));
+    }
+
+    #[test]
+    fn two_readers_do_not_disturb_each_other() {
+        let mut store = Store::temporary().unwrap();
+        // More than a reader takes at once.
+        let batches: Vec<_> = (0..4).map(|i| batch(i as f32, 50_000)).collect();
+        for (i, batch) in batches.iter().enumerate() {
+            store.append(Some(batch), &[], 50_000 * (i + 1)).unwrap();
+        }
+        let logits = Rows::batches(&store);
+        for ((read, logits), batch) in store.read().zip(logits).zip(&batches) {
+            assert_eq!((&read.unwrap(), &logits.unwrap()), (batch, batch.logits.as_ref().unwrap()));
+        }
+        assert_eq!((Rows::len(&store), store.dim()), (200_000, 2));
     }
 
     #[test]
@@ -378,7 +432,7 @@ mod tests {
         bytes[last] ^= 1;
         std::fs::write(&path, bytes).unwrap();
         let store = Store::open(folder.path(), "key").unwrap();
-        assert!(store.read().unwrap().next().unwrap().is_err());
+        assert!(store.read().next().unwrap().is_err());
     }
 
     #[test]

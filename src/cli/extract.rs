@@ -39,7 +39,8 @@ pub(super) struct ExtractArgs {
     #[arg(long, value_parser = extractor_names())]
     extractor: Option<String>,
 
-    /// Weights of the network, instead of the known ones: a checkpoint of any format
+    /// Weights of the network, instead of the known ones: a checkpoint of any format, or
+    /// `hub:owner/repo/file`
     #[arg(long, value_name = "FILE")]
     weights: Option<PathBuf>,
 

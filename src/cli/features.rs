@@ -41,8 +41,11 @@ pub(crate) fn run(args: &Args, terminal: &Terminal) -> Result<()> {
     let open = args.extract.open(needs, None, terminal)?;
     let name = args.images.display().to_string();
     let (store, _) = args.extract.rows((&name, &set), Shard::WHOLE, &open, terminal)?;
-    let features = extraction::collect(&store, needs)?;
-    let rows = if args.logits { features.logits } else { features.features };
+    let set = extraction::collect(store.into(), needs)?;
+    let rows = match set.logits {
+        Some(logits) => Some(logits.to_features()?),
+        None => set.features,
+    };
     let rows = rows.unwrap_or(ganscope_stats::Features::new(open.extractor.feature_dim())?);
     let array = Array::from_f32([rows.len(), rows.dim()], rows.as_slice())?;
     npy::write(&args.output, &array)?;

@@ -91,7 +91,7 @@ impl MetricArgs {
 }
 
 pub(crate) fn run(args: &Args, terminal: &Terminal) -> Result<()> {
-    let metrics = metrics(
+    let mut metrics = metrics(
         &args.extract,
         args.metrics.as_deref(),
         &args.options.options(),
@@ -134,6 +134,21 @@ pub(crate) fn run(args: &Args, terminal: &Terminal) -> Result<()> {
         Some(side) => Some((side.name(), gather(side, reference_needs)?)),
         None => None,
     };
+    if args.metrics.is_none() {
+        // Nobody asked for these by name: what the sets are too small for is left out.
+        let of_generated = sets.iter().filter_map(|(set, ..)| set.count()).min();
+        let of_reference = reference.as_ref().and_then(|(_, (set, ..))| set.count());
+        let images = |metric: &dyn Metric| {
+            let of_reference = of_reference.filter(|_| metric.needs_reference());
+            of_generated.into_iter().chain(of_reference).min().unwrap_or(u64::MAX)
+        };
+        metrics.retain(|metric| {
+            let left_out = notices::about_left_out(&**metric, images(&**metric));
+            let stays = left_out.is_none();
+            report.warnings.extend(left_out);
+            stays
+        });
+    }
     for (side, (set, facts, survey)) in generated.iter().zip(sets) {
         let (against, other) = match &reference {
             Some((name, (other, _, _))) => (Some(*name), Some(other)),
@@ -217,9 +232,9 @@ pub(super) fn features(
         return Ok((set, facts, None));
     };
     let (store, survey) = args.rows((side.name(), images), Shard::WHOLE, open, terminal)?;
-    let computed = extraction::collect(&store, needs)?;
     facts.images = Some(store.rows() as u64);
     facts.skipped = store.skipped().map(|s| format!("{}: {}", s.name, s.reason)).collect();
+    let computed = extraction::collect(store.into(), needs)?;
     set.stats = set.stats.or(computed.stats);
     set.spatial = set.spatial.or(computed.spatial);
     set.features = set.features.or(computed.features);

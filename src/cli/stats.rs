@@ -99,7 +99,7 @@ fn make(images: &Path, output: &Path, args: &MakeArgs, terminal: &Terminal) -> R
     let name = images.display().to_string();
     let shard = args.shard.unwrap_or(Shard::WHOLE);
     let (store, _) = args.extract.rows((&name, &set), shard, &open, terminal)?;
-    let set = extraction::collect(&store, needs)?;
+    let set = extraction::collect(store.into(), needs)?;
     let stored = Stored { set, convention: Some(open.convention) };
     write(output, &stored, terminal)
 }

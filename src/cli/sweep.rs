@@ -134,7 +134,7 @@ pub(crate) fn run(args: &Args, terminal: &Terminal) -> Result<()> {
     for (&truncation, sampler) in args.trunc.0.iter().zip(&samplers) {
         let bar = terminal.bar(total, &format!("truncation {truncation:.3}"));
         let store = extract(args, &model, sampler, args.first_seed..last, &open, &bar)?;
-        let set = extraction::collect(&store, needs)?;
+        let set = extraction::collect(store.into(), needs)?;
         let mut scores = Vec::new();
         for metric in &metrics {
             let found = metric.score(&set, Some(&reference));

@@ -154,6 +154,15 @@ fn the_report_tells_the_conditions() {
 }
 
 #[test]
+fn a_metric_that_nobody_named_is_left_out_of_small_sets() {
+    let report = report(&["--num", "12", "--no-cache"]);
+    let names: Vec<_> = report["scores"].as_array().unwrap().iter().map(|s| &s["name"]).collect();
+    assert_eq!(names, ["is", "fid"]);
+    let warnings = report["warnings"].to_string();
+    assert!(warnings.contains("kid is left out: it needs 1000 images"), "{warnings}");
+}
+
+#[test]
 fn features_are_written_for_numpy() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("fake.npy");

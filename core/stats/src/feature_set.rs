@@ -2,7 +2,7 @@
 
 use std::ops::BitOr;
 
-use crate::{Error, FeatureStats, Features, Result, StatsBuilder};
+use crate::{Error, FeatureStats, Features, Logits, Result, StatsBuilder};
 
 // Parts of a set, as errors name them.
 const STATS: &str = "the mean and covariance of the features";
@@ -37,6 +37,12 @@ impl Needs {
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
+
+    /// These, but for `other`.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
 }
 
 impl BitOr for Needs {
@@ -66,7 +72,7 @@ pub struct FeatureSet {
     /// The features, (N, dim).
     pub features: Option<Features>,
     /// Logits of the classifier, (N, classes).
-    pub logits: Option<Features>,
+    pub logits: Option<Logits>,
     /// Mean and covariance of the spatial features.
     pub spatial: Option<FeatureStats>,
 }
@@ -83,11 +89,10 @@ impl FeatureSet {
 
     /// Number of images, where a part of the set tells it.
     pub fn count(&self) -> Option<u64> {
-        let rows = |part: &Option<Features>| part.as_ref().map(|f| f.len() as u64);
         let stats = |part: &Option<FeatureStats>| part.as_ref().and_then(FeatureStats::count);
         stats(&self.stats)
-            .or_else(|| rows(&self.features))
-            .or_else(|| rows(&self.logits))
+            .or_else(|| self.features.as_ref().map(|rows| rows.len() as u64))
+            .or_else(|| self.logits.as_ref().map(|rows| rows.len() as u64))
             .or_else(|| stats(&self.spatial))
     }
 
@@ -95,10 +100,13 @@ impl FeatureSet {
     ///
     /// # Errors
     /// [`Error::Missing`] when one part holds what the other lacks, [`Error::Dimension`] for parts of
-    /// different width, [`Error::UnknownCount`] for moments that do not tell their count. The set
-    /// stays as it was then.
+    /// different width, [`Error::UnknownCount`] for moments that do not tell their count, and those of
+    /// reading logits that are not in memory. The set stays as it was then.
     pub fn merge(&mut self, other: Self) -> Result<()> {
         self.check_merge(&other)?;
+        if let (Some(mine), Some(other)) = (&mut self.logits, &other.logits) {
+            mine.append(other)?;
+        }
         if let (Some(mine), Some(other)) = (&mut self.stats, &other.stats) {
             mine.merge(other)?;
         }
@@ -106,9 +114,6 @@ impl FeatureSet {
             mine.merge(other)?;
         }
         if let (Some(mine), Some(other)) = (&mut self.features, &other.features) {
-            mine.append(other)?;
-        }
-        if let (Some(mine), Some(other)) = (&mut self.logits, &other.logits) {
             mine.append(other)?;
         }
         Ok(())
@@ -140,7 +145,7 @@ impl FeatureSet {
             (STATS, self.stats.as_ref().map(FeatureStats::dim)),
             (SPATIAL, self.spatial.as_ref().map(FeatureStats::dim)),
             (FEATURES, self.features.as_ref().map(Features::dim)),
-            (LOGITS, self.logits.as_ref().map(Features::dim)),
+            (LOGITS, self.logits.as_ref().map(Logits::dim)),
         ]
     }
 
@@ -175,7 +180,7 @@ impl FeatureSet {
     ///
     /// # Errors
     /// [`Error::Missing`] when the set holds none.
-    pub fn logits_for(&self, metric: &'static str, side: &'static str) -> Result<&Features> {
+    pub fn logits_for(&self, metric: &'static str, side: &'static str) -> Result<&Logits> {
         self.logits.as_ref().ok_or(Error::Missing { metric, what: LOGITS, side })
     }
 
@@ -259,7 +264,7 @@ impl FeatureSetBuilder {
         FeatureSet {
             stats: self.stats.map(StatsBuilder::finish),
             features: self.features,
-            logits: self.logits,
+            logits: self.logits.map(Logits::Held),
             spatial: self.spatial.map(StatsBuilder::finish),
         }
     }

@@ -14,7 +14,7 @@ use nalgebra::{DMatrix, DVector};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{Error, FeatureSet, FeatureStats, Features, Result};
+use crate::{Error, FeatureSet, FeatureStats, Features, Logits, Result};
 
 /// What `kind` in the metadata of our files says.
 const KIND: &str = "ganscope-stats";
@@ -167,7 +167,7 @@ fn stored(weights: Weights) -> Result<Stored> {
         stats: moments("", head.count)?,
         spatial: moments("spatial.", head.spatial_count)?,
         features: rows("features")?,
-        logits: rows("logits")?,
+        logits: rows("logits")?.map(Logits::Held),
     };
     Ok(Stored { set, convention: head.convention })
 }
@@ -211,11 +211,16 @@ pub fn write(path: &Path, stored: &Stored) -> Result<()> {
         spatial_count: moments("spatial.", &stored.set.spatial)?,
         convention: stored.convention.clone(),
     };
-    for (name, rows) in [("features", &stored.set.features), ("logits", &stored.set.logits)] {
-        if let Some(rows) = rows {
-            let array = Array::from_f32([rows.len(), rows.dim()], rows.as_slice())?;
-            weights.arrays.insert(name.into(), array);
-        }
+    let mut put = |name: &str, rows: &Features| -> Result<()> {
+        let array = Array::from_f32([rows.len(), rows.dim()], rows.as_slice())?;
+        weights.arrays.insert(name.into(), array);
+        Ok(())
+    };
+    if let Some(features) = &stored.set.features {
+        put("features", features)?;
+    }
+    if let Some(logits) = &stored.set.logits {
+        put("logits", &logits.to_features()?)?;
     }
     weights.config = match serde_json::to_value(head) {
         Ok(Value::Object(config)) => config,
@@ -259,7 +264,7 @@ mod tests {
         FeatureSet {
             stats: Some(FeatureStats::from_features(&features)),
             spatial: Some(FeatureStats::from_features(&features.select(&[0, 1, 2]))),
-            logits: Some(features.select(&[3, 4])),
+            logits: Some(features.select(&[3, 4]).into()),
             features: Some(features),
         }
     }

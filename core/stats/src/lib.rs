@@ -8,12 +8,14 @@ mod feature_set;
 mod features;
 pub mod files;
 pub mod linalg;
+mod logits;
 mod metric;
 mod moments;
 pub mod random;
 
 pub use feature_set::{FeatureBatch, FeatureSet, FeatureSetBuilder, Needs};
 pub use features::Features;
+pub use logits::{Logits, Rows};
 pub use metric::{Metric, Score, Spread};
 pub use moments::{FeatureStats, StatsBuilder};
 
@@ -146,6 +148,9 @@ pub enum Error {
     /// A file cannot be read or written.
     #[error(transparent)]
     File(#[from] ganscope_weights::Error),
+    /// Rows that are kept elsewhere cannot be read.
+    #[error("cannot read kept rows")]
+    Rows(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// An iteration did not converge.
     #[error("the {0} did not converge")]
     NoConvergence(&'static str),

@@ -53,6 +53,11 @@ pub trait Metric: Sync {
         true
     }
 
+    /// Images that each set it reads must hold at least.
+    fn least_images(&self) -> usize {
+        2
+    }
+
     /// Scores `generated`, against `reference` unless the metric stands alone.
     ///
     /// # Errors

@@ -109,9 +109,10 @@ fn vgg16(checkpoint: &mut Checkpoint) -> Result<(Network, Vec<Node>)> {
         }
         for _ in 0..convolutions {
             // The tool cuts the list of layers into slices and keeps their numbers.
-            let name = match torchvision {
-                true => format!("features.{layer}"),
-                false => format!("net.slice{}.{layer}", block + 1),
+            let name = if torchvision {
+                format!("features.{layer}")
+            } else {
+                format!("net.slice{}.{layer}", block + 1)
             };
             let spec = ConvSpec::new(channels, width, [3, 3]).padding(1, 1);
             x = b.conv(checkpoint, &name, x, spec, true)?;

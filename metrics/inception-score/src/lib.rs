@@ -3,6 +3,8 @@
 //! Salimans et al., "Improved Techniques for Training GANs", 2016,
 //! <https://arxiv.org/abs/1606.03498>.
 
+use std::borrow::Borrow;
+
 use ganscope_stats::random::RandomState;
 use ganscope_stats::{Error, FeatureSet, Features, Metric, Needs, Result, Score, Spread};
 
@@ -34,7 +36,19 @@ impl InceptionScore {
 /// [`Error::TooFewSamples`] for fewer images than parts, [`Error::Parameter`] for no part at all,
 /// [`Error::NotFinite`] for logits that are not.
 pub fn inception_score(logits: &Features, options: &InceptionScore) -> Result<Spread> {
-    let (n, splits) = (logits.len(), options.splits);
+    streamed_inception_score(logits.len(), [Ok(logits)], options)
+}
+
+/// As [`inception_score`], of `n` rows of logits that come in batches, of which one is held at a time.
+///
+/// # Errors
+/// As [`inception_score`], with [`Error::RowCount`] for other than `n` rows, and those of a batch.
+pub fn streamed_inception_score<B: Borrow<Features>>(
+    n: usize,
+    batches: impl IntoIterator<Item = Result<B>>,
+    options: &InceptionScore,
+) -> Result<Spread> {
+    let splits = options.splits;
     if splits == 0 {
         let (name, expected) = ("the number of splits", "at least 1");
         return Err(Error::Parameter { name, expected, got: splits.to_string() });
@@ -43,41 +57,80 @@ pub fn inception_score(logits: &Features, options: &InceptionScore) -> Result<Sp
         let what = "an Inception Score with one image a split";
         return Err(Error::TooFewSamples { what, needed: splits, got: n });
     }
-    logits.check_finite("logits")?;
+    let mut parts = vec![Part::default(); splits];
+    let part_of_row = part_of_row(n, options);
+    let (mut done, mut weights) = (0, Vec::new());
+    for batch in batches {
+        let batch = batch?;
+        let batch = batch.borrow();
+        batch.check_finite("logits")?;
+        for row in batch.rows() {
+            if let Some(&part) = part_of_row.get(done) {
+                parts[part].push(row, &mut weights);
+            }
+            done += 1;
+        }
+    }
+    if done != n {
+        return Err(Error::RowCount { what: "logits", expected: n, got: done });
+    }
+    let scores: Vec<f64> = parts.iter().map(Part::score).collect();
+    Spread::of(&scores)
+}
+
+/// The part that each row falls into.
+fn part_of_row(n: usize, options: &InceptionScore) -> Vec<usize> {
     let order = match options.shuffle {
         Some(seed) => RandomState::new(seed).permutation(n),
         None => (0..n).collect(),
     };
-    let parts = (0..splits).map(|i| &order[i * n / splits..(i + 1) * n / splits]);
-    let scores: Vec<f64> = parts.map(|part| score_of(logits, part)).collect();
-    Spread::of(&scores)
+    let mut part_of_row = vec![0; n];
+    for part in 0..options.splits {
+        for &row in &order[part * n / options.splits..(part + 1) * n / options.splits] {
+            part_of_row[row] = part;
+        }
+    }
+    part_of_row
 }
 
-/// The score of some rows: the mean divergence is the entropy of the mean distribution less the
-/// mean entropy.
-fn score_of(logits: &Features, rows: &[usize]) -> f64 {
-    let mut marginal = vec![0.0; logits.dim()];
-    let mut entropy = 0.0;
-    let mut weights = vec![0.0; logits.dim()];
-    for &row in rows {
-        let row = logits.row(row);
+/// Sums over the rows of one part.
+#[derive(Debug, Clone, Default)]
+struct Part {
+    rows: usize,
+    /// Sum of `p(y|x)`, for each class.
+    marginal: Vec<f64>,
+    /// Sum of the entropies of `p(y|x)`.
+    entropy: f64,
+}
+
+impl Part {
+    /// Adds a row of logits; `weights` is memory to work in.
+    fn push(&mut self, row: &[f32], weights: &mut Vec<f64>) {
         let highest = f64::from(row.iter().copied().fold(f32::NEG_INFINITY, f32::max));
         let (mut total, mut weighted) = (0.0, 0.0);
-        for (weight, &logit) in weights.iter_mut().zip(row) {
+        weights.clear();
+        weights.extend(row.iter().map(|&logit| {
             let logit = f64::from(logit) - highest;
-            *weight = logit.exp();
-            total += *weight;
-            weighted += *weight * logit;
-        }
-        entropy += total.ln() - weighted / total;
-        for (sum, weight) in marginal.iter_mut().zip(&weights) {
+            let weight = logit.exp();
+            total += weight;
+            weighted += weight * logit;
+            weight
+        }));
+        self.rows += 1;
+        self.entropy += total.ln() - weighted / total;
+        self.marginal.resize(row.len(), 0.0);
+        for (sum, weight) in self.marginal.iter_mut().zip(&*weights) {
             *sum += weight / total;
         }
     }
-    let n = rows.len() as f64;
-    let of_mean: f64 =
-        marginal.iter().map(|sum| sum / n).filter(|&p| p > 0.0).map(|p| -p * p.ln()).sum();
-    (of_mean - entropy / n).exp()
+
+    /// The mean divergence is the entropy of the mean distribution less the mean entropy.
+    fn score(&self) -> f64 {
+        let n = self.rows as f64;
+        let mean = self.marginal.iter().map(|sum| sum / n).filter(|&p| p > 0.0);
+        let of_mean: f64 = mean.map(|p| -p * p.ln()).sum();
+        (of_mean - self.entropy / n).exp()
+    }
 }
 
 impl Metric for InceptionScore {
@@ -93,9 +146,14 @@ impl Metric for InceptionScore {
         false
     }
 
+    fn least_images(&self) -> usize {
+        self.splits
+    }
+
     fn score(&self, generated: &FeatureSet, _reference: Option<&FeatureSet>) -> Result<Vec<Score>> {
         let name = self.name();
-        let spread = inception_score(generated.logits_for(name, "generated")?, self)?;
+        let logits = generated.logits_for(name, "generated")?;
+        let spread = streamed_inception_score(logits.len(), logits.batches(), self)?;
         Ok(vec![Score { name, value: spread.mean, std: Some(spread.std), higher_is_better: true }])
     }
 }
@@ -187,7 +245,26 @@ mod tests {
         assert!(inception_score(&features(vec![f32::NAN], 1), &InceptionScore::WHOLE).is_err());
     }
 
+    #[test]
+    fn rows_that_are_missing_or_too_many_are_noticed() {
+        let logits = features(vec![0.0; 18], 2);
+        for n in [8, 10] {
+            let result = streamed_inception_score(n, [Ok(&logits)], &InceptionScore::WHOLE);
+            assert!(matches!(result, Err(Error::RowCount { got: 9, .. })));
+        }
+    }
+
     proptest! {
+        #[test]
+        fn batches_change_nothing(rows in 1usize..40, cut in 0usize..40, splits in 1usize..9) {
+            let logits = features(tensor("logits", &[rows, 5], (-9.0, 9.0), 0), 5);
+            let (cut, options) = (cut.min(rows), InceptionScore { splits, shuffle: Some(1) });
+            let part = |rows: std::ops::Range<usize>| Ok(logits.select(&rows.collect::<Vec<_>>()));
+            let batches = [part(0..cut), part(cut..rows)];
+            let streamed = streamed_inception_score(rows, batches, &options);
+            prop_assert_eq!(streamed.ok(), inception_score(&logits, &options).ok());
+        }
+
         #[test]
         fn the_score_is_that_of_the_definition(rows in 1usize..40, classes in 1usize..40) {
             let logits = features(tensor("logits", &[rows, classes], (-9.0, 9.0), 0), classes);

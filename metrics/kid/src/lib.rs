@@ -125,6 +125,10 @@ impl Metric for Kid {
         Needs::FEATURES
     }
 
+    fn least_images(&self) -> usize {
+        self.subset_size
+    }
+
     fn score(&self, generated: &FeatureSet, reference: Option<&FeatureSet>) -> Result<Vec<Score>> {
         let name = self.name();
         let reference = FeatureSet::reference_for(reference, name)?;

@@ -193,6 +193,10 @@ impl Metric for Prdc {
         Needs::FEATURES
     }
 
+    fn least_images(&self) -> usize {
+        self.nearest_k + 1
+    }
+
     fn score(&self, generated: &FeatureSet, reference: Option<&FeatureSet>) -> Result<Vec<Score>> {
         let (generated, reference) = features_of(self.name(), generated, reference)?;
         let found = manifolds(generated, reference, self.nearest_k, Boundary::Outside)?;
@@ -226,6 +230,10 @@ impl Metric for PrecisionRecall {
 
     fn needs(&self) -> Needs {
         Needs::FEATURES
+    }
+
+    fn least_images(&self) -> usize {
+        self.nearest_k + 1
     }
 
     fn score(&self, generated: &FeatureSet, reference: Option<&FeatureSet>) -> Result<Vec<Score>> {

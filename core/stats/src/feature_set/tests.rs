@@ -79,7 +79,7 @@ fn parts_that_do_not_match_are_not_merged() {
     assert_eq!(merged, whole);
     let error = lacking.clone().merge(whole.clone()).unwrap_err().to_string();
     assert_eq!(error, "a merged set needs the logits, which the first set does not hold");
-    let wide = FeatureSet { logits: Some(rows("logits", 5, 3)), ..whole.clone() };
+    let wide = FeatureSet { logits: Some(rows("logits", 5, 3).into()), ..whole.clone() };
     assert!(matches!(merged.merge(wide), Err(Error::Dimension { expected: 2, got: 3, .. })));
     assert_eq!(merged, whole);
 }
