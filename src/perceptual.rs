@@ -8,10 +8,11 @@ use ganscope_images::ImageBatch;
 use ganscope_lpips::Lpips;
 use ganscope_model::{Checkpoint, Scaling};
 use ganscope_stats::Needs;
-use ganscope_weights::hub::{Hub, Progress};
+use ganscope_weights::hub::Progress;
 use ganscope_weights::{ReadOptions, read};
 
 use crate::extractors::{self, ExtractorOptions, OpenExtractor};
+use crate::locate::locate;
 use crate::registry::EXTRACTORS;
 
 /// A distance of images.
@@ -40,10 +41,8 @@ impl Perceptual {
     /// When there is no such extractor, or its weights are not there and cannot be fetched.
     pub fn open(name: &str, weights: Option<&Path>, watch: &mut Progress<'_>) -> Result<Self> {
         if name == Self::LPIPS {
-            let path = match weights {
-                Some(path) => path.to_owned(),
-                None => Hub::from_env()?.fetch(Self::LPIPS_WEIGHTS, watch)?,
-            };
+            let name = weights.unwrap_or(Path::new(Self::LPIPS_WEIGHTS));
+            let path = locate(name, watch)?;
             let checkpoint = Checkpoint::from(read(&path, &ReadOptions::default())?);
             let lpips = Lpips::new(checkpoint);
             let lpips = lpips.with_context(|| format!("`{}` is no LPIPS", path.display()))?;
