@@ -271,19 +271,19 @@ fn from_image(image: &Image) -> Result<Tensor> {
 struct Lengths {
     meter: Meter,
     before: Option<Vec<Image>>,
-    lengths: Vec<Vec<f64>>,
+    walks: Vec<Vec<f64>>,
 }
 
 impl Lengths {
     fn new(meter: Meter, walks: usize) -> Self {
-        Self { meter, before: None, lengths: vec![Vec::new(); walks] }
+        Self { meter, before: None, walks: vec![Vec::new(); walks] }
     }
 
     /// Goes on to the next picture of each walk.
     fn push(&mut self, pictures: &[Image]) -> Result<()> {
         if let Some(before) = &self.before {
             let steps = self.meter.lengths(before, pictures)?;
-            self.lengths.iter_mut().zip(steps).for_each(|(lengths, step)| lengths.push(step));
+            self.walks.iter_mut().zip(steps).for_each(|(lengths, step)| lengths.push(step));
         }
         self.before = Some(pictures.to_vec());
         Ok(())
@@ -297,7 +297,7 @@ impl Lengths {
             let [mean, longest, sum] = [mean, longest, sum].map(digits);
             format!("{name}: mean step {mean}, longest {longest}, path {sum} ({unit})")
         };
-        ways.iter().zip(&self.lengths).map(caption).collect()
+        ways.iter().zip(&self.walks).map(caption).collect()
     }
 
     /// A line for each walk.
@@ -306,7 +306,7 @@ impl Lengths {
         table.load_style(presets::NOTHING);
         let path = format!("path ({})", self.meter.name());
         table.set_header(["space", "steps", &path, "mean step", "longest", "longest / mean"]);
-        for (way, lengths) in ways.iter().zip(&self.lengths) {
+        for (way, lengths) in ways.iter().zip(&self.walks) {
             let Summary { sum, mean, longest } = Summary::of(lengths);
             let numbers = [sum, mean, longest, longest / mean].map(digits);
             let head = [way.name().to_owned(), lengths.len().to_string()];

@@ -99,6 +99,23 @@ impl FromStr for Offset {
     }
 }
 
+/// Fails if a generator takes a threshold and `truncation` is none that `allowed` lets pass.
+fn check_threshold(
+    open: &OpenGenerator,
+    truncation: f64,
+    range: &str,
+    allowed: impl Fn(f64) -> bool,
+) -> Result<()> {
+    let kind = open.generator.info().truncation;
+    if kind == TruncationKind::Psi || allowed(truncation) {
+        return Ok(());
+    }
+    Err(advised(
+        format!("truncation {truncation} has no meaning for {}", open.family),
+        format!("give a threshold {range}"),
+    ))
+}
+
 fn read_config(path: &Path) -> Result<Map<String, Value>> {
     let text = std::fs::read_to_string(path);
     let text = text.with_context(|| format!("read `{}`", path.display()))?;
@@ -149,13 +166,7 @@ impl GeneratorArgs {
         class: Option<Class>,
     ) -> Result<Sampler> {
         let generator = &*open.generator;
-        let kind = generator.info().truncation;
-        if kind == TruncationKind::Threshold && !(0.0..=1.0).contains(&truncation) {
-            return Err(advised(
-                format!("truncation {truncation} has no meaning for {}", open.family),
-                "give a threshold from 0 to 1",
-            ));
-        }
+        check_threshold(open, truncation, "from 0 to 1", |t| (0.0..=1.0).contains(&t))?;
         let mut sampler = Sampler::with_prior(generator, truncation, class, self.prior())?;
         sampler.truncation.cutoff = self.trunc_cutoff;
         sampler.synthesis.noise_mode = match self.noise_mode.unwrap_or(Noise::Const) {
@@ -210,6 +221,7 @@ impl ModelArgs {
 
     /// How the ends of paths are drawn: W is not truncated there.
     pub(super) fn path_prior(&self, open: &OpenGenerator) -> Result<Prior> {
+        check_threshold(open, self.trunc, "above 0 and at most 1", |t| t > 0.0 && t <= 1.0)?;
         match open.generator.info().truncation {
             TruncationKind::Psi if self.trunc == 1.0 && self.generator.trunc_cutoff.is_none() => {
                 Ok(Prior::Normal)

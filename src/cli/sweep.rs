@@ -128,7 +128,9 @@ pub(crate) fn run(args: &Args, terminal: &Terminal) -> Result<()> {
     let mut warnings = about(model_name, Some(total as u64), None);
     warnings.extend(about(side.name(), facts.images, survey.as_ref()));
     warnings.extend(notices::about_skipped(side.name(), facts.skipped.len()));
-    warnings.iter().for_each(|warning| terminal.warn(warning));
+    for warning in &warnings {
+        terminal.warn(warning);
+    }
 
     let mut points = Vec::new();
     for (&truncation, sampler) in args.trunc.0.iter().zip(&samplers) {

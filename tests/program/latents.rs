@@ -164,6 +164,10 @@ fn a_path_length_depends_on_its_paths_alone() {
     assert!(alone != length(&[&skip, "--space", "z"]));
     assert!(alone != length(&[&skip, "--sampling", "full"]));
     assert!(length(&[&biggan, "--class", "1", "--trunc", "0.5"]) > 0.0);
+    let none = ["path-length", &biggan, "--class", "1", "--trunc", "0"];
+    let error = failure(&[&none[..], &distance].concat(), 1);
+    assert!(error.contains("hint: give a threshold above 0 and at most 1"), "{error}");
+    failure(&["path-length", &skip, "--num", "0"], 2);
     let truncated = ["path-length", &skip, "--trunc", "0.5"];
     let error = failure(&[&truncated[..], &distance].concat(), 1);
     assert!(error.contains("hint:") && error.contains("--trunc"), "{error}");

@@ -232,15 +232,12 @@ mod tests {
         };
         let mut tool = Tensors::new();
         for (name, tensor) in recipe() {
-            let name = match name.strip_prefix("features.") {
-                Some(rest) => {
-                    let layer = rest.split('.').next().unwrap().parse().unwrap();
-                    format!("net.slice{}.{rest}", slice(layer))
-                }
-                None => {
-                    tool.insert(name.replacen("lin", "lins.", 1), tensor.clone());
-                    name
-                }
+            let name = if let Some(rest) = name.strip_prefix("features.") {
+                let layer = rest.split('.').next().unwrap().parse().unwrap();
+                format!("net.slice{}.{rest}", slice(layer))
+            } else {
+                tool.insert(name.replacen("lin", "lins.", 1), tensor.clone());
+                name
             };
             tool.insert(name, tensor);
         }
