@@ -207,7 +207,7 @@ fn conditions(args: &Args, open: &OpenExtractor) -> Conditions {
         ganscope: env!("CARGO_PKG_VERSION"),
         preset: args.extract.preset().name.into(),
         convention: open.convention.clone(),
-        decoder: "image 0.25".into(),
+        decoder: "as Pillow converts to RGB".into(),
         seed: options.seed,
         is_splits: options.is_splits,
         kid_subsets: options.kid_subsets,

@@ -167,16 +167,6 @@ pub fn row_products(a: &[f64], b: &[f64], dim: usize) -> DMatrix<f64> {
     products
 }
 
-/// [`row_products`] in float32, written over `products` column by column.
-///
-/// # Panics
-/// When a length is not a multiple of `dim`, or `products` has not a place for each pair.
-pub fn row_products_f32(a: &[f32], b: &[f32], dim: usize, products: &mut [f32]) {
-    let (a, b) = (row_view(a, dim), row_view(b, dim));
-    let out = MatMut::from_column_major_slice_mut(products, a.ncols(), b.ncols());
-    matmul(out, Accum::Replace, a.transpose(), b, 1.0, Par::Seq);
-}
-
 fn row_view<T>(rows: &[T], dim: usize) -> MatRef<'_, T> {
     assert!(dim > 0 && rows.len().is_multiple_of(dim), "{} values in rows of {dim}", rows.len());
     MatRef::from_column_major_slice(rows, dim, rows.len() / dim)

@@ -2,9 +2,9 @@
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use ganscope_golden::tensor;
+use ganscope_kernels::{Activation, Linear};
 use ganscope_prdc::{Boundary, manifolds};
 use ganscope_stats::Features;
-use ganscope_stats::linalg::row_products_f32;
 use rayon::prelude::*;
 
 const ROWS: usize = 10_000;
@@ -18,11 +18,12 @@ fn rows(name: &str) -> Features {
 
 /// All dot products, tile by tile on all threads.
 fn products(a: &Features, b: &Features) {
-    let tiles = |f: &Features| f.as_slice().chunks(TILE * DIM).map(<[f32]>::to_vec).collect();
-    let (a, b): (Vec<Vec<f32>>, Vec<Vec<f32>>) = (tiles(a), tiles(b));
-    a.par_iter().for_each_init(
+    b.as_slice().par_chunks(TILE * DIM).for_each_init(
         || vec![0.0; TILE * TILE],
-        |out, a| b.iter().for_each(|b| row_products_f32(a, b, DIM, out)),
+        |out, b| {
+            let product = Linear::new([TILE, DIM], b, None, Activation::None);
+            a.as_slice().chunks(TILE * DIM).for_each(|a| product.run(a, out));
+        },
     );
 }
 

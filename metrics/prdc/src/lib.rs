@@ -19,7 +19,7 @@ use ganscope_stats::{Error, FeatureSet, Features, Metric, Needs, Result, Score};
 use rayon::prelude::*;
 
 use crate::neighbours::squared_radii;
-use crate::rows::{Frame, Rows, Tile, round_up};
+use crate::rows::{Frame, Packed, Rows, Tile, round_up};
 
 /// Whether a ball holds the points at exactly its radius.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +55,7 @@ impl Manifolds {
 /// Precision, recall, density and coverage of a generated set.
 ///
 /// The radius of a ball is the distance to the `nearest_k`-th other point of its set. Memory beside
-/// the features does not grow with the number of pairs.
+/// the features is a second copy of one set and does not grow with the number of pairs.
 ///
 /// # Errors
 /// [`Error::TooFewSamples`] unless both sets hold more than `nearest_k` images,
@@ -72,10 +72,11 @@ pub fn manifolds(
     check_neighbours(nearest_k, reference, "the k-th nearest neighbour within the reference set")?;
     let frame = Frame::around(&[generated, reference]);
     let (generated, reference) = (Rows::new(generated, &frame), Rows::new(reference, &frame));
-    let generated_radii = squared_radii(&generated, nearest_k);
-    let reference_radii = squared_radii(&reference, nearest_k);
+    let generated_radii = squared_radii(&Packed::new(&generated), nearest_k);
+    let packed = Packed::new(&reference);
+    let reference_radii = squared_radii(&packed, nearest_k);
     let counts = Counts::new(generated.len(), reference.len());
-    counts.count((&generated, &generated_radii), (&reference, &reference_radii), boundary);
+    counts.count((&generated, &generated_radii), (&packed, &reference_radii), boundary);
     let n = generated.len() as f64;
     Ok(Manifolds {
         precision: share(&counts.precise),
@@ -111,22 +112,20 @@ impl Counts {
     fn count(
         &self,
         (generated, generated_radii): (&Rows<'_>, &[f64]),
-        (reference, reference_radii): (&Rows<'_>, &[f64]),
+        (packed, reference_radii): (&Packed<'_>, &[f64]),
         boundary: Boundary,
     ) {
         let reach = |radii: &[f64]| radii.iter().map(|&r| round_up(r)).collect::<Vec<f32>>();
         let (generated_reach, reference_reach) = (reach(generated_radii), reach(reference_radii));
+        let reference = packed.rows;
         let columns = generated.tiles();
-        let pairs: Vec<_> = reference
-            .tiles()
-            .into_iter()
-            .flat_map(|r| columns.iter().map(move |c| (r.clone(), c.clone())))
+        let pairs: Vec<_> = (0..packed.tiles.len())
+            .flat_map(|tile| columns.iter().map(move |c| (tile, c.clone())))
             .collect();
-        pairs.into_par_iter().for_each_init(Tile::default, |tile, (r, c)| {
-            let near = tile.near(
-                (reference, r.clone(), &reference_reach[r]),
-                (generated, c.clone(), &generated_reach[c]),
-            );
+        pairs.into_par_iter().for_each_init(Tile::default, |buffers, (tile, c)| {
+            let reach = &reference_reach[packed.tiles[tile].0.clone()];
+            let generated_reach = &generated_reach[c.clone()];
+            let near = buffers.near((packed, tile, reach), (generated, c, generated_reach));
             for n in near {
                 let mut exact = None;
                 let mut within = |radius: f64| {

@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rayon::prelude::*;
 
-use crate::rows::{Rows, Tile, round_down, round_up};
+use crate::rows::{Packed, Rows, Tile, round_down, round_up};
 
 /// A row that may be among the nearest, with bounds of its squared distance.
 #[derive(Debug, Clone, Copy)]
@@ -68,11 +68,11 @@ fn prune(candidates: &mut Vec<Candidate>, k: usize) -> f32 {
 /// The squared distance of each row to its `k`-th nearest other row, in the frame of the rows.
 ///
 /// The set must hold more than `k` rows, and `k` must not be zero.
-pub(crate) fn squared_radii(rows: &Rows<'_>, k: usize) -> Vec<f64> {
-    let tiles = rows.tiles();
+pub(crate) fn squared_radii(packed: &Packed<'_>, k: usize) -> Vec<f64> {
+    let (rows, tiles) = (packed.rows, &packed.tiles);
     let blocks: Vec<Mutex<Block>> = tiles
         .iter()
-        .map(|tile| {
+        .map(|(tile, _)| {
             let reach = vec![f32::INFINITY; tile.len()];
             Mutex::new(Block { first: tile.start, reach, candidates: vec![Vec::new(); tile.len()] })
         })
@@ -83,8 +83,8 @@ pub(crate) fn squared_radii(rows: &Rows<'_>, k: usize) -> Vec<f64> {
     pairs.par_iter().for_each_init(Tile::default, |tile, &(i, j)| {
         let reach = |block: usize| lock(&blocks[block]).reach.clone();
         let (row_reach, column_reach) = (reach(i), reach(j));
-        let near = tile
-            .near((rows, tiles[i].clone(), &row_reach), (rows, tiles[j].clone(), &column_reach));
+        let columns = (rows, tiles[j].0.clone(), &column_reach[..]);
+        let near = tile.near((packed, i, &row_reach), columns);
         let mut block = lock(&blocks[i]);
         for n in near.iter().filter(|n| n.row != n.column) {
             block.offer(rows, k, n.row, Candidate { row: n.column, low: n.low, high: n.high });

@@ -5,7 +5,7 @@ use ganscope_stats::{Features, Result};
 use rayon::prelude::*;
 
 use crate::neighbours::squared_radii;
-use crate::rows::{self, Frame, Rows};
+use crate::rows::{self, Frame, Packed, Rows};
 
 /// Images of one side of a tile, whose products are taken at once.
 const TILE: usize = 256;
@@ -24,7 +24,7 @@ pub fn realism(generated: &Features, reference: &Features, nearest_k: usize) -> 
     crate::check_neighbours(nearest_k, reference, what)?;
     let frame = Frame::around(&[generated, reference]);
     let (generated, reference) = (Rows::new(generated, &frame), Rows::new(reference, &frame));
-    let radii = squared_radii(&reference, nearest_k);
+    let radii = squared_radii(&Packed::new(&reference), nearest_k);
     let median = squared_median(&radii);
     let balls: Vec<usize> = (0..radii.len()).filter(|&i| radii[i] <= median).collect();
     let images: Vec<usize> = (0..generated.len()).collect();

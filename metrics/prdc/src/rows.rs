@@ -2,12 +2,16 @@
 
 use std::ops::Range;
 
-use ganscope_stats::linalg::row_products_f32;
+use ganscope_kernels::{Activation, Linear};
 use ganscope_stats::{Error, Features, Result};
+use rayon::prelude::*;
 
-/// Rows on a side of a tile: a multiple of what any kernel of the product takes at once (96, 64, 48
-/// and their divisors), so that none of its work is on padding.
+/// Rows on a side of a tile: a multiple of the width of the kernel's panels on any machine, so that
+/// none of its work is on padding.
 pub(crate) const TILE: usize = 576;
+
+/// Rows that are summed before their sums are added up, whatever the number of threads.
+const ROWS_AT_ONCE: usize = 256;
 
 /// Unit roundoff of float32.
 const ROUNDOFF: f64 = 1.0 / (1 << 24) as f64;
@@ -34,21 +38,28 @@ pub(crate) struct Frame {
 impl Frame {
     /// The frame around all rows of `sets`.
     pub(crate) fn around(sets: &[&Features]) -> Self {
-        let mut sum = vec![0.0; sets[0].dim()];
-        for row in sets.iter().flat_map(|set| set.rows()) {
-            for (sum, &x) in sum.iter_mut().zip(row) {
-                *sum += f64::from(x);
-            }
-        }
+        let dim = sets[0].dim();
+        let parts = |set: &Features| -> Vec<Vec<f64>> {
+            set.as_slice().par_chunks(ROWS_AT_ONCE * dim).map(|rows| sum(rows, dim)).collect()
+        };
+        let parts: Vec<Vec<f64>> = sets.iter().flat_map(|set| parts(set)).collect();
+        let total = sum(&parts.concat(), dim);
         let rows: usize = sets.iter().map(|set| set.len()).sum();
-        let centre = sum.iter().map(|sum| (sum / rows as f64) as f32).collect();
+        let centre = total.iter().map(|sum| (sum / rows as f64) as f32).collect();
         let mut frame = Self { centre, scale: 1.0 };
-        let lengths = sets.iter().flat_map(|set| set.rows()).map(|row| frame.square(row));
-        let longest = lengths.fold(0.0, f64::max).sqrt();
+        let longest = |set: &Features| frame.squares(set).into_iter().fold(0.0, f64::max);
+        let longest = sets.iter().map(|set| longest(set)).fold(0.0, f64::max).sqrt();
         if longest > 0.0 {
             frame.scale = (-longest.log2().ceil()).clamp(-LARGEST_POWER, LARGEST_POWER).exp2();
         }
         frame
+    }
+
+    /// The squared length of each row in the frame.
+    fn squares(&self, set: &Features) -> Vec<f64> {
+        let scale = self.scale * self.scale;
+        let rows = set.as_slice().par_chunks(set.dim());
+        rows.map(|row| squared_distance(row, &self.centre) * scale).collect()
     }
 
     /// A row in the frame.
@@ -63,10 +74,6 @@ impl Frame {
         for ((placed, x), c) in placed.iter_mut().zip(row).zip(&self.centre) {
             *placed = x * scale - c * scale;
         }
-    }
-
-    fn square(&self, row: &[f32]) -> f64 {
-        self.place(row).map(|x| x * x).sum()
     }
 
     /// A squared distance between rows of features, in the frame.
@@ -92,7 +99,7 @@ impl<'a> Rows<'a> {
     pub(crate) fn new(features: &'a Features, frame: &'a Frame) -> Self {
         let error = (features.dim() as f64 + OTHER_ROUNDINGS) * ROUNDOFF;
         let error = error / (1.0 - error);
-        let squares: Vec<f64> = features.rows().map(|row| frame.square(row)).collect();
+        let squares = frame.squares(features);
         let bound = |factor: f64, slack: f64| {
             squares.iter().map(|square| (square * factor + slack) as f32).collect()
         };
@@ -129,6 +136,17 @@ impl<'a> Rows<'a> {
     }
 }
 
+/// The sum of rows laid end to end.
+fn sum<T: Copy + Into<f64>>(rows: &[T], dim: usize) -> Vec<f64> {
+    let mut sum = vec![0.0; dim];
+    for row in rows.chunks_exact(dim) {
+        for (sum, &x) in sum.iter_mut().zip(row) {
+            *sum += x.into();
+        }
+    }
+    sum
+}
+
 /// `|a - b|^2` in float64, the same for `a` and `b` exchanged.
 pub(crate) fn squared_distance(a: &[f32], b: &[f32]) -> f64 {
     let (a_lanes, a_rest) = a.as_chunks::<8>();
@@ -153,30 +171,50 @@ pub(crate) struct Near {
     pub(crate) high: f32,
 }
 
+/// Rows in their frame, tile by tile in the order in which products with them are computed.
+#[derive(Debug)]
+pub(crate) struct Packed<'a> {
+    pub(crate) rows: &'a Rows<'a>,
+    pub(crate) tiles: Vec<(Range<usize>, Linear)>,
+}
+
+impl<'a> Packed<'a> {
+    pub(crate) fn new(rows: &'a Rows<'a>) -> Self {
+        let dim = rows.features.dim();
+        let pack = |placed: &mut Vec<f32>, tile: Range<usize>| {
+            rows.place(tile.clone(), placed);
+            let products = Linear::new([tile.len(), dim], placed, None, Activation::None);
+            (tile, products)
+        };
+        let tiles = rows.tiles().into_par_iter().map_init(Vec::new, pack).collect();
+        Self { rows, tiles }
+    }
+}
+
 /// Buffers of one thread for the pairs of a tile.
 #[derive(Debug, Default)]
 pub(crate) struct Tile {
-    rows: Vec<f32>,
-    columns: Vec<f32>,
+    placed: Vec<f32>,
     products: Vec<f32>,
     near: Vec<Near>,
 }
 
-/// Some rows of a set, and for each the squared distance up to which pairs are of interest.
-pub(crate) type Side<'a> = (&'a Rows<'a>, Range<usize>, &'a [f32]);
-
 impl Tile {
-    /// The pairs whose lower bound is within the reach of the row or of the column.
-    pub(crate) fn near(&mut self, a: Side<'_>, b: Side<'_>) -> &[Near] {
-        let ((rows, a, row_reach), (columns, b, column_reach)) = (a, b);
-        rows.place(a.clone(), &mut self.rows);
-        columns.place(b.clone(), &mut self.columns);
-        self.products.resize(a.len() * b.len(), 0.0);
-        row_products_f32(&self.rows, &self.columns, rows.features.dim(), &mut self.products);
+    /// The pairs of a row of tile `tile` and a column in `range` whose lower bound is within the reach
+    /// of the row or of the column: the squared distance up to which its pairs are of interest.
+    pub(crate) fn near(
+        &mut self,
+        (packed, tile, row_reach): (&Packed<'_>, usize, &[f32]),
+        (columns, range, column_reach): (&Rows<'_>, Range<usize>, &[f32]),
+    ) -> &[Near] {
+        let (rows, (a, products)) = (packed.rows, &packed.tiles[tile]);
+        columns.place(range.clone(), &mut self.placed);
+        self.products.resize(a.len() * range.len(), 0.0);
+        products.run(&self.placed, &mut self.products);
 
         self.near.clear();
         for ((products, column), &column_reach) in
-            self.products.chunks_exact(a.len()).zip(b).zip(column_reach)
+            self.products.chunks_exact(a.len()).zip(range).zip(column_reach)
         {
             for (part, products) in products.chunks(LANES).enumerate() {
                 let first = part * LANES;
