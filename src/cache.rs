@@ -11,7 +11,7 @@ use crate::extractors::OpenExtractor;
 use crate::hint::advised;
 
 /// Version of everything that turns an image into a row; part of every key.
-const ROWS: u32 = 1;
+pub(crate) const ROWS: u32 = 1;
 
 /// The folder of cached features: `$GANSCOPE_CACHE/features`, or in the user's cache folder.
 pub fn folder() -> Option<PathBuf> {

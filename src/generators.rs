@@ -25,7 +25,7 @@ pub struct OpenGenerator {
     pub family: &'static str,
     /// Names of the classes; empty where they are not known.
     pub classes: Vec<String>,
-    /// Digest of the file of its weights.
+    /// Digest of all that decides its images: the file, the options, a configuration beside the file.
     pub digest: blake3::Hash,
 }
 
@@ -53,11 +53,18 @@ pub struct GeneratorOptions {
     pub transform: Option<Transform>,
 }
 
-/// What a family builds: the network and the names of its classes.
-pub type Built = (Box<dyn Generator>, Vec<String>);
+/// What a family builds.
+pub(crate) struct Built {
+    /// The network.
+    generator: Box<dyn Generator>,
+    /// Names of its classes.
+    classes: Vec<String>,
+    /// What was read apart from the file of the weights.
+    beside: String,
+}
 
 /// What a family is built from: tensors, their file unless they are shipped, options, device.
-pub type Open = fn(Weights, Option<&Path>, &GeneratorOptions, &Device) -> Result<Built>;
+pub(crate) type Open = fn(Weights, Option<&Path>, &GeneratorOptions, &Device) -> Result<Built>;
 
 /// Opens `model`: a shipped model, a known id, `hub:owner/repo/file`, or a file.
 ///
@@ -71,7 +78,7 @@ pub fn open(
 ) -> Result<OpenGenerator> {
     if let Some(file) = shipped(model).filter(|_| !Path::new(model).exists()) {
         return from_bytes(file.bytes, None, options, device)
-            .with_context(|| format!("`{model}` is no generator"));
+            .with_context(|| format!("open generator `{model}`"));
     }
     let path = locate(Path::new(model), watch)?;
     if !path.is_file() {
@@ -94,8 +101,10 @@ fn from_bytes(
     let weights = read_bytes(bytes, &ReadOptions { key: options.key.clone() })?;
     let entry = GENERATORS.iter().find(|entry| (entry.recognises)(&weights));
     let entry = entry.or(GENERATORS.last()).context("no family of generators")?;
-    let (generator, classes) = (entry.open)(weights, path, options, device)?;
-    Ok(OpenGenerator { generator, family: entry.name, classes, digest: blake3::hash(bytes) })
+    let Built { generator, classes, beside } = (entry.open)(weights, path, options, device)?;
+    let mut digest = blake3::Hasher::new();
+    digest.update(bytes).update(format!("{options:?} {beside}").as_bytes());
+    Ok(OpenGenerator { generator, family: entry.name, classes, digest: digest.finalize() })
 }
 
 /// BigGAN-deep, with its configuration in the file, beside it, or known by the shapes.
@@ -108,12 +117,13 @@ pub(crate) fn biggan(
     use ganscope_biggan::Config;
     let checkpoint = Checkpoint::from(weights);
     let beside = path.and_then(Config::beside).filter(|_| checkpoint.config().is_empty());
+    let mut read = String::new();
     let config = if !options.config.is_empty() {
         Config::from_json(&Value::Object(options.config.clone()).to_string())?
     } else if let Some(path) = beside {
         let text = std::fs::read_to_string(&path);
-        Config::from_json(&text.with_context(|| format!("read `{}`", path.display()))?)
-            .with_context(|| format!("`{}`", path.display()))?
+        read = text.with_context(|| format!("read `{}`", path.display()))?;
+        Config::from_json(&read).with_context(|| format!("`{}`", path.display()))?
     } else {
         Config::of_checkpoint(&checkpoint).map_err(|e| {
             advised(e.to_string(), "put its `config.json` next to it, or give `--config FILE`")
@@ -124,7 +134,7 @@ pub(crate) fn biggan(
     if classes.is_empty() && generator.info().c_dim == imagenet::CLASSES as usize {
         classes = (0..imagenet::CLASSES).filter_map(imagenet::label).map(str::to_owned).collect();
     }
-    Ok((Box::new(generator), classes))
+    Ok(Built { generator: Box::new(generator), classes, beside: read })
 }
 
 /// StyleGAN 1, 2 and 3.
@@ -138,7 +148,8 @@ pub(crate) fn stylegan(
     let classes = classes.and_then(|names| serde_json::from_value(names).ok()).unwrap_or_default();
     let options =
         ganscope_stylegan::Options { config: options.config.clone(), transform: options.transform };
-    Ok((ganscope_stylegan::load_with(weights, &options, device)?, classes))
+    let generator = ganscope_stylegan::load_with(weights, &options, device)?;
+    Ok(Built { generator, classes, beside: String::new() })
 }
 
 impl OpenGenerator {

@@ -35,8 +35,23 @@ impl Hint for anyhow::Error {
             advised
                 .or_else(|| cause.downcast_ref::<ganscope_stats::Error>().and_then(of_stats))
                 .or_else(|| cause.downcast_ref::<ganscope_weights::Error>()?.hint())
-                .or_else(|| cause.downcast_ref::<ganscope_stylegan::Error>()?.hint())
+                .or_else(|| of_generator(cause.downcast_ref()?))
         })
+    }
+}
+
+fn of_generator(error: &ganscope_stylegan::Error) -> Option<String> {
+    use ganscope_stylegan::Error;
+    match error {
+        Error::NotAGenerator { .. } => Some(
+            "give a generator: BigGAN-deep, or StyleGAN 1, 2 or 3 as NVIDIA snapshot, state dict or \
+             safetensors; `ganscope inspect FILE` shows what a file holds"
+                .into(),
+        ),
+        Error::Undetermined { example, .. } => Some(format!(
+            "give a JSON file with `--config FILE`; for the published networks it is `{example}`"
+        )),
+        _ => error.hint(),
     }
 }
 

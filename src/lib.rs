@@ -18,6 +18,7 @@ pub mod plot;
 pub mod preset;
 pub mod registry;
 pub mod report;
+pub mod sheet;
 pub mod shipped;
 pub mod side;
 pub mod store;

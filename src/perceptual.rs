@@ -8,10 +8,11 @@ use ganscope_images::ImageBatch;
 use ganscope_lpips::Lpips;
 use ganscope_model::{Checkpoint, Scaling};
 use ganscope_stats::Needs;
-use ganscope_weights::hub::{Hub, Progress};
+use ganscope_weights::hub::Progress;
 use ganscope_weights::{ReadOptions, read};
 
 use crate::extractors::{self, ExtractorOptions, OpenExtractor};
+use crate::locate::locate;
 use crate::registry::EXTRACTORS;
 
 /// A distance of images.
@@ -40,10 +41,8 @@ impl Perceptual {
     /// When there is no such extractor, or its weights are not there and cannot be fetched.
     pub fn open(name: &str, weights: Option<&Path>, watch: &mut Progress<'_>) -> Result<Self> {
         if name == Self::LPIPS {
-            let path = match weights {
-                Some(path) => path.to_owned(),
-                None => Hub::from_env()?.fetch(Self::LPIPS_WEIGHTS, watch)?,
-            };
+            let name = weights.unwrap_or(Path::new(Self::LPIPS_WEIGHTS));
+            let path = locate(name, watch)?;
             let checkpoint = Checkpoint::from(read(&path, &ReadOptions::default())?);
             let lpips = Lpips::new(checkpoint);
             let lpips = lpips.with_context(|| format!("`{}` is no LPIPS", path.display()))?;
@@ -129,8 +128,55 @@ fn weights(from: usize, to: usize) -> Vec<(usize, usize, f32)> {
 mod tests {
     use candle_core::Device;
     use ganscope_images::{BatchOptions, Image, ImageSet, Preprocess, Resize, batches};
+    use ganscope_weights::{Array, Weights, write_safetensors};
 
     use super::*;
+
+    #[test]
+    fn lpips_of_a_file_is_that_of_the_published_tool() {
+        // lpips 0.1.4, LPIPS(net="vgg"): weights of the recipe, heads in (0, 1), images 60 and 61.
+        const EXPECTED: f64 = 0.993_325_721;
+        /// Relative error of float32 networks.
+        const F32_NETWORK: f64 = 1e-4;
+        let mut tensors = Weights::default();
+        let mut add = |name: String, shape: &[usize], span: Option<(f64, f64)>| {
+            let span = span.unwrap_or_else(|| ganscope_golden::span(&name, shape));
+            let values = ganscope_golden::tensor(&name, shape, span, 0);
+            tensors.arrays.insert(name, Array::from_f32(shape, &values).unwrap());
+        };
+        let (mut channels, mut layer) = (3, 0);
+        for (block, (convolutions, width)) in
+            [(2, 64), (2, 128), (3, 256), (3, 512), (3, 512)].into_iter().enumerate()
+        {
+            for _ in 0..convolutions {
+                add(format!("features.{layer}.weight"), &[width, channels, 3, 3], None);
+                add(format!("features.{layer}.bias"), &[width], None);
+                (channels, layer) = (width, layer + 2);
+            }
+            layer += 1;
+            add(format!("lin{block}.model.1.weight"), &[1, width, 1, 1], Some((0.0, 1.0)));
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lpips.safetensors");
+        write_safetensors(&path, &tensors).unwrap();
+        let lpips = Perceptual::open("lpips", Some(&path), &mut |_, _| {}).unwrap();
+        let side = 64;
+        let image = |k: usize| {
+            let pixels = ganscope_golden::image(k, side, side);
+            let at = move |i: usize| pixels[3 * (i % (side * side)) + i / (side * side)];
+            (0..3 * side * side).map(move |i| f32::from(at(i)) / 127.5 - 1.0)
+        };
+        let pair: Vec<f32> = image(60).chain(image(61)).collect();
+        let pair = Tensor::from_vec(pair, (2, 3, side, side), &Device::Cpu).unwrap();
+        let distance = lpips.pair_distances(&pair).unwrap()[0];
+        assert!((distance / EXPECTED - 1.0).abs() < F32_NETWORK, "{distance}");
+        // Grey images count as coloured ones.
+        let grey = pair.narrow(1, 0, 1).unwrap().contiguous().unwrap();
+        let coloured = grey.repeat((1, 3, 1, 1)).unwrap();
+        assert_eq!(lpips.pair_distances(&grey).unwrap(), lpips.pair_distances(&coloured).unwrap());
+        let named = Perceptual::open("lpips", Some(Path::new("none")), &mut |_, _| {});
+        assert!(format!("{:#}", named.unwrap_err()).contains("`none`"));
+    }
 
     #[test]
     fn whole_bytes_are_resized_as_images_are() {

@@ -8,10 +8,10 @@ use plotters::style::{FontStyle, register_font};
 
 /// Roboto, reduced to Latin letters (Apache-2.0), so that a picture needs no font of the system.
 const FONT: &[u8] = include_bytes!("plot/roboto-latin.ttf");
-const FAMILY: &str = "sans-serif";
-const SIZE: (u32, u32) = (760, 520);
+pub(crate) const FAMILY: &str = "sans-serif";
+const SIZE: (u32, u32) = (600, 420);
 const INK: RGBColor = RGBColor(0x1f, 0x4e, 0x79);
-const GREY: RGBColor = RGBColor(0x55, 0x55, 0x55);
+pub(crate) const GREY: RGBColor = RGBColor(0x55, 0x55, 0x55);
 
 /// Points joined in their order, each with a label.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,8 +49,7 @@ impl Curve {
     }
 
     fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> Result<()> {
-        // Registering again is harmless.
-        register_font(FAMILY, FontStyle::Normal, FONT).ok().context("read the font")?;
+        register()?;
         let failed = |e: DrawingAreaErrorKind<B::ErrorType>| anyhow!("draw `{}`: {e}", self.title);
         area.fill(&WHITE).map_err(failed)?;
         let xs = range(self.points.iter().map(|p| p.0));
@@ -83,6 +82,11 @@ impl Curve {
         chart.draw_series(self.points.iter().map(label)).map_err(failed)?;
         area.present().map_err(failed)
     }
+}
+
+/// Makes the font known; doing it again is harmless.
+pub(crate) fn register() -> Result<()> {
+    register_font(FAMILY, FontStyle::Normal, FONT).ok().context("read the font")
 }
 
 /// From the smallest to the largest value, with some air; one value gets a unit around it.

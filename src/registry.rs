@@ -125,7 +125,7 @@ pub const GENERATORS: &[GeneratorEntry] = &[
 ];
 
 /// Parameters of the metrics of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct MetricOptions {
     /// Seed of the shuffle of the Inception Score and of the subsets of KID.
     pub seed: u32,

@@ -7,11 +7,16 @@ use anyhow::{Context as _, Result};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use ganscope_images::{Image, save_png};
+use ganscope_stats::files::Convention;
 use ganscope_weights::write_atomically;
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::plot::Curve;
 use crate::report::Row;
+
+/// Between the names of two scores in the name of the curve of one over the other.
+const AGAINST: &str = "-against-";
 
 /// Scores at one truncation.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -27,14 +32,22 @@ pub struct Point {
 pub struct Sweep {
     /// The model as it was named.
     pub model: String,
+    /// Its family, its class, and how latents were drawn for it.
+    pub generator: Map<String, Value>,
     /// The reference set as it was named.
     pub reference: String,
+    /// Images of the reference set, where they are counted.
+    pub reference_images: Option<u64>,
     /// Images at each truncation.
     pub images: usize,
     /// First seed; image `i` has this seed plus `i`, at every truncation.
     pub first_seed: u32,
-    /// Extractor, layer and resize, in words.
-    pub convention: String,
+    /// Extractor, its weights, layer, resize and scaling.
+    pub convention: Convention,
+    /// Parameters of the metrics.
+    pub metrics: Value,
+    /// What makes the numbers doubtful.
+    pub warnings: Vec<String>,
     /// Version of this program.
     pub ganscope: &'static str,
     /// The points, in the order asked for.
@@ -71,8 +84,9 @@ impl Sweep {
                 let value = |p: &Point, name: &str| {
                     p.scores.iter().find(|row| row.name == name).map_or(f64::NAN, |row| row.value)
                 };
-                let points = self.points.iter().map(|p| (value(p, x), value(p, y), label(p)));
-                curves.push((format!("{y}-against-{x}"), self.curve(names, points)));
+                let points =
+                    self.points.iter().map(|p| (value(p, x), value(p, y), label(p.truncation)));
+                curves.push((format!("{y}{AGAINST}{x}"), self.curve(names, points)));
             }
         };
         against("is", "fid");
@@ -98,7 +112,7 @@ impl Sweep {
     ///
     /// # Errors
     /// When a file cannot be written.
-    pub fn write(&self, folder: &Path, grid: &Image, captions: &[String]) -> Result<()> {
+    pub fn write(&self, folder: &Path, grid: &Image) -> Result<()> {
         let text = |name: &str, content: &str| -> Result<()> {
             let write = |file: &mut std::io::BufWriter<&std::fs::File>| {
                 Ok(std::io::Write::write_all(file, content.as_bytes())?)
@@ -107,56 +121,78 @@ impl Sweep {
         };
         text("sweep.csv", &self.csv())?;
         text("sweep.json", &(serde_json::to_string_pretty(self)? + "\n"))?;
-        let mut svgs = Vec::new();
+        let mut drawn = Vec::new();
         for (name, curve) in self.curves() {
             let svg = curve.svg()?;
             text(&format!("{name}.svg"), &svg)?;
             save_png(&folder.join(format!("{name}.png")), &curve.image()?)?;
-            svgs.push(svg);
+            drawn.push((name, svg));
         }
         let grid_path = folder.join("grid.png");
         save_png(&grid_path, grid)?;
         let png = std::fs::read(&grid_path).with_context(|| grid_path.display().to_string())?;
-        text("report.html", &self.html(&svgs, &png, captions))
+        text("report.html", &self.html(&drawn, &png))
     }
 
     /// A page that shows it all and needs no other file.
-    fn html(&self, svgs: &[String], grid: &[u8], captions: &[String]) -> String {
+    fn html(&self, curves: &[(String, String)], grid: &[u8]) -> String {
+        let columns = self.points.first().map_or(&[][..], |p| &p.scores);
         let mut head = String::new();
-        let mut rows = String::new();
-        for row in self.points.first().map_or(&[][..], |p| &p.scores) {
+        for row in columns {
             let arrow = if row.higher_is_better { '↑' } else { '↓' };
             write!(head, "<th>{} {arrow}</th>", escape(&row.title)).expect("writing to a string");
         }
+        let best: Vec<f64> = (0..columns.len()).map(|i| self.best(i)).collect();
+        let mut rows = String::new();
         for point in &self.points {
-            write!(rows, "<tr><td>{}</td>", label(point)).expect("writing to a string");
-            for row in &point.scores {
+            write!(rows, "<tr><td>{}</td>", label(point.truncation)).expect("writing to a string");
+            for (row, &best) in point.scores.iter().zip(&best) {
                 let std = row.std.map(|s| format!(" <small>± {s:.4}</small>")).unwrap_or_default();
-                write!(rows, "<td>{:.4}{std}</td>", row.value).expect("writing to a string");
+                let class = if row.value == best { " class=\"best\"" } else { "" };
+                write!(rows, "<td{class}>{:.4}{std}</td>", row.value).expect("writing to a string");
             }
             rows += "</tr>\n";
         }
-        let captions: String =
-            captions.iter().flat_map(|c| ["<li>".into(), escape(c), "</li>".into()]).collect();
+        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let drawn = self.generator.iter();
+        let drawn =
+            drawn.map(|(name, value)| format!("{}: {}", name.replace('_', " "), text(value)));
+        let warnings =
+            self.warnings.iter().map(|w| format!("<p class=\"warning\">{}</p>", escape(w)));
+        let drawings = |trade: bool| -> String {
+            let wanted = curves.iter().filter(|(name, _)| name.contains(AGAINST) == trade);
+            wanted.map(|(_, svg)| svg.as_str()).collect()
+        };
         format!(
             include_str!("sweep/report.html"),
             model = escape(&self.model),
             reference = escape(&self.reference),
             images = self.images,
             first = self.first_seed,
-            convention = escape(&self.convention),
+            drawn = escape(&drawn.collect::<Vec<_>>().join("; ")),
+            convention = escape(&self.convention.to_string()),
             version = self.ganscope,
+            warnings = warnings.collect::<String>(),
             head = head,
             rows = rows,
-            curves = svgs.join("\n"),
+            trades = drawings(true),
+            curves = drawings(false),
             grid = BASE64_STANDARD.encode(grid),
-            captions = captions,
         )
+    }
+
+    /// The best value of the score `i`.
+    fn best(&self, i: usize) -> f64 {
+        let better = |a: f64, row: &Row| {
+            if row.higher_is_better { a.max(row.value) } else { a.min(row.value) }
+        };
+        self.points.iter().map(|p| &p.scores[i]).fold(f64::NAN, better)
     }
 }
 
-fn label(point: &Point) -> String {
-    format!("{:.4}", point.truncation).trim_end_matches('0').trim_end_matches('.').to_owned()
+/// A truncation in as few digits as it has, four at most.
+pub(crate) fn label(truncation: f64) -> String {
+    format!("{truncation:.4}").trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 fn escape(text: &str) -> String {
@@ -184,9 +220,19 @@ mod tests {
         Sweep {
             model: "a <model>".into(),
             reference: "r".into(),
+            reference_images: None,
             images: 10,
             first_seed: 0,
-            convention: "c".into(),
+            generator: Map::from_iter([("class".to_owned(), "each & all".into())]),
+            convention: Convention {
+                extractor: "e".into(),
+                weights_sha256: "0".into(),
+                layer: "l".into(),
+                resize: "r".into(),
+                scaling: "s".into(),
+            },
+            metrics: Value::Null,
+            warnings: vec!["few <images>".into()],
             ganscope: "0",
             points: vec![point(0.5), point(1.0)],
         }
@@ -208,8 +254,18 @@ mod tests {
 
     #[test]
     fn the_page_escapes_names_and_refers_to_nothing_outside() {
-        let html = sweep().html(&["<svg/>".into()], b"png", &["row 1".into()]);
-        assert!(html.contains("a &lt;model&gt;") && html.contains("row 1"));
+        let curves = [("fid-against-is".into(), "<svg/>".into())];
+        let html = sweep().html(&curves, b"png");
+        for text in ["a &lt;model&gt;", "class: each &amp; all", "few &lt;images&gt;", "<svg/>"] {
+            assert!(html.contains(text), "{text}");
+        }
         assert!(!html.contains("src=\"http") && !html.contains("{model}"));
+    }
+
+    #[test]
+    fn the_best_of_each_column_stands_out() {
+        let html = sweep().html(&[], b"png");
+        let best: Vec<&str> = html.split("<td class=\"best\">").skip(1).map(|s| &s[..6]).collect();
+        assert_eq!(best, ["1.5000", "0.5000"], "the higher score, the lower distance");
     }
 }

@@ -5,6 +5,8 @@
 mod emoji;
 #[path = "program/errors.rs"]
 mod errors;
+#[path = "program/generators.rs"]
+mod generators;
 #[path = "program/hub.rs"]
 mod hub;
 #[path = "program/latents.rs"]
@@ -15,3 +17,5 @@ mod score;
 mod server;
 #[path = "program/setup.rs"]
 mod setup;
+#[path = "program/sweep.rs"]
+mod sweep;

@@ -26,6 +26,16 @@ pub enum ThresholdPrior {
     Resampled,
 }
 
+impl ThresholdPrior {
+    /// Name on the command line and in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Scaled => "scaled",
+            Self::Resampled => "resampled",
+        }
+    }
+}
+
 impl FromStr for ThresholdPrior {
     type Err = Error;
 

@@ -25,7 +25,7 @@ fn extractor_names() -> PossibleValuesParser {
 }
 
 /// How images become features.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Features")]
 pub(super) struct ExtractArgs {
     /// Tool whose conditions hold: resize, input scaling, metrics
@@ -78,6 +78,11 @@ pub(super) struct ExtractArgs {
 }
 
 impl ExtractArgs {
+    /// The same for whole sets.
+    pub(super) fn without_num(&self) -> Self {
+        Self { num: None, ..self.clone() }
+    }
+
     pub(super) fn preset(&self) -> &'static Preset {
         preset(&self.preset).expect("clap let only presets pass")
     }

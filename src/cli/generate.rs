@@ -8,9 +8,10 @@ use ganscope_images::{grid, save_png};
 use ganscope_latent::Seeds;
 
 use super::model::ModelArgs;
-use super::output::make_folder;
+use super::output::{make_folder, zoom};
 use super::terminal::Terminal;
 use crate::generators::to_images;
+use crate::sheet;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -43,6 +44,10 @@ pub(crate) struct Args {
     /// Also write them side by side into `grid.png`, `COLUMNSxROWS`
     #[arg(long, value_name = "WxH")]
     grid: Option<Cells>,
+
+    /// Make the pictures of the grid N times as large
+    #[arg(long, default_value_t = 1, value_name = "N", requires = "grid", value_parser = zoom())]
+    zoom: u16,
 }
 
 /// Columns and rows of a grid.
@@ -79,7 +84,7 @@ pub(crate) fn run(args: &Args, terminal: &Terminal) -> Result<()> {
             save_png(&args.outdir.join(format!("seed{seed:04}.png")), &picture)?;
             bar.inc(1);
             if args.grid.is_some() {
-                cells.push(picture);
+                cells.push(sheet::enlarged(&picture, args.zoom.into()));
             }
         }
     }
@@ -87,7 +92,8 @@ pub(crate) fn run(args: &Args, terminal: &Terminal) -> Result<()> {
     if let Some(Cells(columns, _)) = args.grid {
         save_png(&args.outdir.join("grid.png"), &grid(&cells, columns, 0, [255; 3]))?;
     }
-    terminal.note(&format!("{count} pictures in `{}`", args.outdir.display()));
+    let pictures = if count == 1 { "picture" } else { "pictures" };
+    terminal.note(&format!("{count} {pictures} in `{}`", args.outdir.display()));
     Ok(())
 }
 

@@ -16,6 +16,7 @@ use super::terminal::Terminal;
 use crate::generators::{OpenGenerator, render};
 use crate::hint::advised;
 use crate::perceptual::Perceptual;
+use crate::sheet;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -23,6 +24,9 @@ Examples:
   ganscope interpolate ffhq.pkl --seeds 1-6 --steps 60 --spaces w-spline --closed -o walk.webp
   ganscope interpolate biggan-deep-256.bin --seeds 7 --class beagle --class goldfish -o classes.png
   ganscope interpolate ffhq.pkl --seeds 85,265 --steps 99 --perceptual inception -o frames/";
+
+/// Width that holds every caption, in pixels.
+const CAPTION_WIDTH: usize = 480;
 
 /// Walks from seed to seed in several spaces, one under the other, for the same end points
 ///
@@ -63,11 +67,15 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE", requires = "perceptual")]
     weights: Option<PathBuf>,
 
+    /// Leave the captions out of a `.png`, and its pictures at their size
+    #[arg(long)]
+    no_captions: bool,
+
     /// Pictures a second of a moving picture
     #[arg(long, default_value_t = 24.0, value_name = "N")]
     fps: f64,
 
-    /// A `.png` with a row for each space, a moving `.gif` or `.webp`, or a folder of frames
+    /// A `.png` with a captioned row for each space, a moving `.gif` or `.webp`, or a folder of frames
     #[arg(long, short, value_name = "PATH")]
     output: PathBuf,
 }
@@ -134,8 +142,19 @@ pub(crate) fn run(args: &Args, terminal: &Terminal) -> Result<()> {
     });
     if let Output::Png(path) = &output {
         let columns: Vec<Vec<Image>> = columns.collect::<Result<_>>()?;
-        let rows = (0..walks.len()).flat_map(|row| columns.iter().map(move |c| c[row].clone()));
-        save_png(path, &grid(&rows.collect::<Vec<_>>(), count, 0, [255; 3]))?;
+        let row = |row: usize| columns.iter().map(move |column| column[row].clone());
+        let picture = if args.no_captions {
+            grid(&(0..walks.len()).flat_map(row).collect::<Vec<_>>(), count, 0, [255; 3])
+        } else {
+            // Wide enough for the captions.
+            let factor = CAPTION_WIDTH.div_ceil(columns.iter().map(|c| c[0].width).sum());
+            let captions = lengths.captions(&args.spaces).into_iter().enumerate();
+            let rows = captions.map(|(i, caption)| {
+                (caption, row(i).map(|picture| sheet::enlarged(&picture, factor)).collect())
+            });
+            sheet::captioned(&rows.collect::<Vec<_>>())?
+        };
+        save_png(path, &picture)?;
     } else {
         let frames = columns.by_ref();
         let frames = frames.map(|pictures| Ok(grid(&pictures?, walks.len(), 0, [255; 3])));
@@ -211,10 +230,11 @@ impl Meter {
         Ok(Self::Perceptual(open?))
     }
 
-    fn name(&self) -> &str {
+    fn name(&self) -> String {
         match self {
-            Self::Pixels => "pixels, RMS",
-            Self::Perceptual(distance) => distance.name(),
+            Self::Pixels => "RMS of pixels".into(),
+            Self::Perceptual(distance @ Perceptual::Lpips(_)) => distance.name().into(),
+            Self::Perceptual(distance) => format!("features of {}", distance.name()),
         }
     }
 
@@ -251,22 +271,33 @@ fn from_image(image: &Image) -> Result<Tensor> {
 struct Lengths {
     meter: Meter,
     before: Option<Vec<Image>>,
-    lengths: Vec<Vec<f64>>,
+    walks: Vec<Vec<f64>>,
 }
 
 impl Lengths {
     fn new(meter: Meter, walks: usize) -> Self {
-        Self { meter, before: None, lengths: vec![Vec::new(); walks] }
+        Self { meter, before: None, walks: vec![Vec::new(); walks] }
     }
 
     /// Goes on to the next picture of each walk.
     fn push(&mut self, pictures: &[Image]) -> Result<()> {
         if let Some(before) = &self.before {
             let steps = self.meter.lengths(before, pictures)?;
-            self.lengths.iter_mut().zip(steps).for_each(|(lengths, step)| lengths.push(step));
+            self.walks.iter_mut().zip(steps).for_each(|(lengths, step)| lengths.push(step));
         }
         self.before = Some(pictures.to_vec());
         Ok(())
+    }
+
+    /// What stands above each walk.
+    fn captions(&self, ways: &[Way]) -> Vec<String> {
+        let caption = |(way, lengths): (&Way, &Vec<f64>)| {
+            let Summary { sum, mean, longest } = Summary::of(lengths);
+            let (name, unit) = (way.name(), self.meter.name());
+            let [mean, longest, sum] = [mean, longest, sum].map(digits);
+            format!("{name}: mean step {mean}, longest {longest}, path {sum} ({unit})")
+        };
+        ways.iter().zip(&self.walks).map(caption).collect()
     }
 
     /// A line for each walk.
@@ -275,15 +306,33 @@ impl Lengths {
         table.load_style(presets::NOTHING);
         let path = format!("path ({})", self.meter.name());
         table.set_header(["space", "steps", &path, "mean step", "longest", "longest / mean"]);
-        for (way, lengths) in ways.iter().zip(&self.lengths) {
-            let sum: f64 = lengths.iter().sum();
-            let mean = sum / lengths.len().max(1) as f64;
-            let longest = lengths.iter().copied().fold(0.0, f64::max);
-            let numbers = [sum, mean, longest, longest / mean].map(|v| format!("{v:.3}"));
+        for (way, lengths) in ways.iter().zip(&self.walks) {
+            let Summary { sum, mean, longest } = Summary::of(lengths);
+            let numbers = [sum, mean, longest, longest / mean].map(digits);
             let head = [way.name().to_owned(), lengths.len().to_string()];
             table.add_row(head.into_iter().chain(numbers));
         }
         table.column_iter_mut().skip(1).for_each(|c| c.set_cell_alignment(CellAlignment::Right));
         table
+    }
+}
+
+/// A length in the digits that tell something.
+fn digits(length: f64) -> String {
+    if length < 10.0 { format!("{length:.3}") } else { format!("{length:.1}") }
+}
+
+/// Of the lengths of the steps of one walk.
+struct Summary {
+    sum: f64,
+    mean: f64,
+    longest: f64,
+}
+
+impl Summary {
+    fn of(lengths: &[f64]) -> Self {
+        let sum: f64 = lengths.iter().sum();
+        let mean = sum / lengths.len().max(1) as f64;
+        Self { sum, mean, longest: lengths.iter().copied().fold(0.0, f64::max) }
     }
 }

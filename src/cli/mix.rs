@@ -8,10 +8,11 @@ use ganscope_images::{Image, grid, save_png};
 use ganscope_latent::{Seeds, Styles, mix_table};
 
 use super::model::ModelArgs;
-use super::output::Output;
+use super::output::{Output, zoom};
 use super::terminal::Terminal;
 use crate::generators::render;
 use crate::hint::advised;
+use crate::sheet;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -43,6 +44,10 @@ pub(crate) struct Args {
     /// Class of a conditional generator: number, name, or `each` for `seed mod classes`
     #[arg(long)]
     class: Option<String>,
+
+    /// Make the pictures of the table N times as large
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = zoom())]
+    zoom: u16,
 
     /// A `.png` for the table, or a folder for `ROW-COL.png` each and the table as `grid.png`
     #[arg(long, short, value_name = "PATH")]
@@ -99,7 +104,8 @@ pub(crate) fn run(args: &Args, terminal: &Terminal) -> Result<()> {
         Output::Folder(folder) => folder.join("grid.png"),
         _ => args.output.clone(),
     };
-    save_png(&path, &grid(&cells, col_seeds.len() + 1, 0, [0; 3]))?;
+    let table = grid(&cells, col_seeds.len() + 1, 0, [0; 3]);
+    save_png(&path, &sheet::enlarged(&table, args.zoom.into()))?;
     let (r, c) = (row_seeds.len(), col_seeds.len());
     terminal.note(&format!("{r} x {c} mixed pictures in `{}`", args.output.display()));
     Ok(())

@@ -1,4 +1,4 @@
-//! What `generate`, `interpolate` and `mix` share: opening a generator and drawing from it.
+//! What the verbs of generators share: opening a generator and drawing from it.
 
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
@@ -17,33 +17,29 @@ use super::terminal::Terminal;
 use crate::generators::{self, GeneratorOptions, OpenGenerator};
 use crate::hint::advised;
 
-/// A generator and how latents are drawn for it.
+/// A generator and how latents are drawn for it, but for the truncation.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Generator")]
-pub(super) struct ModelArgs {
+pub(super) struct GeneratorArgs {
     /// Generator: an id of `ganscope list`, a checkpoint of any format, or `hub:OWNER/REPO/FILE`
-    model: String,
-
-    /// Truncation: psi for StyleGAN; the threshold of a truncated normal, 0 to 1, for BigGAN
-    #[arg(long, default_value_t = 1.0, value_name = "PSI", allow_negative_numbers = true)]
-    pub(super) trunc: f64,
+    pub(super) model: String,
 
     /// Truncate only the first N style inputs
     #[arg(long, value_name = "N")]
     trunc_cutoff: Option<usize>,
 
-    /// Noise inputs of StyleGAN 1 and 2
-    #[arg(long, value_enum, default_value_t = Noise::Const)]
-    noise_mode: Noise,
+    /// Noise inputs of StyleGAN 1 and 2 [default: const]
+    #[arg(long, value_enum)]
+    noise_mode: Option<Noise>,
 
-    /// How BigGAN's truncated normal is drawn: `scaled` (published) or `resampled`
-    #[arg(long, default_value = "scaled", value_name = "NAME")]
-    prior: ThresholdPrior,
+    /// How BigGAN's truncated normal is drawn: `scaled` or `resampled` [default: scaled, as published]
+    #[arg(long, value_name = "NAME")]
+    prior: Option<ThresholdPrior>,
 
     /// How BigGAN's batch-norm statistics are interpolated: `linear`, or `hf` as the published
-    /// PyTorch port does it
-    #[arg(long, default_value = "linear", value_name = "NAME")]
-    bn_stats: BnStats,
+    /// PyTorch port does it [default: linear]
+    #[arg(long, value_name = "NAME")]
+    bn_stats: Option<BnStats>,
 
     /// Move the images of StyleGAN3 by X,Y of their size
     #[arg(long, value_name = "X,Y", allow_hyphen_values = true)]
@@ -60,6 +56,18 @@ pub(super) struct ModelArgs {
     /// JSON file with the hyper-parameters that the checkpoint lacks
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+}
+
+/// A generator and one truncation.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Generator")]
+pub(super) struct ModelArgs {
+    #[command(flatten)]
+    generator: GeneratorArgs,
+
+    /// Truncation: psi for StyleGAN; the threshold of a truncated normal, 0 to 1, for BigGAN
+    #[arg(long, default_value_t = 1.0, value_name = "PSI", allow_negative_numbers = true)]
+    trunc: f64,
 
     /// Images that are computed together; changes no pixel
     #[arg(long, default_value_t = 4, value_name = "N")]
@@ -91,16 +99,32 @@ impl FromStr for Offset {
     }
 }
 
+/// Fails if a generator takes a threshold and `truncation` is none that `allowed` lets pass.
+fn check_threshold(
+    open: &OpenGenerator,
+    truncation: f64,
+    range: &str,
+    allowed: impl Fn(f64) -> bool,
+) -> Result<()> {
+    let kind = open.generator.info().truncation;
+    if kind == TruncationKind::Psi || allowed(truncation) {
+        return Ok(());
+    }
+    Err(advised(
+        format!("truncation {truncation} has no meaning for {}", open.family),
+        format!("give a threshold {range}"),
+    ))
+}
+
 fn read_config(path: &Path) -> Result<Map<String, Value>> {
     let text = std::fs::read_to_string(path);
     let text = text.with_context(|| format!("read `{}`", path.display()))?;
     serde_json::from_str(&text).with_context(|| format!("configuration `{}`", path.display()))
 }
 
-impl ModelArgs {
+impl GeneratorArgs {
     /// Opens the generator.
     pub(super) fn open(&self, terminal: &Terminal) -> Result<OpenGenerator> {
-        ensure!(self.batch > 0, "--batch must be at least 1");
         let transform = (self.translate.is_some() || self.rotate.is_some()).then(|| {
             let Offset(x, y) = self.translate.unwrap_or(Offset(0.0, 0.0));
             Transform { translate: (x, y), rotate: self.rotate.unwrap_or(0.0) }
@@ -108,7 +132,7 @@ impl ModelArgs {
         let options = GeneratorOptions {
             key: self.key.clone(),
             config: self.config.as_deref().map(read_config).transpose()?.unwrap_or_default(),
-            bn_stats: self.bn_stats,
+            bn_stats: self.bn_stats.unwrap_or_default(),
             transform,
         };
         let bar = OnceCell::new();
@@ -116,22 +140,36 @@ impl ModelArgs {
             let bar = bar.get_or_init(|| terminal.bytes(total.unwrap_or(done), "generator"));
             bar.set_position(done);
         })?;
-        let info = open.generator.info();
-        if info.truncation == TruncationKind::Threshold && !(0.0..=1.0).contains(&self.trunc) {
+        let foreign = match open.generator.info().truncation {
+            TruncationKind::Psi => {
+                [("--prior", self.prior.is_some()), ("--bn-stats", self.bn_stats.is_some())]
+            }
+            TruncationKind::Threshold => [
+                ("--noise-mode", self.noise_mode.is_some()),
+                ("--trunc-cutoff", self.trunc_cutoff.is_some()),
+            ],
+        };
+        if let Some((flag, _)) = foreign.into_iter().find(|(_, given)| *given) {
             return Err(advised(
-                format!("truncation {} has no meaning for {}", self.trunc, open.family),
-                "give a threshold from 0 to 1",
+                format!("`{flag}` means nothing to the family {}", open.family),
+                format!("leave `{flag}` out"),
             ));
         }
         Ok(open)
     }
 
-    /// How images of `class` are drawn.
-    pub(super) fn sampler(&self, open: &OpenGenerator, class: Option<Class>) -> Result<Sampler> {
+    /// How images of `class` are drawn under a truncation.
+    pub(super) fn sampler(
+        &self,
+        open: &OpenGenerator,
+        truncation: f64,
+        class: Option<Class>,
+    ) -> Result<Sampler> {
         let generator = &*open.generator;
-        let mut sampler = Sampler::with_prior(generator, self.trunc, class, self.prior)?;
+        check_threshold(open, truncation, "from 0 to 1", |t| (0.0..=1.0).contains(&t))?;
+        let mut sampler = Sampler::with_prior(generator, truncation, class, self.prior())?;
         sampler.truncation.cutoff = self.trunc_cutoff;
-        sampler.synthesis.noise_mode = match self.noise_mode {
+        sampler.synthesis.noise_mode = match self.noise_mode.unwrap_or(Noise::Const) {
             Noise::Const => NoiseMode::Const,
             Noise::Random => NoiseMode::Random,
             Noise::None => NoiseMode::None,
@@ -139,17 +177,60 @@ impl ModelArgs {
         Ok(sampler)
     }
 
+    fn prior(&self) -> ThresholdPrior {
+        self.prior.unwrap_or_default()
+    }
+
+    /// The options that the family of the generator knows, by the names of their flags.
+    pub(super) fn conditions(&self, open: &OpenGenerator) -> Map<String, Value> {
+        let mut map = Map::new();
+        let mut set = |name: &str, value: Option<Value>| {
+            map.extend(value.map(|value| (name.to_owned(), value)));
+        };
+        set("family", Some(open.family.into()));
+        set("trunc_cutoff", self.trunc_cutoff.map(Value::from));
+        match open.generator.info().truncation {
+            TruncationKind::Psi => {
+                let noise = self.noise_mode.unwrap_or(Noise::Const).to_possible_value();
+                set("noise_mode", noise.map(|noise| noise.get_name().into()));
+            }
+            TruncationKind::Threshold => {
+                set("prior", Some(self.prior().name().into()));
+                set("bn_stats", Some(self.bn_stats.unwrap_or_default().name().into()));
+            }
+        }
+        set("translate", self.translate.map(|Offset(x, y)| vec![x, y].into()));
+        set("rotate", self.rotate.map(Value::from));
+        set("key", self.key.clone().map(Value::from));
+        set("config", self.config.as_ref().map(|path| path.display().to_string().into()));
+        map
+    }
+}
+
+impl ModelArgs {
+    /// Opens the generator.
+    pub(super) fn open(&self, terminal: &Terminal) -> Result<OpenGenerator> {
+        ensure!(self.batch > 0, "--batch must be at least 1");
+        self.generator.open(terminal)
+    }
+
+    /// How images of `class` are drawn.
+    pub(super) fn sampler(&self, open: &OpenGenerator, class: Option<Class>) -> Result<Sampler> {
+        self.generator.sampler(open, self.trunc, class)
+    }
+
     /// How the ends of paths are drawn: W is not truncated there.
     pub(super) fn path_prior(&self, open: &OpenGenerator) -> Result<Prior> {
+        check_threshold(open, self.trunc, "above 0 and at most 1", |t| t > 0.0 && t <= 1.0)?;
         match open.generator.info().truncation {
-            TruncationKind::Psi if self.trunc == 1.0 && self.trunc_cutoff.is_none() => {
+            TruncationKind::Psi if self.trunc == 1.0 && self.generator.trunc_cutoff.is_none() => {
                 Ok(Prior::Normal)
             }
             TruncationKind::Psi => Err(advised(
                 "the path length of a truncated generator is not defined",
                 "leave `--trunc` and `--trunc-cutoff` out",
             )),
-            TruncationKind::Threshold => Ok(match self.prior {
+            TruncationKind::Threshold => Ok(match self.generator.prior() {
                 ThresholdPrior::Scaled => Prior::Scaled { truncation: self.trunc },
                 ThresholdPrior::Resampled => Prior::Resampled { truncation: self.trunc },
             }),

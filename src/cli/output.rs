@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use clap::builder::RangedI64ValueParser;
 use ganscope_images::{Image, save_png};
 use ganscope_weights::write_atomically;
 
@@ -69,6 +70,11 @@ impl Output {
         };
         Ok(write_atomically(path, |file| Ok(file.write_all(&bytes)?))?)
     }
+}
+
+/// What a factor of enlargement may be.
+pub(super) fn zoom() -> RangedI64ValueParser<u16> {
+    clap::value_parser!(u16).range(1..=64)
 }
 
 /// Makes a folder and those above it.

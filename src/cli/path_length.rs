@@ -1,6 +1,7 @@
 //! `ganscope path-length`: how evenly a generator moves.
 
 use std::cell::OnceCell;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -39,8 +40,8 @@ pub(crate) struct Args {
     sampling: At,
 
     /// Number of paths; published results have 50000
-    #[arg(long, default_value_t = 1000, value_name = "N")]
-    num: usize,
+    #[arg(long, default_value = "1000", value_name = "N")]
+    num: NonZeroUsize,
 
     /// Length of the step, as a part of the path
     #[arg(long, default_value_t = 1e-4, value_name = "LENGTH")]
@@ -113,12 +114,12 @@ pub(crate) fn run(args: &Args, terminal: &Terminal) -> Result<()> {
         At::Full => (Sampling::Full, "full"),
         At::End => (Sampling::End, "end"),
     };
-    let (epsilon, num_samples) = (args.epsilon, args.num);
+    let (epsilon, num_samples) = (args.epsilon, args.num.get());
     let (batch, seed, crop) = (args.model.batch, args.seed, args.crop);
     let protocol = PathLength { space, sampling, epsilon, num_samples, batch, seed, crop };
     let prior = args.model.path_prior(&open)?;
-    let bar = terminal.bar(args.num, "paths");
-    let mut all = Vec::with_capacity(args.num);
+    let bar = terminal.bar(num_samples, "paths");
+    let mut all = Vec::with_capacity(num_samples);
     let measure = |images: &Tensor| distance.pair_distances(images);
     for batch in protocol.distances(&*open.generator, prior, class, measure)? {
         all.extend(batch?);

@@ -1,44 +1,69 @@
 //! `ganscope sweep`: what truncation trades.
 
+use std::ops::Range;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
-use ganscope_images::{Image, grid};
-use ganscope_latent::{Class, Sampler, Truncations};
-use ganscope_model::Generator;
+use ganscope_images::{Image, Survey};
+use ganscope_latent::{Sampler, Truncations};
 use ganscope_stats::Needs;
+use indicatif::ProgressBar;
 
 use super::extract::ExtractArgs;
+use super::model::{GeneratorArgs, ModelArgs};
+use super::output::make_folder;
 use super::score::{self, MetricArgs};
 use super::terminal::Terminal;
 use crate::extraction::{self, Extraction};
 use crate::extractors::OpenExtractor;
-use crate::generators::{self, GeneratorOptions, OpenGenerator, to_images};
-use crate::registry;
+use crate::generators::{OpenGenerator, to_images};
+use crate::hint::advised;
 use crate::report::Row;
 use crate::side::Side;
 use crate::store::Store;
-use crate::sweep::{Point, Sweep};
+use crate::sweep::{self, Point, Sweep};
+use crate::{cache, notices, registry, sheet};
 
 const EXAMPLES: &str = "\
 Examples:
   ganscope sweep fashion-stylegan2 --reference fashion-test -o sweep/
   ganscope sweep ffhq.pkl --trunc 0.3:1.0:0.1 --num 10000 --reference ffhq-256.zip -o sweep/
-  ganscope sweep biggan-deep-128 --metrics is,fid,prdc --reference imagenet.npz -o sweep/";
+  ganscope sweep biggan-deep-128 --class 'golden retriever' --reference retrievers/ -o sweep/";
 
 /// Generates and scores at many truncations: curves, a table, a grid, one page
 ///
 /// Images go from the generator to the extractor without touching the disk. An interrupted sweep
-/// goes on where it was. A conditional model draws the classes in turn unless one is given.
+/// goes on where it was.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(
+    after_help = EXAMPLES,
+    mut_arg("num", |arg| arg.help("Images at each truncation [default: 5000]"))
+)]
 pub(crate) struct Args {
-    /// A shipped model, a known id, `hub:owner/repo/file`, or a file
-    model: String,
+    #[command(flatten)]
+    generator: GeneratorArgs,
 
     /// Truncations: values and ranges FROM:TO:STEP, separated by commas
-    #[arg(long, default_value = "0.1:1.0:0.1", value_name = "LIST")]
+    #[arg(
+        long,
+        default_value = "0.1:1.0:0.1",
+        value_name = "LIST",
+        allow_hyphen_values = true,
+        help_heading = "Generator"
+    )]
     trunc: Truncations,
+
+    /// Class of a conditional generator: number, name, or `each` for `seed mod classes`
+    #[arg(long, default_value = "each", help_heading = "Generator")]
+    class: String,
+
+    /// First seed; image i has this seed plus i
+    #[arg(long, default_value_t = 0, value_name = "SEED", help_heading = "Generator")]
+    first_seed: u32,
+
+    /// Images that are generated together; changes no picture
+    #[arg(long, default_value_t = 16, value_name = "N", help_heading = "Generator")]
+    generate_batch: usize,
 
     /// Reference set: real images, or their statistics
     #[arg(long, short, value_name = "REF")]
@@ -52,21 +77,9 @@ pub(crate) struct Args {
     #[arg(long, short, value_name = "DIR")]
     output: PathBuf,
 
-    /// Class of a conditional model, by number
-    #[arg(long, value_name = "N")]
-    class: Option<u32>,
-
-    /// First seed; image i has this seed plus i
-    #[arg(long, default_value_t = 0, value_name = "SEED")]
-    first_seed: u32,
-
     /// Samples in a row of the grid
     #[arg(long, default_value_t = 10, value_name = "N")]
     columns: usize,
-
-    /// Images that are generated together; changes no picture
-    #[arg(long, default_value_t = 16, value_name = "N")]
-    generate_batch: usize,
 
     #[command(flatten)]
     options: MetricArgs,
@@ -78,96 +91,125 @@ pub(crate) struct Args {
 /// Images at each truncation unless told.
 const IMAGES: usize = 5000;
 
+/// Samples of the grid are averaged down to at most this width, and small ones enlarged to at least
+/// that, in pixels.
+const MOST: usize = 128;
+const LEAST: usize = 64;
+
 pub(crate) fn run(args: &Args, terminal: &Terminal) -> Result<()> {
+    let total = args.extract.num.unwrap_or(IMAGES);
+    ensure!(total > 1, "--num must be at least 2");
+    ensure!(args.generate_batch > 0, "--generate-batch must be at least 1");
+    let last = u32::try_from(total).ok().and_then(|total| args.first_seed.checked_add(total));
+    let Some(last) = last else {
+        return Err(advised(
+            format!("{total} seeds from {} go beyond {}", args.first_seed, u32::MAX),
+            "begin at a lower `--first-seed`",
+        ));
+    };
     let options = args.options.options();
     let metrics = score::metrics(&args.extract, Some(&args.metrics), &options, true)?;
     let side = Side::open(&args.reference, args.extract.recursive)?;
     let needs = metrics.iter().fold(Needs::NONE, |needs, m| needs | m.needs());
     let of_reference = metrics.iter().filter(|m| m.needs_reference());
     let of_reference = of_reference.fold(Needs::NONE, |needs, m| needs | m.needs());
-    std::fs::create_dir_all(&args.output)
-        .with_context(|| format!("cannot write `{}`", args.output.display()))?;
+    make_folder(&args.output)?;
 
-    let model = generators::open(
-        &args.model,
-        &GeneratorOptions::default(),
-        &candle_core::Device::Cpu,
-        &mut |_, _| {},
-    )?;
+    let model = args.generator.open(terminal)?;
+    let samplers = samplers(args, &model)?;
     let open = args.extract.open(needs, side.convention(), terminal)?;
     side.check(&open.convention)?;
-    let (reference, _, _) = score::features(&side, &args.extract, of_reference, &open, terminal)?;
+    let whole = args.extract.without_num();
+    let (reference, facts, survey) = score::features(&side, &whole, of_reference, &open, terminal)?;
+    let model_name = &args.generator.model;
+    let about = |name: &str, images: Option<u64>, survey: Option<&Survey>| {
+        notices::about_set(name, images, survey, of_reference, &*open.extractor)
+    };
+    let mut warnings = about(model_name, Some(total as u64), None);
+    warnings.extend(about(side.name(), facts.images, survey.as_ref()));
+    warnings.extend(notices::about_skipped(side.name(), facts.skipped.len()));
+    for warning in &warnings {
+        terminal.warn(warning);
+    }
 
     let mut points = Vec::new();
-    for &truncation in &args.trunc.0 {
-        let sampler = sampler(args, &*model.generator, truncation)?;
-        let store = extract(args, &model, sampler, truncation, &open, terminal)?;
+    for (&truncation, sampler) in args.trunc.0.iter().zip(&samplers) {
+        let bar = terminal.bar(total, &format!("truncation {truncation:.3}"));
+        let store = extract(args, &model, sampler, args.first_seed..last, &open, &bar)?;
         let set = extraction::collect(store.into(), needs)?;
         let mut scores = Vec::new();
         for metric in &metrics {
             let found = metric.score(&set, Some(&reference));
             for score in found.with_context(|| format!("truncation {truncation}"))? {
                 let title = registry::title(score.name, &open.convention);
-                scores.push(Row::new(score, title, &args.model, Some(side.name())));
+                scores.push(Row::new(score, title, model_name, Some(side.name())));
             }
         }
         terminal.note(&line(truncation, &scores));
         points.push(Point { truncation, scores });
     }
+    let mut generator = args.generator.conditions(&model);
+    if model.generator.info().c_dim > 0 {
+        generator.insert("class".into(), args.class.as_str().into());
+    }
     let sweep = Sweep {
-        model: args.model.clone(),
+        model: model_name.clone(),
+        generator,
         reference: side.name().into(),
-        images: args.extract.num.unwrap_or(IMAGES),
+        reference_images: facts.images,
+        images: total,
         first_seed: args.first_seed,
-        convention: open.convention.to_string(),
+        convention: open.convention.clone(),
+        metrics: serde_json::to_value(options)?,
+        warnings,
         ganscope: env!("CARGO_PKG_VERSION"),
         points,
     };
-    let captions: Vec<String> = args.trunc.0.iter().map(|t| format!("{t:.2}")).collect();
-    sweep.write(&args.output, &samples(args, &*model.generator)?, &captions)?;
+    sweep.write(&args.output, &samples(args, &model, &samplers, terminal)?)?;
     terminal.data(&sweep.csv())?;
     terminal.note(&format!("see {}", args.output.join("report.html").display()));
     Ok(())
 }
 
-fn sampler(args: &Args, generator: &dyn Generator, truncation: f64) -> Result<Sampler> {
-    let info = generator.info();
-    let class = match args.class {
-        Some(class) => Some(Class::One(class)),
-        None => (info.c_dim > 0).then_some(Class::BySeed),
+/// How images are drawn at each truncation.
+fn samplers(args: &Args, model: &OpenGenerator) -> Result<Vec<Sampler>> {
+    let conditional = model.generator.info().c_dim > 0;
+    let class = match args.class.as_str() {
+        "each" if !conditional => None,
+        text => ModelArgs::class(model, Some(text))?,
     };
-    Ok(Sampler::new(generator, truncation, class)?)
+    args.trunc
+        .0
+        .iter()
+        .map(|&truncation| args.generator.sampler(model, truncation, class))
+        .collect()
 }
 
 /// Rows of the images of one truncation, from the cache as far as they are there.
 fn extract(
     args: &Args,
     model: &OpenGenerator,
-    sampler: Sampler,
-    truncation: f64,
+    sampler: &Sampler,
+    seeds: Range<u32>,
     open: &OpenExtractor,
-    terminal: &Terminal,
+    bar: &ProgressBar,
 ) -> Result<Store> {
-    let total = args.extract.num.unwrap_or(IMAGES);
-    ensure!(total > 1, "--num must be at least 2");
-    let last = args.first_seed.checked_add(total as u32).context("seeds end at 4294967295")?;
     let store = match args.extract.cache_folder() {
         Some(folder) => {
-            let parts = format!("{:?} {sampler:?}", open.extractor.gives());
-            let what = (model.digest.to_hex().to_string(), parts, args.first_seed, total);
-            let key = serde_json::to_vec(&(what, &open.convention))?;
-            Store::open(&folder, &blake3::hash(&key).to_hex())?
+            let parts = format!("{:?} {sampler:?} {seeds:?}", open.extractor.gives());
+            let what = (cache::ROWS, model.digest.to_hex().to_string(), parts, &open.convention);
+            Store::open(&folder, &blake3::hash(&serde_json::to_vec(&what)?).to_hex())?
         }
         None => Store::temporary()?,
     };
     let generator = &*model.generator;
-    let (first, batch) = (args.first_seed, args.generate_batch);
+    let total = seeds.len();
     let mut extraction =
         Extraction::of_generated(total, &*open.extractor, open.preprocess, store, |done| {
-            let batches = sampler.stream(generator, first + done as u32..last, batch);
+            let left = seeds.start + done as u32..seeds.end;
+            let batches = sampler.clone().stream(generator, left, args.generate_batch);
             Box::new(batches.map(|batch| to_images(&batch?.images, &generator.info())))
         });
-    let bar = terminal.bar(total, &format!("truncation {truncation:.3}"));
     bar.set_position(extraction.done() as u64);
     bar.reset_eta();
     for done in &mut extraction {
@@ -177,15 +219,30 @@ fn extract(
     Ok(extraction.into_store())
 }
 
-/// The same seeds at every truncation, a row each.
-fn samples(args: &Args, generator: &dyn Generator) -> Result<Image> {
+/// The same seeds at every truncation, a labelled row each.
+fn samples(
+    args: &Args,
+    model: &OpenGenerator,
+    samplers: &[Sampler],
+    terminal: &Terminal,
+) -> Result<Image> {
+    let generator = &*model.generator;
     let seeds: Vec<u32> = (args.first_seed..).take(args.columns.max(1)).collect();
-    let mut images = Vec::new();
-    for &truncation in &args.trunc.0 {
-        let made = sampler(args, generator, truncation)?.images(generator, &seeds)?;
-        images.extend(to_images(&made, &generator.info())?);
+    let bar = terminal.bar(samplers.len() * seeds.len(), "samples of the grid");
+    let mut rows = Vec::new();
+    for (truncation, sampler) in args.trunc.0.iter().zip(samplers) {
+        let mut row = Vec::new();
+        for batch in sampler.clone().stream(generator, seeds.iter().copied(), args.generate_batch) {
+            for image in to_images(&batch?.images, &generator.info())? {
+                let image = sheet::reduced(&image, MOST);
+                row.push(sheet::enlarged(&image, LEAST.div_ceil(image.width)));
+                bar.inc(1);
+            }
+        }
+        rows.push((sweep::label(*truncation), row));
     }
-    Ok(grid(&images, seeds.len(), 0, [255; 3]))
+    bar.finish_and_clear();
+    sheet::labelled(&rows)
 }
 
 fn line(truncation: f64, scores: &[Row]) -> String {

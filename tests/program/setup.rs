@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use assert_cmd::Command;
 use ganscope_golden as golden;
-use ganscope_images::{Image, save_png};
+use ganscope_images::{Image, decode, save_png};
 use ganscope_weights::{Array, Weights, write_safetensors};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -59,6 +59,22 @@ pub(crate) fn ganscope(arguments: &[&str]) -> Command {
     let mut command = assert_cmd::cargo::cargo_bin_cmd!("ganscope");
     command.args(arguments).env_remove("GANSCOPE_CACHE").env("NO_COLOR", "1");
     command
+}
+
+/// Standard output of a call in `folder` that succeeds.
+pub(crate) fn run(folder: &Path, arguments: &[&str]) -> String {
+    let output = ganscope(arguments).current_dir(folder).assert().success();
+    String::from_utf8(output.get_output().stdout.clone()).unwrap()
+}
+
+/// The path of a golden file.
+pub(crate) fn golden_file(name: &str) -> String {
+    golden::data().join(name).to_str().unwrap().to_owned()
+}
+
+/// The picture at `path`.
+pub(crate) fn picture(path: &Path) -> Image {
+    decode(&std::fs::read(path).unwrap(), &path.display().to_string()).unwrap().image
 }
 
 /// Scores of `fake` against `real` through the recipe Inception, by name: value and spread.

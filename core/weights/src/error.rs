@@ -163,6 +163,9 @@ pub enum Error {
     },
 }
 
+/// Advice for a file that contradicts itself.
+const DAMAGED: &str = "the file is damaged or was cut short; copy or download it again";
+
 impl Error {
     /// Advice for the person at the terminal, where there is some.
     pub fn hint(&self) -> Option<String> {
@@ -173,7 +176,18 @@ impl Error {
                  run; save the model's `state_dict()` instead"
                     .to_owned(),
             ),
-            Self::MissingKey { .. } | Self::AmbiguousKey { .. } => {
+            Self::UnknownFormat { .. } => Some(
+                "checkpoints are safetensors, state dicts of PyTorch, NVIDIA snapshots (`.pkl`) and npz"
+                    .to_owned(),
+            ),
+            Self::Malformed { .. }
+            | Self::ShapeMismatch { .. }
+            | Self::UnknownOpcode { .. }
+            | Self::Limit { .. } => Some(DAMAGED.to_owned()),
+            Self::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                Some(DAMAGED.to_owned())
+            }
+            Self::MissingKey { .. } | Self::EmptyEntry { .. } | Self::AmbiguousKey { .. } => {
                 Some("name the entry to read with `--key NAME`".to_owned())
             }
             Self::UnknownId { .. } => Some(

@@ -39,6 +39,14 @@ impl FromStr for BnStats {
 }
 
 impl BnStats {
+    /// Name on the command line and in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Linear => "linear",
+            Self::Hf => "hf",
+        }
+    }
+
     /// Row of the statistics below a truncation in [0, 1], and the weight of the row after it.
     pub fn position(self, truncation: f64, n_stats: usize) -> (usize, f64) {
         // A typed truncation misses its grid point by no more than that.

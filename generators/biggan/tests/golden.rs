@@ -136,6 +136,15 @@ fn psi_0_is_the_mean_image_and_psi_1_no_truncation() {
         ws.flatten_all().unwrap().to_vec1::<f32>().unwrap()
     };
     assert_eq!(map(0.7, 0.0), map(-1.3, 0.0));
+    let none = generator.map(&z(0.7), Some(&[3]), Truncation::NONE).unwrap();
+    assert_eq!(map(0.7, 1.0), values(&none));
+    let mean = |value, psi| {
+        let ws = generator.map(&z(value), Some(&[3]), Truncation::psi(psi)).unwrap();
+        let options = Synthesis { threshold: psi, ..Synthesis::default() };
+        values(&generator.synthesize(&ws, &options).unwrap())
+    };
+    assert_eq!(mean(0.7, 0.0), mean(-1.3, 0.0));
+    assert_ne!(mean(0.7, 1.0), mean(-1.3, 1.0));
     assert_eq!(map(0.7, 0.5), map(0.35, 1.0));
     let cut = Truncation { psi: 0.0, cutoff: Some(2) };
     let ws = generator.map(&z(0.7), Some(&[3]), cut).unwrap();

@@ -68,6 +68,8 @@ fn describe(weights: &Weights) -> String {
     /// Tensors that discriminators have: official, rosinality's, genforce's, TensorFlow's.
     const DISCRIMINATORS: &[&str] =
         &["b4.fc.weight", "final_linear.0.weight", "input0.weight", "4x4/Dense0/weight"];
+    /// How names of tensors begin in classifiers: those of torchvision, and Inception.
+    const CLASSIFIERS: &[&str] = &["classifier.", "features.", "fc.", "layer1.", "Mixed_7c."];
     let has = |name: &&&str| weights.arrays.contains_key(**name);
     if let Some(name) = DISCRIMINATORS.iter().find(has) {
         return format!("a discriminator (`{name}`)");
@@ -76,6 +78,11 @@ fn describe(weights: &Weights) -> String {
         && class != "Generator"
     {
         return format!("a network of class `{class}`");
+    }
+    if let Some(name) =
+        weights.arrays.keys().find(|name| CLASSIFIERS.iter().any(|part| name.starts_with(part)))
+    {
+        return format!("a classifier (`{name}`)");
     }
     let names: Vec<String> = weights.arrays.keys().take(3).map(|n| format!("`{n}`")).collect();
     if names.is_empty() {

@@ -305,7 +305,9 @@ fn other_networks_are_told_apart() {
     let discriminator = network(&["b4.fc.weight", "b4.conv.weight", "b8.conv0.weight"]);
     assert!(discriminator.to_string().contains("a discriminator"), "{discriminator}");
     let classifier = network(&["features.0.weight", "classifier.weight"]);
-    assert!(classifier.to_string().contains("`features.0.weight`"), "{classifier}");
+    assert!(classifier.to_string().contains("a classifier (`classifier.weight`)"), "{classifier}");
     assert!(classifier.hint().is_some());
+    let other = network(&["words.0", "words.1"]);
+    assert!(other.to_string().contains("2 tensors such as `words.0`"), "{other}");
     assert!(network(&[]).to_string().contains("no tensors"));
 }

@@ -105,6 +105,17 @@ fn stylegan3_agrees_with_the_official_network() {
 }
 
 #[test]
+fn the_networks_above_are_all_that_the_file_holds() {
+    let names = ["s2-skip/", "s2-resnet-cond/", "s2-orig/", "s3-t/", "s3-r-cond/"];
+    for path in golden::arrays("stylegan.safetensors").keys() {
+        assert!(names.iter().any(|name| path.starts_with(name)), "{path}");
+    }
+    for path in golden::arrays("stylegan1.safetensors").keys() {
+        assert!(["s1-64/", "s1-128-fused/"].iter().any(|name| path.starts_with(name)), "{path}");
+    }
+}
+
+#[test]
 fn stylegan1_agrees_with_the_pytorch_network() {
     for name in ["s1-64", "s1-128-fused"] {
         let options =
@@ -119,7 +130,7 @@ fn stylegan1_agrees_with_the_pytorch_network() {
 fn snapshots_give_the_images_of_their_safetensors() {
     for name in ["s2-skip", "s3-t"] {
         let snapshot = load(file(&format!("stylegan-{name}.pkl")), &Device::Cpu).unwrap();
-        check(name, &*snapshot, "stylegan.safetensors");
+        assert!(check(name, &*snapshot, "stylegan.safetensors") > 0);
         let z = latents(snapshot.info().z_dim);
         let image = |generator: &dyn Generator| {
             let ws = generator.map(&z, None, Truncation::psi(0.7)).unwrap();
