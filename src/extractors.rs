@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
+use candle_core::Device;
 use ganscope_images::{Preprocess, Resize};
 use ganscope_inception::{Inception, Layer};
 use ganscope_model::network::Description;
@@ -31,6 +32,8 @@ pub struct ExtractorOptions<'a> {
     pub scaling: Scaling,
     /// What will be asked of it.
     pub needs: Needs,
+    /// Where it runs.
+    pub device: Device,
 }
 
 /// An extractor, ready to run.
@@ -76,7 +79,8 @@ pub(crate) fn inception(weights: Weights<'_>, options: &ExtractorOptions<'_>) ->
         Layer::L2048 => options.needs | Needs::LOGITS,
         _ => options.needs,
     };
-    let extractor = Inception::new(options.name, net, options.scaling, layer, needs)?;
+    let extractor =
+        Inception::new(options.name, net, options.scaling, layer, needs, &options.device)?;
     let (layer, scaling) = (layer.to_string(), options.scaling.to_string());
     Ok(Built { extractor: Box::new(extractor), layer, scaling })
 }
@@ -93,7 +97,7 @@ pub(crate) fn described(weights: Weights<'_>, options: &ExtractorOptions<'_>) ->
         n if half(&n.mean) && half(&n.std) => Scaling::Unit.to_string(),
         n => format!("(x / 255 - {:?}) / {:?}", n.mean, n.std),
     };
-    let extractor = Box::new(ClassifierFeatures::new(classifier, &layer)?);
+    let extractor = Box::new(ClassifierFeatures::new(classifier, &layer, &options.device)?);
     Ok(Built { extractor, layer, scaling })
 }
 

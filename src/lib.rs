@@ -7,6 +7,7 @@ pub mod animation;
 pub mod cache;
 #[cfg(feature = "cli")]
 pub mod cli;
+pub mod device;
 pub mod extraction;
 pub mod extractors;
 pub mod generators;

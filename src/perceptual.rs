@@ -55,6 +55,7 @@ impl Perceptual {
             resize: ganscope_images::Resize::TfBilinear,
             scaling: Scaling::Tf,
             needs: Needs::STATS,
+            device: candle_core::Device::Cpu,
         };
         Ok(Self::Features(Box::new(extractors::open(&options, watch)?)))
     }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
+use candle_core::Device;
 use clap::builder::PossibleValuesParser;
 use ganscope_images::{BatchOptions, Facts, ImageSet, Resize, SetOptions, Survey};
 use ganscope_stats::Needs;
@@ -10,6 +11,7 @@ use ganscope_stats::files::Convention;
 
 use super::terminal::Terminal;
 use crate::cache;
+use crate::device::device;
 use crate::extraction::Extraction;
 use crate::extractors::{self, ExtractorOptions, OpenExtractor};
 use crate::preset::{PRESETS, Preset, preset};
@@ -55,6 +57,10 @@ pub(super) struct ExtractArgs {
     /// Images that go through the network together; changes no number
     #[arg(long, default_value_t = 32, value_name = "N")]
     pub(super) batch: usize,
+
+    /// Where networks run: `cpu`, or `cuda`, `cuda:N`, `metal` in builds with those features
+    #[arg(long, default_value = "cpu", value_name = "NAME", value_parser = device)]
+    pub(super) device: Device,
 
     /// Take only the first N images of each set
     #[arg(long, value_name = "N")]
@@ -105,6 +111,7 @@ impl ExtractArgs {
             resize: self.resize.unwrap_or(self.preset().resize),
             scaling: self.preset().scaling,
             needs,
+            device: self.device.clone(),
         };
         let bar = std::cell::OnceCell::new();
         extractors::open(&options, &mut |done, total| {

@@ -14,6 +14,7 @@ use ganscope_stylegan::Transform;
 use serde_json::{Map, Value};
 
 use super::terminal::Terminal;
+use crate::device::device;
 use crate::generators::{self, GeneratorOptions, OpenGenerator};
 use crate::hint::advised;
 
@@ -68,6 +69,10 @@ pub(super) struct ModelArgs {
     /// Truncation: psi for StyleGAN; the threshold of a truncated normal, 0 to 1, for BigGAN
     #[arg(long, default_value_t = 1.0, value_name = "PSI", allow_negative_numbers = true)]
     trunc: f64,
+
+    /// Where networks run: `cpu`, or `cuda`, `cuda:N`, `metal` in builds with those features
+    #[arg(long, default_value = "cpu", value_name = "NAME", value_parser = device)]
+    device: Device,
 
     /// Images that are computed together; changes no pixel
     #[arg(long, default_value_t = 4, value_name = "N")]
@@ -124,7 +129,7 @@ fn read_config(path: &Path) -> Result<Map<String, Value>> {
 
 impl GeneratorArgs {
     /// Opens the generator.
-    pub(super) fn open(&self, terminal: &Terminal) -> Result<OpenGenerator> {
+    pub(super) fn open(&self, device: &Device, terminal: &Terminal) -> Result<OpenGenerator> {
         let transform = (self.translate.is_some() || self.rotate.is_some()).then(|| {
             let Offset(x, y) = self.translate.unwrap_or(Offset(0.0, 0.0));
             Transform { translate: (x, y), rotate: self.rotate.unwrap_or(0.0) }
@@ -136,7 +141,7 @@ impl GeneratorArgs {
             transform,
         };
         let bar = OnceCell::new();
-        let open = generators::open(&self.model, &options, &Device::Cpu, &mut |done, total| {
+        let open = generators::open(&self.model, &options, device, &mut |done, total| {
             let bar = bar.get_or_init(|| terminal.bytes(total.unwrap_or(done), "generator"));
             bar.set_position(done);
         })?;
@@ -211,7 +216,7 @@ impl ModelArgs {
     /// Opens the generator.
     pub(super) fn open(&self, terminal: &Terminal) -> Result<OpenGenerator> {
         ensure!(self.batch > 0, "--batch must be at least 1");
-        self.generator.open(terminal)
+        self.generator.open(&self.device, terminal)
     }
 
     /// How images of `class` are drawn.

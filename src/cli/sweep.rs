@@ -115,7 +115,7 @@ pub(crate) fn run(args: &Args, terminal: &Terminal) -> Result<()> {
     let of_reference = of_reference.fold(Needs::NONE, |needs, m| needs | m.needs());
     make_folder(&args.output)?;
 
-    let model = args.generator.open(terminal)?;
+    let model = args.generator.open(&args.extract.device, terminal)?;
     let samplers = samplers(args, &model)?;
     let open = args.extract.open(needs, side.convention(), terminal)?;
     side.check(&open.convention)?;

@@ -1,5 +1,6 @@
 //! The features of any classifier: the spatial mean of one of its steps, and its logits.
 
+use candle_core::Device;
 use ganscope_images::ImageBatch;
 use ganscope_stats::{FeatureBatch, Features, Needs};
 
@@ -14,16 +15,17 @@ pub struct ClassifierFeatures {
 }
 
 impl ClassifierFeatures {
-    /// Features of the step `layer` of `classifier`; its own logits, with bias, beside them.
+    /// Features of the step `layer` of `classifier`, on `device`; its own logits, with bias, beside
+    /// them.
     ///
     /// # Errors
-    /// When there is no such step, or the network does not fit its input size.
-    pub fn new(classifier: Classifier, layer: &str) -> Result<Self> {
+    /// When there is no such step, the network does not fit its input size, or not the device.
+    pub fn new(classifier: Classifier, layer: &str, device: &Device) -> Result<Self> {
         let network = &classifier.network;
         let node = network.node(layer)?;
         let shapes = network.shapes(classifier.input_size, classifier.input_size)?;
         let dim = shapes[node.index()].c;
-        let engine = Engine::new(network.clone(), &[node, network.output()]);
+        let engine = Engine::on(network.clone(), &[node, network.output()], device)?;
         Ok(Self { classifier, engine, dim })
     }
 }

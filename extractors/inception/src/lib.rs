@@ -11,6 +11,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use candle_core::Device;
 use ganscope_images::ImageBatch;
 use ganscope_model::network::Op;
 use ganscope_model::{Engine, Error, FeatureExtractor, FeatureMap, Network, Result, Scaling};
@@ -92,16 +93,17 @@ pub struct Inception {
 
 impl Inception {
     /// An extractor of `layer` that also gives the logits and the spatial features if `needs`
-    /// names them. `id` tells the weights, as `inception-v3-fid`.
+    /// names them. `id` tells the weights, as `inception-v3-fid`; it runs on `device`.
     ///
     /// # Errors
-    /// When `net` is not the network of [`network`].
+    /// When `net` is not the network of [`network`], or its weights cannot be moved to the device.
     pub fn new(
         id: &str,
         net: Arc<Network>,
         scaling: Scaling,
         layer: Layer,
         needs: Needs,
+        device: &Device,
     ) -> Result<Self> {
         let (logits, spatial) = (needs.contains(Needs::LOGITS), needs.contains(Needs::SPATIAL));
         let mut taps = vec![net.node(layer.step())?];
@@ -112,7 +114,7 @@ impl Inception {
             taps.push(net.node(Layer::L2048.step())?);
         }
         let head = logits.then(|| head_without_bias(&net)).transpose()?;
-        let engine = Engine::new(net, &taps);
+        let engine = Engine::on(net, &taps, device)?;
         Ok(Self { engine, id: id.into(), scaling, layer, spatial, head })
     }
 

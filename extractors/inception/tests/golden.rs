@@ -3,6 +3,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use candle_core::Device;
 use ganscope_golden as golden;
 use ganscope_images::{Image, ImageBatch, Preprocess, Resize};
 use ganscope_inception::{INPUT_SIZE, Inception, Layer, network};
@@ -43,7 +44,7 @@ fn batch(resize: Resize) -> ImageBatch {
 }
 
 fn extract(resize: Resize, scaling: Scaling, layer: Layer, needs: Needs) -> FeatureBatch {
-    let extractor = Inception::new("recipe", net(), scaling, layer, needs).unwrap();
+    let extractor = Inception::new("recipe", net(), scaling, layer, needs, &Device::Cpu).unwrap();
     extractor.extract(&batch(resize)).unwrap()
 }
 
@@ -100,7 +101,8 @@ fn spatial_features_are_the_first_channels_of_mixed_6d() {
 #[test]
 fn a_feature_does_not_depend_on_the_batch_or_the_threads() {
     let extractor =
-        Inception::new("recipe", net(), Scaling::Tf, Layer::L2048, Needs::LOGITS).unwrap();
+        Inception::new("recipe", net(), Scaling::Tf, Layer::L2048, Needs::LOGITS, &Device::Cpu)
+            .unwrap();
     let all = batch(Resize::TfBilinear);
     let together = extractor.extract(&all).unwrap();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();

@@ -27,7 +27,9 @@ impl OnDevice {
         for (i, step) in network.steps().iter().enumerate() {
             step.inputs.iter().for_each(|n| last_use[n.index()] = i);
         }
-        taps.iter().for_each(|tap| last_use[tap.index()] = usize::MAX);
+        for tap in taps {
+            last_use[tap.index()] = usize::MAX;
+        }
         Ok(Self { device: device.clone(), weights: weights.collect::<Result<_>>()?, last_use })
     }
 
