@@ -5,8 +5,11 @@
 
 pub mod animation;
 pub mod cache;
+pub mod classifiers;
 #[cfg(feature = "cli")]
 pub mod cli;
+pub mod contributions;
+pub mod explain;
 pub mod extraction;
 pub mod extractors;
 pub mod generators;
@@ -17,6 +20,7 @@ pub mod plot;
 pub mod preset;
 pub mod registry;
 pub mod report;
+pub mod sheet;
 pub mod shipped;
 pub mod side;
 pub mod store;

@@ -3,6 +3,8 @@
 
 #[path = "program/errors.rs"]
 mod errors;
+#[path = "program/explain.rs"]
+mod explain;
 #[path = "program/latents.rs"]
 mod latents;
 #[path = "program/score.rs"]
