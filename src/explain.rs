@@ -197,9 +197,10 @@ pub fn explain(
     for &method in &request.methods {
         match subject.explain(method, &request.settings) {
             Ok(found) => {
-                let measures = match request.measure {
-                    true => Some(subject.measures(method, &found.map, &request.settings)?),
-                    false => None,
+                let measures = if request.measure {
+                    Some(subject.measures(method, &found.map, &request.settings)?)
+                } else {
+                    None
                 };
                 report.maps.push(map_facts(method, &found, measures));
                 maps.push((method, found.map));

@@ -107,7 +107,7 @@ pub fn repeated(image: &Image, times: usize) -> Image {
     let (width, height) = (image.width * times, image.height * times);
     let pixel = |i: usize| {
         let (y, x) = (i / width / times, i % width / times);
-        <[u8; 3]>::try_from(&image.pixels[3 * (y * image.width + x)..][..3]).expect("three bytes")
+        [0, 1, 2].map(|c| image.pixels[3 * (y * image.width + x) + c])
     };
     Image { width, height, pixels: (0..width * height).flat_map(pixel).collect() }
 }

@@ -83,7 +83,7 @@ impl Method {
     /// Saliency Maps", 2018, <https://arxiv.org/abs/1810.03292>). Relevance propagation does so too
     /// under the z+ rule.
     pub fn ignores_upper_layers(self) -> bool {
-        matches!(self, Self::Deconvnet | Self::GuidedBackprop)
+        matches!(self, Self::Deconvnet | Self::GuidedBackprop | Self::GuidedGradCam)
     }
 
     /// Whether its map shares the target out among the pixels, so that removing the pixels it

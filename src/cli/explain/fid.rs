@@ -1,6 +1,7 @@
 //! `ganscope explain fid`: which images make a distance what it is, and which of their pixels.
 
 use std::collections::HashSet;
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
@@ -147,7 +148,7 @@ fn print(found: &Contributions, terminal: &Terminal) -> Result<()> {
     let mut text = format!("{title} {distance:.6}, without the {top} worst {without_worst:.6}\n");
     for (rank, i) in found.worst().into_iter().take(*top).enumerate() {
         let image = &found.images[i];
-        text += &format!("{:4} {:+.6} {}\n", rank + 1, image.distance, image.name);
+        writeln!(text, "{:4} {:+.6} {}", rank + 1, image.distance, image.name)?;
     }
     terminal.data(&text)
 }

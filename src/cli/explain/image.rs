@@ -103,7 +103,7 @@ struct MethodArgs {
     copies: usize,
 
     /// Steps of integrated gradients
-    #[arg(long, value_name = "N", default_value_t = 64)]
+    #[arg(long, value_name = "N", default_value_t = 256)]
     steps: usize,
 
     /// Seed of SmoothGrad and LIME
