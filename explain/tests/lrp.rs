@@ -72,7 +72,8 @@ fn dense(network: &Arc<Network>) -> (Vec<Vec<f64>>, Vec<f64>) {
 
 /// What each input gets by a rule, from the formula, one output after the other.
 fn twin(rule: &Rule, matrix: &[Vec<f64>], bias: &[f64], x: &[f64], relevance: &[f64]) -> Vec<f64> {
-    let (plus, minus): (fn(f64) -> f64, fn(f64) -> f64) = (|v| v.max(0.0), |v| v.min(0.0));
+    let plus: fn(f64) -> f64 = |v| v.max(0.0);
+    let minus: fn(f64) -> f64 = |v| v.min(0.0);
     let mut result = vec![0.0; x.len()];
     for (j, &r) in relevance.iter().enumerate() {
         // Padding connects an output to fewer inputs.

@@ -151,7 +151,9 @@ fn likeness(a: &FeatureMap, b: &FeatureMap) -> f64 {
         // Equal values share the mean of their ranks.
         for group in order.chunk_by(|&i, &j| values[i] == values[j]) {
             let mean = first as f64 + (group.len() - 1) as f64 / 2.0;
-            group.iter().for_each(|&i| ranks[i] = mean);
+            for &i in group {
+                ranks[i] = mean;
+            }
             first += group.len();
         }
         ranks

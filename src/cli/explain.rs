@@ -4,6 +4,7 @@ mod fid;
 mod filters;
 mod image;
 mod maximize;
+mod unit;
 
 use std::cell::OnceCell;
 use std::path::PathBuf;
@@ -22,7 +23,8 @@ Examples:
   ganscope explain occlusion slice.png --network net.json --weights net.safetensors -o out/
   ganscope explain fid samples/ --reference photos/ -o report/
   ganscope explain maximize --class each -o classes.png
-  ganscope explain filters --model alexnet -o filters.png";
+  ganscope explain filters --model alexnet -o filters.png
+  ganscope explain unit photos/ --model resnet18 --layer layer3 --unit 7 -o unit.png";
 
 /// Explains what a network sees in images, and which images make a score what it is
 ///
@@ -43,6 +45,7 @@ enum Verb {
     Fid(Box<fid::Args>),
     Maximize(maximize::Args),
     Filters(filters::Args),
+    Unit(unit::Args),
 }
 
 pub(crate) fn run(args: &Args, terminal: &Terminal) -> Result<()> {
@@ -51,6 +54,7 @@ pub(crate) fn run(args: &Args, terminal: &Terminal) -> Result<()> {
         Some(Verb::Fid(args)) => fid::run(args, terminal),
         Some(Verb::Maximize(args)) => maximize::run(args, terminal),
         Some(Verb::Filters(args)) => filters::run(args, terminal),
+        Some(Verb::Unit(args)) => unit::run(args, terminal),
     }
 }
 

@@ -201,6 +201,23 @@ fn classes_and_filters_have_pictures() {
 }
 
 #[test]
+fn a_unit_shows_the_patches_that_it_answers_to_most() {
+    let folder = tempfile::tempdir().unwrap();
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/samples");
+    let unit = ["unit", samples.to_str().unwrap(), "--layer", "features.4", "--unit", "5"];
+    let text = run(folder.path(), &[&unit[..], &["--top", "7", "-o", "unit.png", "-q"]].concat());
+    let value = |line: &str| line.split_whitespace().next().unwrap().parse::<f64>().unwrap();
+    let values: Vec<f64> = text.lines().map(value).collect();
+    assert_eq!(values.len(), 7);
+    assert!(values.windows(2).all(|pair| pair[0] >= pair[1]), "{text}");
+    // Of two convolutions of 3 x 3 around a pool of 2: 8 pixels, 16 times as large.
+    assert!(picture(folder.path().join("unit.png")).width > 5 * 128);
+    let beyond = ["unit", samples.to_str().unwrap(), "--layer", "features.4", "--unit", "64"];
+    let error = failure(&[&beyond[..], &["-o", "unit.png"]].concat(), 1);
+    assert!(error.contains("no unit 64") && error.contains("0 to 63"), "{error}");
+}
+
+#[test]
 fn what_cannot_be_explained_is_said_with_the_way_out() {
     let boot = sample("9-ankle-boot-1.png");
     let expect = |arguments: &[&str], words: &[&str]| {

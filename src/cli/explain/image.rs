@@ -192,7 +192,7 @@ impl MethodArgs {
 }
 
 /// Every image of every path, with the path and the place in its set.
-fn images(paths: &[PathBuf]) -> Result<Vec<(&Path, ImageSet, usize)>> {
+pub(super) fn images(paths: &[PathBuf]) -> Result<Vec<(&Path, ImageSet, usize)>> {
     let mut images = Vec::new();
     for path in paths {
         let set = ImageSet::open(path, &SetOptions::default());
@@ -202,7 +202,7 @@ fn images(paths: &[PathBuf]) -> Result<Vec<(&Path, ImageSet, usize)>> {
     Ok(images)
 }
 
-fn unreadable(path: &Path, error: &anyhow::Error) -> anyhow::Error {
+pub(super) fn unreadable(path: &Path, error: &anyhow::Error) -> anyhow::Error {
     advised(
         format!("cannot explain `{}`: {error:#}", path.display()),
         format!("give images ({}), or folders or archives of them", EXTENSIONS.join(", ")),
