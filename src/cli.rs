@@ -1,6 +1,7 @@
 //! The command line: one module a verb.
 
 mod convert;
+mod explain;
 mod extract;
 mod features;
 mod generate;
@@ -29,6 +30,7 @@ Examples:
   ganscope score a.zip b.zip --reference ffhq.npz        two sets against stored statistics
   ganscope stats photos/ -o photos.safetensors           statistics to score against later
   ganscope generate G.pkl --seeds 0-63 --trunc 0.7       pictures of a generator
+  ganscope explain all shirt.png -o out/                 what a classifier sees in a picture
   ganscope list                                          what is known and what is cached";
 
 /// Scores generated image sets, explores GAN latent spaces and looks inside the networks.
@@ -57,6 +59,7 @@ enum Command {
     Mix(mix::Args),
     PathLength(path_length::Args),
     Sweep(sweep::Args),
+    Explain(Box<explain::Args>),
     List(list::Args),
     Inspect(inspect::Args),
     Convert(convert::Args),
@@ -88,6 +91,7 @@ fn run(cli: Cli, terminal: &Terminal) -> Result<()> {
         Command::Mix(args) => mix::run(&args, terminal),
         Command::PathLength(args) => path_length::run(&args, terminal),
         Command::Sweep(args) => sweep::run(&args, terminal),
+        Command::Explain(args) => explain::run(&args, terminal),
         Command::List(args) => list::run(&args, terminal),
         Command::Inspect(args) => inspect::run(&args, terminal),
         Command::Convert(args) => convert::run(&args, terminal),

@@ -8,7 +8,9 @@ use candle_core::Device;
 use ganscope_images::{Preprocess, Resize};
 use ganscope_inception::{Inception, Layer};
 use ganscope_model::network::Description;
-use ganscope_model::{Checkpoint, ClassifierFeatures, FeatureExtractor, Scaling};
+use ganscope_model::{
+    Checkpoint, ClassifierFeatures, FeatureExtractor, Network, Node, Normalization, Scaling,
+};
 use ganscope_stats::Needs;
 use ganscope_stats::files::Convention;
 use ganscope_weights::{ReadOptions, hub};
@@ -45,6 +47,19 @@ pub struct OpenExtractor {
     pub convention: Convention,
     /// How images are prepared for it.
     pub preprocess: Preprocess,
+    /// Its steps.
+    pub inside: Inside,
+}
+
+/// What an extractor is made of, for explanations.
+#[derive(Debug, Clone)]
+pub struct Inside {
+    /// The network.
+    pub network: Arc<Network>,
+    /// The value whose spatial mean is the feature row.
+    pub features: Node,
+    /// How pixel values become network input.
+    pub scaling: Normalization,
 }
 
 /// An extractor that was built, and how it is described.
@@ -52,6 +67,7 @@ pub(crate) struct Built {
     extractor: Box<dyn FeatureExtractor>,
     layer: String,
     scaling: String,
+    inside: Inside,
 }
 
 /// How one kind of extractor is built.
@@ -79,10 +95,19 @@ pub(crate) fn inception(weights: Weights<'_>, options: &ExtractorOptions<'_>) ->
         Layer::L2048 => options.needs | Needs::LOGITS,
         _ => options.needs,
     };
+    let half = match options.scaling {
+        Scaling::Tf => 128.0 / 255.0,
+        Scaling::Unit => 0.5,
+    };
+    let inside = Inside {
+        features: net.node(layer.step())?,
+        network: net.clone(),
+        scaling: Normalization { mean: vec![half; 3], std: vec![half; 3] },
+    };
     let extractor =
         Inception::new(options.name, net, options.scaling, layer, needs, &options.device)?;
     let (layer, scaling) = (layer.to_string(), options.scaling.to_string());
-    Ok(Built { extractor: Box::new(extractor), layer, scaling })
+    Ok(Built { extractor: Box::new(extractor), layer, scaling, inside })
 }
 
 /// A classifier that its checkpoint describes layer by layer.
@@ -97,8 +122,13 @@ pub(crate) fn described(weights: Weights<'_>, options: &ExtractorOptions<'_>) ->
         n if half(&n.mean) && half(&n.std) => Scaling::Unit.to_string(),
         n => format!("(x / 255 - {:?}) / {:?}", n.mean, n.std),
     };
+    let inside = Inside {
+        features: classifier.network.node(&layer)?,
+        network: classifier.network.clone(),
+        scaling: classifier.normalization.clone(),
+    };
     let extractor = Box::new(ClassifierFeatures::new(classifier, &layer, &options.device)?);
-    Ok(Built { extractor, layer, scaling })
+    Ok(Built { extractor, layer, scaling, inside })
 }
 
 /// Opens the extractor that `options` name; `watch` sees the bytes of a download.
@@ -117,10 +147,12 @@ pub fn open(
         }
         None => entry.weights.bytes(watch)?,
     };
-    let Built { extractor, layer, scaling } = (entry.open)(Weights { bytes: &bytes }, options)
-        .with_context(|| match options.weights {
-            Some(path) => format!("`{}` is no checkpoint of {}", path.display(), options.name),
-            None => format!("open {}", options.name),
+    let Built { extractor, layer, scaling, inside } =
+        (entry.open)(Weights { bytes: &bytes }, options).with_context(|| {
+            match options.weights {
+                Some(path) => format!("`{}` is no checkpoint of {}", path.display(), options.name),
+                None => format!("open {}", options.name),
+            }
         })?;
     let size = extractor.input_size();
     Ok(OpenExtractor {
@@ -133,10 +165,11 @@ pub fn open(
         },
         preprocess: Preprocess { resize: options.resize, size },
         extractor,
+        inside,
     })
 }
 
 /// SHA-256 in hexadecimal.
-fn sha256(bytes: &[u8]) -> String {
+pub(crate) fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().fold(String::new(), |hex, b| hex + &format!("{b:02x}"))
 }

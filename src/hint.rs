@@ -34,6 +34,7 @@ impl Hint for anyhow::Error {
             let advised = cause.downcast_ref::<Advised>().map(|a| a.advice.clone());
             advised
                 .or_else(|| cause.downcast_ref::<ganscope_stats::Error>().and_then(of_stats))
+                .or_else(|| cause.downcast_ref::<ganscope_explain::Error>().and_then(of_explain))
                 .or_else(|| cause.downcast_ref::<ganscope_weights::Error>()?.hint())
                 .or_else(|| of_generator(cause.downcast_ref()?))
         })
@@ -52,6 +53,16 @@ fn of_generator(error: &ganscope_stylegan::Error) -> Option<String> {
             "give a JSON file with `--config FILE`; for the published networks it is `{example}`"
         )),
         _ => error.hint(),
+    }
+}
+
+fn of_explain(error: &ganscope_explain::Error) -> Option<String> {
+    use ganscope_explain::Error;
+    match error {
+        Error::Unsuited { method: "CAM", .. } => {
+            Some("`grad-cam` shows the same for any network".into())
+        }
+        _ => None,
     }
 }
 

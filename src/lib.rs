@@ -5,9 +5,13 @@
 
 pub mod animation;
 pub mod cache;
+pub mod captions;
+pub mod classifiers;
 #[cfg(feature = "cli")]
 pub mod cli;
+pub mod contributions;
 pub mod device;
+pub mod explain;
 pub mod extraction;
 pub mod extractors;
 pub mod generators;

@@ -1,17 +1,19 @@
-//! Curves as SVG and PNG.
+//! Curves as SVG and PNG, and text in pictures.
 
 use anyhow::{Context as _, Result, anyhow};
 use ganscope_images::Image;
 use plotters::coord::Shift;
 use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{FontStyle, register_font};
 
 /// Roboto, reduced to Latin letters (Apache-2.0), so that a picture needs no font of the system.
 const FONT: &[u8] = include_bytes!("plot/roboto-latin.ttf");
-pub(crate) const FAMILY: &str = "sans-serif";
+const FAMILY: &str = "sans-serif";
 const SIZE: (u32, u32) = (600, 420);
 const INK: RGBColor = RGBColor(0x1f, 0x4e, 0x79);
-pub(crate) const GREY: RGBColor = RGBColor(0x55, 0x55, 0x55);
+const GREY: RGBColor = RGBColor(0x55, 0x55, 0x55);
+const TEXT: RGBColor = RGBColor(0x22, 0x22, 0x22);
 
 /// Points joined in their order, each with a label.
 #[derive(Debug, Clone, PartialEq)]
@@ -84,9 +86,62 @@ impl Curve {
     }
 }
 
-/// Makes the font known; doing it again is harmless.
-pub(crate) fn register() -> Result<()> {
+/// Registering again is harmless.
+fn register() -> Result<()> {
     register_font(FAMILY, FontStyle::Normal, FONT).ok().context("read the font")
+}
+
+/// Which end of a line of text lies at its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Align {
+    /// The text begins there.
+    Left,
+    /// The text ends there.
+    Right,
+}
+
+/// A line of text in a picture.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Line {
+    /// The text.
+    pub text: String,
+    /// Distance from the left and the upper edge of the picture, in pixels.
+    pub place: (usize, usize),
+    /// Size of the font, in pixels.
+    pub size: usize,
+    /// Which end of the text lies at its place.
+    pub align: Align,
+}
+
+/// Writes lines of text into a picture, in dark grey.
+///
+/// # Errors
+/// When the font cannot draw.
+pub fn write_lines(image: &mut Image, lines: &[Line]) -> Result<()> {
+    register()?;
+    let size = (image.width as u32, image.height as u32);
+    let area = BitMapBackend::with_buffer(&mut image.pixels, size).into_drawing_area();
+    for line in lines {
+        let failed = |e| anyhow!("write `{}`: {e}", line.text);
+        let end = if line.align == Align::Left { HPos::Left } else { HPos::Right };
+        let style = TextStyle::from((FAMILY, line.size as f64).into_font())
+            .color(&TEXT)
+            .pos(Pos::new(end, VPos::Top));
+        let place = (line.place.0 as i32, line.place.1 as i32);
+        area.draw(&Text::new(line.text.as_str(), place, style)).map_err(failed)?;
+    }
+    area.present().map_err(|e| anyhow!("write text: {e}"))
+}
+
+/// Width of a text, in pixels.
+///
+/// # Errors
+/// When the font cannot be read.
+pub fn text_width(text: &str, size: usize) -> Result<usize> {
+    register()?;
+    let font = (FAMILY, size as f64).into_font();
+    let (width, _) = font.box_size(text).map_err(|e| anyhow!("measure `{text}`: {e}"))?;
+    Ok(width as usize)
 }
 
 /// From the smallest to the largest value, with some air; one value gets a unit around it.
@@ -126,6 +181,24 @@ mod tests {
         let ink = [INK.0, INK.1, INK.2];
         let count = image.pixels.chunks_exact(3).filter(|p| *p == ink).count();
         assert!(count > 100, "{count}");
+    }
+
+    #[test]
+    fn text_lies_where_it_is_put_and_nowhere_else() {
+        let mut image = Image::filled(120, 40, [255; 3]);
+        let line = |align, place| Line { text: "LRP".into(), place, size: 16, align };
+        write_lines(&mut image, &[line(Align::Left, (70, 10))]).unwrap();
+        let dark = |image: &Image| -> Vec<usize> {
+            let pixels = image.pixels.chunks_exact(3).enumerate();
+            pixels.filter(|(_, p)| p[0] < 128).map(|(i, _)| i % 120).collect()
+        };
+        let width = text_width("LRP", 16).unwrap();
+        let columns = dark(&image);
+        assert!(columns.len() > 20 && (15..45).contains(&width), "{} {width}", columns.len());
+        assert!(columns.iter().all(|&x| (70..72 + width).contains(&x)), "{columns:?}");
+        let mut image = Image::filled(120, 40, [255; 3]);
+        write_lines(&mut image, &[line(Align::Right, (70, 10))]).unwrap();
+        assert!(dark(&image).iter().all(|&x| x <= 71), "{:?}", dark(&image));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Everything that can be asked for by name: each kind of thing is listed once, here.
 
 use anyhow::Result;
+use ganscope_explain::Method;
 use ganscope_fid::{Fid, Sfid};
 use ganscope_inception_score::InceptionScore;
 use ganscope_kid::Kid;
@@ -10,6 +11,7 @@ use ganscope_stats::files::Convention;
 use ganscope_weights::Weights;
 use ganscope_weights::hub::{self, Hub};
 
+use crate::classifiers;
 use crate::extractors::{self, Open};
 use crate::generators;
 use crate::hint::advised;
@@ -79,6 +81,135 @@ pub const EXTRACTORS: &[ExtractorEntry] = &[
 /// When there is none.
 pub fn extractor(name: &str) -> Result<&'static ExtractorEntry> {
     find(EXTRACTORS, |e| e.name, "extractor", name)
+}
+
+/// A classifier that can be explained.
+#[derive(Debug)]
+pub struct ClassifierEntry {
+    /// Name on the command line and in reports.
+    pub name: &'static str,
+    /// What it is.
+    pub about: &'static str,
+    /// Where its weights come from; none where no address is known.
+    pub weights: Option<DefaultWeights>,
+    /// Pixel value that stands for nothing; the mean of its input scaling if missing.
+    pub baseline: Option<f32>,
+    /// Builds it.
+    pub(crate) open: classifiers::Open,
+}
+
+/// A classifier of ImageNet, with the weights of the table of known files if they are there.
+const fn imagenet(
+    name: &'static str,
+    about: &'static str,
+    known: Option<&'static str>,
+) -> ClassifierEntry {
+    let weights = match known {
+        Some(id) => Some(DefaultWeights::Known(id)),
+        None => None,
+    };
+    ClassifierEntry { name, about, weights, baseline: None, open: classifiers::architecture }
+}
+
+/// The classifiers, the default first.
+pub const CLASSIFIERS: &[ClassifierEntry] = &[
+    ClassifierEntry {
+        name: "fashion-cnn",
+        about: "small classifier of Fashion-MNIST, shipped",
+        weights: Some(DefaultWeights::Shipped("fashion-cnn")),
+        baseline: Some(0.0),
+        open: classifiers::described,
+    },
+    ClassifierEntry {
+        name: "inception",
+        about: "Inception-v3 of FID with its 1008 outputs",
+        weights: Some(DefaultWeights::Known("inception-fid")),
+        baseline: None,
+        open: classifiers::inception,
+    },
+    imagenet("alexnet", "AlexNet, torchvision's names", Some("alexnet")),
+    imagenet("vgg11", "VGG-11, torchvision's names", Some("vgg11")),
+    imagenet("vgg13", "VGG-13, torchvision's names", None),
+    imagenet("vgg16", "VGG-16, torchvision's names", Some("vgg16")),
+    imagenet("vgg19", "VGG-19, torchvision's names", None),
+    imagenet("resnet18", "ResNet-18, torchvision's names", Some("resnet18")),
+    imagenet("resnet34", "ResNet-34, torchvision's names", None),
+    imagenet("resnet50", "ResNet-50, torchvision's names", Some("resnet50")),
+    imagenet("resnet101", "ResNet-101, torchvision's names", None),
+    imagenet("resnet152", "ResNet-152, torchvision's names", None),
+    imagenet("efficientnet-lite0", "EfficientNet-Lite0, names of its PyTorch port", None),
+];
+
+/// The classifier `name`.
+///
+/// # Errors
+/// When there is none.
+pub fn classifier(name: &str) -> Result<&'static ClassifierEntry> {
+    find(CLASSIFIERS, |c| c.name, "classifier", name)
+}
+
+/// A method of explanation.
+#[derive(Debug)]
+pub struct MethodEntry {
+    /// The method, which knows its name.
+    pub method: Method,
+    /// What its map tells.
+    pub about: &'static str,
+}
+
+/// The methods of explanation.
+pub const METHODS: &[MethodEntry] = &[
+    MethodEntry { method: Method::Gradient, about: "which pixels would change the answer" },
+    MethodEntry { method: Method::SmoothGrad, about: "the same, mean over noisy copies" },
+    MethodEntry {
+        method: Method::InputXGradient,
+        about: "the share of each pixel if the network were linear",
+    },
+    MethodEntry {
+        method: Method::IntegratedGradients,
+        about: "the share of each pixel, from nothing to the image",
+    },
+    MethodEntry {
+        method: Method::Deconvnet,
+        about: "what the units that answered look for, whatever the class",
+    },
+    MethodEntry {
+        method: Method::GuidedBackprop,
+        about: "the same within what the image holds, hardly by class",
+    },
+    MethodEntry {
+        method: Method::Occlusion,
+        about: "what the answer loses where a window covers the image",
+    },
+    MethodEntry {
+        method: Method::Cam,
+        about: "where the class arises in the last map, exactly; needs a mean and a linear layer                 at the end",
+    },
+    MethodEntry {
+        method: Method::GradCam,
+        about: "where the class arises in any layer, to first order",
+    },
+    MethodEntry {
+        method: Method::GuidedGradCam,
+        about: "guided backpropagation where Grad-CAM is large",
+    },
+    MethodEntry { method: Method::Lrp, about: "the answer shared out layer by layer, by `--rule`" },
+    MethodEntry {
+        method: Method::Lime,
+        about: "weights of superpixels in a linear model of the answer",
+    },
+];
+
+/// The methods that `names` lists, separated by commas; `all` is all of them.
+///
+/// # Errors
+/// When there is no such method.
+pub fn methods(names: &str) -> Result<Vec<Method>> {
+    if names == "all" {
+        return Ok(METHODS.iter().map(|m| m.method).collect());
+    }
+    let method = |name: &str| Ok(find(METHODS, |m| m.method.name(), "method", name.trim())?.method);
+    names.split(',').map(method).collect()
 }
 
 /// The entry of `table` whose name is `name`; the error lists those there are.
@@ -219,5 +350,34 @@ pub fn title(score: &str, convention: &Convention) -> String {
         "sfid" => of("sFID"),
         "kid" => of("KID"),
         other => other.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_method_and_architecture_is_listed_once() {
+        let methods: Vec<Method> = METHODS.iter().map(|m| m.method).collect();
+        assert_eq!(methods, Method::ALL);
+        for architecture in ganscope_classifiers::Architecture::ALL {
+            let named = CLASSIFIERS.iter().filter(|c| c.name == architecture.name());
+            assert_eq!(named.count(), 1, "{architecture}");
+        }
+        for entry in CLASSIFIERS {
+            if let Some(DefaultWeights::Known(id)) = entry.weights {
+                assert!(hub::known(id).is_some(), "{id}");
+            }
+        }
+    }
+
+    #[test]
+    fn methods_are_listed_by_name() {
+        assert_eq!(methods("lrp, cam").unwrap(), [Method::Lrp, Method::Cam]);
+        assert_eq!(methods("all").unwrap().len(), METHODS.len());
+        for wrong in ["", "lrp,", "LRP", "shap"] {
+            assert!(methods(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -1,8 +1,20 @@
 //! Scores with the conditions they were taken under, as a table or as JSON.
 
+use std::io::Write as _;
+use std::path::Path;
+
+use anyhow::Result;
 use ganscope_stats::Score;
 use ganscope_stats::files::Convention;
 use serde::Serialize;
+
+/// Writes a text file that is whole or not there.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_text(path: &Path, text: &str) -> Result<()> {
+    Ok(ganscope_weights::write_atomically(path, |file| Ok(file.write_all(text.as_bytes())?))?)
+}
 
 /// A score of one set.
 #[derive(Debug, Clone, PartialEq, Serialize)]

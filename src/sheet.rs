@@ -1,176 +1,218 @@
-//! Pictures with words beside them: rows under captions, rows behind labels.
+//! Contact sheets: pictures side by side, each with a caption and the scale of its colours.
 
-use anyhow::{Context as _, Result, anyhow};
-use ganscope_images::{Image, grid};
-use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, Pos, VPos};
+use anyhow::Result;
+use ganscope_explain::heat::Palette;
+use ganscope_images::Image;
 
-use crate::plot;
+use crate::plot::{Align, Line, text_width, write_lines};
 
-/// Height of a line of text and of its letters, in pixels.
-const LINE: usize = 28;
-const LETTERS: u32 = 15;
-/// Width of the text of a label, in pixels.
-const LABEL: usize = 48;
-const PAPER: [u8; 3] = [255; 3];
+/// Pixels around and between cells.
+const GAP: usize = 14;
+/// Size of the heading.
+const TITLE: usize = 20;
+/// Size of captions and of the legend.
+const CAPTION: usize = 15;
+/// Size of notes and of the ends of scales.
+const NOTE: usize = 12;
+/// Height of a bar of colours.
+const BAR: usize = 10;
 
-/// Rows of pictures one under the other, each below its caption.
-///
-/// # Errors
-/// When the captions cannot be drawn.
-pub fn captioned(rows: &[(String, Vec<Image>)]) -> Result<Image> {
-    let mut cells = Vec::new();
-    for (caption, pictures) in rows {
-        let row = beside(pictures);
-        cells.push(text(caption, (row.width, LINE), HPos::Left)?);
-        cells.push(row);
-    }
-    Ok(below(&cells))
+/// A picture with what is written around it.
+#[derive(Debug, Clone)]
+pub struct Cell {
+    /// The picture.
+    pub picture: Image,
+    /// A line above it.
+    pub caption: String,
+    /// A line below it, where there is something to add.
+    pub note: String,
+    /// Colours of the picture, and the value at their end.
+    pub scale: Option<(Palette, f64)>,
 }
 
-/// Rows of pictures one under the other, each behind its label.
-///
-/// # Errors
-/// When the labels cannot be drawn.
-pub fn labelled(rows: &[(String, Vec<Image>)]) -> Result<Image> {
-    let mut cells = Vec::new();
-    for (label, pictures) in rows {
-        let row = beside(pictures);
-        let label = text(label, (LABEL, row.height), HPos::Right)?;
-        cells.push(join(&label, &row));
+impl Cell {
+    /// A picture without a scale.
+    pub fn new(picture: Image, caption: impl Into<String>, note: impl Into<String>) -> Self {
+        Self { picture, caption: caption.into(), note: note.into(), scale: None }
     }
-    Ok(below(&cells))
 }
 
-/// The picture with each pixel `factor` times as wide and high.
-#[must_use]
-pub fn enlarged(image: &Image, factor: usize) -> Image {
-    let (width, height) = (image.width * factor, image.height * factor);
-    let place = |p: usize| (p / width / factor) * image.width + p % width / factor;
-    let pixels = (0..width * height).flat_map(|p| image.pixels[3 * place(p)..][..3].to_vec());
-    Image { width, height, pixels: pixels.collect() }
+/// Pictures in rows.
+#[derive(Debug, Clone)]
+pub struct Sheet {
+    /// Heading.
+    pub title: String,
+    /// What the colours mean; nothing if empty.
+    pub legend: String,
+    /// Pictures in a row.
+    pub columns: usize,
+    /// The pictures, row by row.
+    pub cells: Vec<Cell>,
 }
 
-/// The picture averaged down by the least whole factor that makes it at most `most` pixels wide.
-///
-/// Pixels beyond the last whole block are left out.
-///
-/// # Panics
-/// When `most` is 0.
-#[must_use]
-pub fn reduced(image: &Image, most: usize) -> Image {
-    let factor = image.width.div_ceil(most).max(1);
-    if factor == 1 || image.height < factor {
-        return image.clone();
+impl Sheet {
+    /// The sheet as one picture.
+    ///
+    /// # Errors
+    /// When the text cannot be drawn.
+    pub fn draw(&self) -> Result<Image> {
+        let columns = self.columns.clamp(1, self.cells.len().max(1));
+        let largest = |size: fn(&Image) -> usize| self.cells.iter().map(|c| size(&c.picture)).max();
+        let (width, height) =
+            (largest(|i| i.width).unwrap_or(0), largest(|i| i.height).unwrap_or(0));
+        let captions = line_height(self.cells.iter().any(|c| !c.caption.is_empty()), CAPTION);
+        let notes = line_height(self.cells.iter().any(|c| !c.note.is_empty()), NOTE);
+        let scales = line_height(self.cells.iter().any(|c| c.scale.is_some()), NOTE);
+        let top = GAP + line_height(!self.title.is_empty(), TITLE);
+        let legend = wrap(&self.legend, columns * (width + GAP) - GAP)?;
+        let row = captions + height + notes + scales + GAP;
+        let rows = self.cells.len().div_ceil(columns);
+        let mut sheet = Image::filled(
+            GAP + columns * (width + GAP),
+            top + rows * row + legend.len() * line_height(true, CAPTION) + GAP / 2,
+            [255; 3],
+        );
+        let full = sheet.width - 2 * GAP;
+        let mut lines = vec![line(fit(&self.title, TITLE, full)?, (GAP, GAP), TITLE)];
+        for (i, cell) in self.cells.iter().enumerate() {
+            let (x, y) = (GAP + i % columns * (width + GAP), top + i / columns * row);
+            lines.push(line(fit(&cell.caption, CAPTION, width)?, (x, y), CAPTION));
+            paste(&mut sheet, &cell.picture, (x, y + captions));
+            let mut y = y + captions + height + 4;
+            if let Some((palette, end)) = cell.scale {
+                let low = if palette == Palette::Signed { -end } else { 0.0 };
+                let (low, high) = (number(low), number(end));
+                let (left, right) = (text_width(&low, NOTE)? + 6, text_width(&high, NOTE)? + 6);
+                if let Some(bar) = width.checked_sub(left + right).filter(|&bar| bar > 0) {
+                    paste(&mut sheet, &palette.bar(bar, BAR), (x + left, y + 2));
+                }
+                lines.push(line(low, (x, y), NOTE));
+                lines.push(Line { align: Align::Right, ..line(high, (x + width, y), NOTE) });
+            }
+            y += if cell.scale.is_some() { scales } else { 0 };
+            lines.push(line(fit(&cell.note, NOTE, width)?, (x, y), NOTE));
+        }
+        for (i, text) in legend.into_iter().enumerate() {
+            let y = top + rows * row + i * line_height(true, CAPTION);
+            lines.push(line(text, (GAP, y), CAPTION));
+        }
+        lines.retain(|line| !line.text.is_empty());
+        write_lines(&mut sheet, &lines)?;
+        Ok(sheet)
     }
-    let (width, height) = (image.width / factor, image.height / factor);
-    let area = factor * factor;
-    let mean = |i: usize| {
-        let (x, y, c) = (i / 3 % width, i / 3 / width, i % 3);
-        let at = |k: usize| (y * factor + k / factor) * image.width + x * factor + k % factor;
-        let sum: usize = (0..area).map(|k| usize::from(image.pixels[3 * at(k) + c])).sum();
-        ((sum + area / 2) / area) as u8
+}
+
+/// A number with three digits that count, in the fewest characters.
+pub fn number(value: f64) -> String {
+    let size = value.abs();
+    let text = match size {
+        0.0 => "0".to_owned(),
+        1e-3..1e4 => {
+            let digits = (2 - size.log10().floor() as i32).clamp(0, 5) as usize;
+            let text = format!("{size:.digits$}");
+            if text.contains('.') {
+                text.trim_end_matches('0').trim_end_matches('.').to_owned()
+            } else {
+                text
+            }
+        }
+        _ => format!("{size:.2e}"),
     };
-    Image { width, height, pixels: (0..3 * width * height).map(mean).collect() }
+    if value < 0.0 { format!("\u{2212}{text}") } else { text }
 }
 
-fn beside(pictures: &[Image]) -> Image {
-    grid(pictures, pictures.len().max(1), 0, PAPER)
+fn line(text: String, place: (usize, usize), size: usize) -> Line {
+    Line { text, place, size, align: Align::Left }
 }
 
-/// Images of any size one under the other.
-fn below(images: &[Image]) -> Image {
-    let width = images.iter().map(|i| i.width).max().unwrap_or(0);
-    let padded = images.iter().map(|image| {
-        let rows = image.pixels.chunks_exact(3 * image.width.max(1));
-        let gap = PAPER.repeat(width - image.width);
-        rows.flat_map(|row| [row, &gap].concat()).collect::<Vec<u8>>()
-    });
-    let pixels = padded.collect::<Vec<_>>().concat();
-    Image { width, height: images.iter().map(|i| i.height).sum(), pixels }
+/// Height of a line of this size, if there is one.
+fn line_height(there: bool, size: usize) -> usize {
+    if there { size + 6 } else { 0 }
 }
 
-/// Two images of the same height side by side.
-fn join(left: &Image, right: &Image) -> Image {
-    let lines = left.pixels.chunks_exact(3 * left.width);
-    let lines = lines.zip(right.pixels.chunks_exact(3 * right.width));
-    let pixels = lines.flat_map(|(left, right)| [left, right].concat()).collect();
-    Image { width: left.width + right.width, height: right.height, pixels }
+/// The text, or as much of it as fits, with dots for the rest.
+fn fit(text: &str, size: usize, width: usize) -> Result<String> {
+    if text_width(text, size)? <= width {
+        return Ok(text.to_owned());
+    }
+    let mut kept: Vec<char> = text.chars().collect();
+    while kept.pop().is_some() {
+        let shorter = kept.iter().collect::<String>().trim_end().to_owned() + "...";
+        if text_width(&shorter, size)? <= width {
+            return Ok(shorter);
+        }
+    }
+    Ok(String::new())
 }
 
-/// A line of text, in the middle of the height of an image.
-fn text(text: &str, (width, height): (usize, usize), side: HPos) -> Result<Image> {
-    plot::register()?;
-    let mut image = Image::filled(width, height, PAPER);
-    let size = (width as u32, height as u32);
-    let area = BitMapBackend::with_buffer(&mut image.pixels, size).into_drawing_area();
-    let style = (plot::FAMILY, LETTERS).into_font().color(&plot::GREY);
-    let margin = LETTERS as i32 / 3;
-    let x = match side {
-        HPos::Left => margin,
-        _ => width as i32 - margin,
-    };
-    let style = style.pos(Pos::new(side, VPos::Center));
-    // The centre is that of capitals; letters that go below the line need room.
-    area.draw_text(text, &style, (x, height as i32 / 2 + 1))
-        .map_err(|e| anyhow!("draw `{text}`: {e}"))?;
-    area.present().ok().context("finish a drawing")?;
-    drop(area);
-    Ok(image)
+/// The words of a text in lines no longer than `width`, unless a word is.
+fn wrap(text: &str, width: usize) -> Result<Vec<String>> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        if let Some(last) = lines.last_mut() {
+            let longer = format!("{last} {word}");
+            if text_width(&longer, CAPTION)? <= width {
+                *last = longer;
+                continue;
+            }
+        }
+        lines.push(word.to_owned());
+    }
+    Ok(lines)
+}
+
+/// Copies `image` into `canvas`, its upper left corner at `place`.
+fn paste(canvas: &mut Image, image: &Image, (left, top): (usize, usize)) {
+    for (y, row) in image.pixels.chunks_exact(3 * image.width.max(1)).enumerate() {
+        let start = 3 * ((top + y) * canvas.width + left);
+        canvas.pixels[start..start + row.len()].copy_from_slice(row);
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn numbered(width: usize, height: usize) -> Image {
-        Image { width, height, pixels: (0..3 * width * height).map(|i| i as u8).collect() }
-    }
-
-    fn part(image: &Image, (left, top): (usize, usize), (w, h): (usize, usize)) -> Vec<u8> {
-        let row = |y: usize| &image.pixels[3 * ((top + y) * image.width + left)..][..3 * w];
-        (0..h).flat_map(row).copied().collect()
-    }
-
-    fn inked(pixels: &[u8]) -> bool {
-        pixels.iter().any(|&v| v < 200)
+    #[test]
+    fn pictures_stand_in_rows_with_their_scale_below() {
+        let cell = |colour| Cell {
+            scale: Some((Palette::Signed, 0.25)),
+            ..Cell::new(Image::filled(100, 60, colour), "a caption", "")
+        };
+        let cells = vec![cell([1, 200, 3]), cell([4, 200, 6]), cell([7, 200, 9])];
+        let sheet =
+            Sheet { title: "title".into(), legend: "red for".into(), columns: 2, cells }.draw();
+        let sheet = sheet.unwrap();
+        assert_eq!(sheet.width, 2 * 100 + 3 * GAP);
+        let count = |colour: [u8; 3]| sheet.pixels.chunks_exact(3).filter(|p| *p == colour).count();
+        for colour in [[1, 200, 3], [4, 200, 6], [7, 200, 9]] {
+            assert_eq!(count(colour), 6000);
+        }
+        // Each bar ends in the darkest red, `BAR` pixels high.
+        assert!(count(Palette::Signed.colour(1.0)) >= 3 * BAR);
     }
 
     #[test]
-    fn captions_stand_above_their_rows() {
-        let (picture, white) = (numbered(60, 20), Image::filled(60, 20, PAPER));
-        let rows = [
-            ("z".to_owned(), vec![picture.clone(), picture.clone()]),
-            (String::new(), vec![white.clone(), white]),
-        ];
-        let sheet = captioned(&rows).unwrap();
-        assert_eq!((sheet.width, sheet.height), (120, 2 * (LINE + 20)));
-        assert!(inked(&part(&sheet, (0, 0), (120, LINE))));
-        assert_eq!(part(&sheet, (60, LINE), (60, 20)), picture.pixels);
-        assert!(!inked(&part(&sheet, (0, LINE + 20), (120, LINE + 20))));
+    fn long_captions_are_cut_and_long_legends_broken() {
+        let text = "a-rather-long-name-of-a-file.png";
+        let short = fit(text, CAPTION, 100).unwrap();
+        assert!(short.ends_with("...") && text_width(&short, CAPTION).unwrap() <= 100, "{short}");
+        assert_eq!(fit("short", CAPTION, 100).unwrap(), "short");
+        assert_eq!(wrap("one two three four five six", 80).unwrap().join(" ").len(), 27);
+        assert!(wrap("one two three four five six", 80).unwrap().len() > 1);
     }
 
     #[test]
-    fn labels_stand_before_their_rows() {
-        let picture = numbered(10, 30);
-        let sheet = labelled(&[("0.5".to_owned(), vec![picture.clone(); 3])]).unwrap();
-        assert_eq!((sheet.width, sheet.height), (LABEL + 30, 30));
-        assert!(inked(&part(&sheet, (0, 0), (LABEL, 30))));
-        assert_eq!(part(&sheet, (LABEL + 20, 0), (10, 30)), picture.pixels);
-    }
-
-    #[test]
-    fn enlarging_repeats_pixels_and_reducing_undoes_it() {
-        let picture = numbered(3, 2);
-        let large = enlarged(&picture, 4);
-        assert_eq!((large.width, large.height), (12, 8));
-        assert_eq!(part(&large, (8, 4), (4, 4)), part(&picture, (2, 1), (1, 1)).repeat(16));
-        assert_eq!(reduced(&large, 3), picture);
-        assert_eq!(reduced(&large, 12), large);
-        let mean = reduced(
-            &Image { width: 2, height: 2, pixels: [1, 2, 3, 4].map(|v| [v; 3]).concat() },
-            1,
-        );
-        assert_eq!(mean.pixels, [3; 3], "2.5, rounded up");
+    fn numbers_have_three_digits_that_count() {
+        for (value, text) in [
+            (0.0, "0"),
+            (1.0, "1"),
+            (0.012_345, "0.0123"),
+            (-12.345, "\u{2212}12.3"),
+            (1234.5, "1234"),
+            (0.000_012_3, "1.23e-5"),
+        ] {
+            assert_eq!(number(value), text);
+        }
     }
 }

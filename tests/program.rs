@@ -5,6 +5,8 @@
 mod emoji;
 #[path = "program/errors.rs"]
 mod errors;
+#[path = "program/explain.rs"]
+mod explain;
 #[path = "program/generators.rs"]
 mod generators;
 #[path = "program/hub.rs"]

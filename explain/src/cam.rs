@@ -1,5 +1,7 @@
 //! Class activation maps: which places of a layer speak for the target.
 
+use std::str::FromStr;
+
 use ganscope_model::network::{Op, Real, Rectifier, Walker};
 use ganscope_model::{FeatureMap, Network, Node, Shape};
 
@@ -12,15 +14,40 @@ pub enum Evidence {
     /// What speaks for the target: `max(map, 0)`.
     #[default]
     Positive,
+    /// What speaks against it: `min(map, 0)`.
+    Negative,
     /// What speaks for and against it.
     Signed,
+    /// What matters to it, either way: `|map|`.
+    Absolute,
 }
 
 impl Evidence {
-    fn of<T: Real>(self, map: &FeatureMap<T>) -> FeatureMap<T> {
+    /// This evidence of a signed map.
+    pub fn of<T: Real>(self, map: &FeatureMap<T>) -> FeatureMap<T> {
         match self {
             Self::Positive => map.map(|v| v.larger(T::ZERO)),
+            Self::Negative => map.map(|v| v.smaller(T::ZERO)),
             Self::Signed => map.clone(),
+            Self::Absolute => map.map(|v| v.larger(-v)),
+        }
+    }
+}
+
+impl FromStr for Evidence {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        match name {
+            "positive" => Ok(Self::Positive),
+            "negative" => Ok(Self::Negative),
+            "signed" => Ok(Self::Signed),
+            "absolute" => Ok(Self::Absolute),
+            other => Err(Error::Option {
+                name: "the evidence",
+                expected: "positive, negative, signed or absolute",
+                got: other.to_owned(),
+            }),
         }
     }
 }

@@ -7,7 +7,7 @@ use ganscope_images::{Image, Preprocess, Resize};
 use ganscope_model::network::{Rectifier, Walker};
 use ganscope_model::{Classifier, Engine, FeatureMap, Node, Shape};
 
-use crate::cam::{Evidence, last_map};
+use crate::cam::{Evidence, channel_sum, last_map};
 use crate::{
     Composite, Error, IntegratedGradients, Lime, Occlusion, Result, Slic, SmoothGrad, Target, cam,
     grad_cam, gradient, guided_grad_cam, input_x_gradient, relevance,
@@ -61,7 +61,7 @@ impl Method {
     ];
 
     /// Its name on the command line and in reports.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Gradient => "gradient",
             Self::SmoothGrad => "smoothgrad",
@@ -76,6 +76,14 @@ impl Method {
             Self::Lrp => "lrp",
             Self::Lime => "lime",
         }
+    }
+
+    /// Whether its map hardly changes with what the upper layers have learned: it shows what the
+    /// image contains rather than why the class was chosen (Adebayo et al., "Sanity Checks for
+    /// Saliency Maps", 2018, <https://arxiv.org/abs/1810.03292>). Relevance propagation does so too
+    /// under the z+ rule.
+    pub fn ignores_upper_layers(self) -> bool {
+        matches!(self, Self::Deconvnet | Self::GuidedBackprop | Self::GuidedGradCam)
     }
 
     /// Whether its map shares the target out among the pixels, so that removing the pixels it
@@ -115,8 +123,9 @@ impl FromStr for Method {
 pub struct Settings {
     /// Layer of Grad-CAM; the last map of several pixels if missing.
     pub layer: Option<Node>,
-    /// Evidence that Grad-CAM shows.
-    pub evidence: Evidence,
+    /// Evidence that maps show; as published if missing, which is positive for Grad-CAM and signed
+    /// for all others. What is asked for here is that of the channel sum of each pixel.
+    pub evidence: Option<Evidence>,
     /// Rules of LRP.
     pub composite: Composite,
     /// Options of `SmoothGrad`.
@@ -135,7 +144,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             layer: None,
-            evidence: Evidence::default(),
+            evidence: None,
             composite: Composite::epsilon_plus_flat(),
             smooth_grad: SmoothGrad::PAPER,
             integrated_gradients: IntegratedGradients::default(),
@@ -160,8 +169,11 @@ pub struct Prepared {
 pub struct Explanation {
     /// The map, in the size of the layer it belongs to.
     pub map: FeatureMap,
-    /// What LRP lost on the way, as a share.
+    /// What LRP and integrated gradients lost on the way, as a share of the target that they share
+    /// out.
     pub conservation_error: Option<f64>,
+    /// Share of the variance that the linear model of LIME explains.
+    pub r_squared: Option<f64>,
 }
 
 /// A classifier with packed weights.
@@ -269,6 +281,7 @@ impl Explainer {
             None => last_map(walker.network(), size),
         };
         let score = |batch: &FeatureMap| self.score(batch, target);
+        let (mut conservation_error, mut r_squared) = (None, None);
         let map = match method {
             Method::Gradient => gradient(walker, input, target, Rectifier::Gradient),
             Method::Deconvnet => gradient(walker, input, target, Rectifier::Deconvnet),
@@ -276,22 +289,37 @@ impl Explainer {
             Method::SmoothGrad => settings.smooth_grad.explain(walker, input, target),
             Method::InputXGradient => input_x_gradient(walker, input, target),
             Method::IntegratedGradients => {
-                settings.integrated_gradients.explain(walker, input, target)
+                let method = &settings.integrated_gradients;
+                let map = method.explain(walker, input, target)?;
+                let start = score(&method.baseline_of(input))?[0];
+                let difference = score(input)?[0] - start;
+                let sum: f64 = map.data.iter().map(|&v| f64::from(v)).sum();
+                conservation_error = Some(((sum - difference) / difference).abs());
+                Ok(map)
             }
             Method::Occlusion => settings.occlusion.explain(input, score),
             Method::Cam => cam(walker, input, target),
-            Method::GradCam => grad_cam(walker, input, target, layer()?, settings.evidence),
+            Method::GradCam => {
+                let evidence = settings.evidence.unwrap_or_default();
+                grad_cam(walker, input, target, layer()?, evidence)
+            }
             Method::GuidedGradCam => guided_grad_cam(walker, input, target, layer()?),
             Method::Lime => {
                 let parts = settings.superpixels.segment(&image.picture)?;
-                settings.lime.explain(input, &parts, score).map(|model| model.map)
+                let model = settings.lime.explain(input, &parts, score)?;
+                r_squared = Some(model.r_squared);
+                Ok(model.map)
             }
             Method::Lrp => {
                 let relevance = relevance(walker, input, target, &settings.composite)?;
-                let conservation_error = Some(relevance.conservation_error());
-                return Ok(Explanation { map: relevance.map, conservation_error });
+                conservation_error = Some(relevance.conservation_error());
+                Ok(relevance.map)
             }
         };
-        Ok(Explanation { map: map?, conservation_error: None })
+        let map = match settings.evidence {
+            Some(evidence) => evidence.of(&channel_sum(&map?)),
+            None => map?,
+        };
+        Ok(Explanation { map, conservation_error, r_squared })
     }
 }

@@ -90,17 +90,17 @@ impl SmoothGrad {
 ///
 /// Sundararajan et al., "Axiomatic Attribution for Deep Networks", 2017,
 /// <https://arxiv.org/abs/1703.01365>.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct IntegratedGradients {
     /// Places on the way, in the middle of equal parts of it.
     pub steps: usize,
-    /// The image where the way starts has this value everywhere.
-    pub baseline: f64,
+    /// Network input of each channel of the image where the way starts; one value serves all.
+    pub baseline: Vec<f64>,
 }
 
 impl Default for IntegratedGradients {
     fn default() -> Self {
-        Self { steps: 64, baseline: 0.0 }
+        Self { steps: 64, baseline: vec![0.0] }
     }
 }
 
@@ -108,7 +108,8 @@ impl IntegratedGradients {
     /// The attributions; their sum tends to the difference of the target between image and baseline.
     ///
     /// # Errors
-    /// Those of [`gradient`], and when there are no steps.
+    /// Those of [`gradient`], when there are no steps, and when the baseline does not fit the
+    /// channels.
     pub fn explain<T: Real>(
         &self,
         walker: &Walker<T>,
@@ -116,18 +117,22 @@ impl IntegratedGradients {
         target: &Target,
     ) -> Result<FeatureMap<T>> {
         require(self.steps > 0, "the number of steps", "at least 1", self.steps)?;
-        let start = T::of(self.baseline);
+        let channels = [1, image.shape.c].contains(&self.baseline.len());
+        require(channels, "the baseline", "one value, or one a channel", self.baseline.len())?;
+        let start = self.baseline_of(image);
         let mut place = |step: usize| {
             let share = T::of((step as f64 + 0.5) / self.steps as f64);
-            image.data.iter().map(|&v| start + share * (v - start)).collect()
+            image.zip(&start, |v, s| s + share * (v - s)).data
         };
         let mean = mean_gradient(walker, image, target, self.steps, &mut place)?;
-        Ok(image.zip(&mean, |v, g| (v - start) * g))
+        Ok(image.zip(&start, |v, s| v - s).zip(&mean, |way, g| way * g))
     }
 
     /// The image where the way starts.
     pub fn baseline_of<T: Real>(&self, image: &FeatureMap<T>) -> FeatureMap<T> {
-        image.map(|_| T::of(self.baseline))
+        let start = self.baseline.iter().cycle().take(image.shape.c).map(|&v| T::of(v));
+        let pixel: Vec<T> = start.collect();
+        FeatureMap { data: pixel.repeat(image.data.len() / image.shape.c), ..*image }
     }
 }
 

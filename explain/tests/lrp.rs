@@ -72,7 +72,8 @@ fn dense(network: &Arc<Network>) -> (Vec<Vec<f64>>, Vec<f64>) {
 
 /// What each input gets by a rule, from the formula, one output after the other.
 fn twin(rule: &Rule, matrix: &[Vec<f64>], bias: &[f64], x: &[f64], relevance: &[f64]) -> Vec<f64> {
-    let (plus, minus) = (|v: f64| v.max(0.0), |v: f64| v.min(0.0));
+    let plus: fn(f64) -> f64 = |v| v.max(0.0);
+    let minus: fn(f64) -> f64 = |v| v.min(0.0);
     let mut result = vec![0.0; x.len()];
     for (j, &r) in relevance.iter().enumerate() {
         // Padding connects an output to fewer inputs.
@@ -87,8 +88,9 @@ fn twin(rule: &Rule, matrix: &[Vec<f64>], bias: &[f64], x: &[f64], relevance: &[
                 z.iter().map(|z| z / sum).collect()
             }
             Rule::Gamma(g) => {
-                let sum = z.iter().map(|z| z + g * plus(*z)).sum::<f64>() + b + g * plus(b);
-                z.iter().map(|z| (z + g * plus(*z)) / sum).collect()
+                let favoured = if z.iter().sum::<f64>() + b > 0.0 { plus } else { minus };
+                let sum = z.iter().map(|z| z + g * favoured(*z)).sum::<f64>() + b + g * favoured(b);
+                z.iter().map(|z| (z + g * favoured(*z)) / sum).collect()
             }
             Rule::AlphaBeta { alpha } => {
                 let pro = z.iter().map(|z| plus(*z)).sum::<f64>() + plus(b);

@@ -63,9 +63,10 @@ fn integrated_gradients_are_complete() {
     let network = network();
     let walker = Walker::<f64>::new(network.clone());
     let image = image().map(f64::from);
-    for (target, baseline) in
-        [(Target::class(&network, 1), 0.0), (Target::contrast(&network, 0, 2), -1.0)]
-    {
+    for (target, baseline) in [
+        (Target::class(&network, 1), vec![0.0]),
+        (Target::contrast(&network, 0, 2), vec![-1.0, 0.5]),
+    ] {
         let method = IntegratedGradients { baseline, ..IntegratedGradients::default() };
         let map = method.explain(&walker, &image, &target).unwrap();
         let at =

@@ -10,8 +10,8 @@ use ganscope_latent::Seeds;
 use super::model::ModelArgs;
 use super::output::{make_folder, zoom};
 use super::terminal::Terminal;
+use crate::captions;
 use crate::generators::to_images;
-use crate::sheet;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -84,7 +84,7 @@ pub(crate) fn run(args: &Args, terminal: &Terminal) -> Result<()> {
             save_png(&args.outdir.join(format!("seed{seed:04}.png")), &picture)?;
             bar.inc(1);
             if args.grid.is_some() {
-                cells.push(sheet::enlarged(&picture, args.zoom.into()));
+                cells.push(captions::enlarged(&picture, args.zoom.into()));
             }
         }
     }

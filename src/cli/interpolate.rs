@@ -13,10 +13,10 @@ use ganscope_model::Synthesis;
 use super::model::ModelArgs;
 use super::output::Output;
 use super::terminal::Terminal;
+use crate::captions;
 use crate::generators::{OpenGenerator, render};
 use crate::hint::advised;
 use crate::perceptual::Perceptual;
-use crate::sheet;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -150,9 +150,9 @@ pub(crate) fn run(args: &Args, terminal: &Terminal) -> Result<()> {
             let factor = CAPTION_WIDTH.div_ceil(columns.iter().map(|c| c[0].width).sum());
             let captions = lengths.captions(&args.spaces).into_iter().enumerate();
             let rows = captions.map(|(i, caption)| {
-                (caption, row(i).map(|picture| sheet::enlarged(&picture, factor)).collect())
+                (caption, row(i).map(|picture| captions::enlarged(&picture, factor)).collect())
             });
-            sheet::captioned(&rows.collect::<Vec<_>>())?
+            captions::captioned(&rows.collect::<Vec<_>>())?
         };
         save_png(path, &picture)?;
     } else {

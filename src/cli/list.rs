@@ -6,10 +6,10 @@ use ganscope_weights::hub::{Hub, KNOWN};
 use serde_json::json;
 
 use super::terminal::Terminal;
-use crate::registry::{EXTRACTORS, METRICS, PRESETS};
+use crate::registry::{CLASSIFIERS, EXTRACTORS, METHODS, METRICS, PRESETS};
 use crate::shipped::SHIPPED;
 
-/// Lists models, weights, metrics, extractors and presets, and what is in the cache
+/// Lists models, weights, metrics, extractors, classifiers, explanations and presets
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Print JSON
@@ -27,11 +27,13 @@ pub(crate) fn run(args: &Args, terminal: &Terminal) -> Result<()> {
         KNOWN.iter().map(|k| (k.id, format!("{} [{}; {}]", k.what, k.licence, state(k.id))));
     let shipped = SHIPPED.iter().map(|s| (s.name, format!("{} [shipped]", s.about)));
     let named = |name: &'static str, about: &str| (name, about.to_owned());
-    let kinds: [(&str, Vec<(&str, String)>); 5] = [
+    let kinds: [(&str, Vec<(&str, String)>); 7] = [
         ("shipped models and statistics", shipped.collect()),
         ("known weights", known.collect()),
         ("metrics", METRICS.iter().map(|m| named(m.name, m.about)).collect()),
         ("extractors", EXTRACTORS.iter().map(|e| named(e.name, e.about)).collect()),
+        ("classifiers", CLASSIFIERS.iter().map(|c| named(c.name, c.about)).collect()),
+        ("explanations", METHODS.iter().map(|m| named(m.method.name(), m.about)).collect()),
         ("presets", PRESETS.iter().map(|p| named(p.name, p.about)).collect()),
     ];
     if args.json {

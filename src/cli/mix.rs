@@ -10,9 +10,9 @@ use ganscope_latent::{Seeds, Styles, mix_table};
 use super::model::ModelArgs;
 use super::output::{Output, zoom};
 use super::terminal::Terminal;
+use crate::captions;
 use crate::generators::render;
 use crate::hint::advised;
-use crate::sheet;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -105,7 +105,7 @@ pub(crate) fn run(args: &Args, terminal: &Terminal) -> Result<()> {
         _ => args.output.clone(),
     };
     let table = grid(&cells, col_seeds.len() + 1, 0, [0; 3]);
-    save_png(&path, &sheet::enlarged(&table, args.zoom.into()))?;
+    save_png(&path, &captions::enlarged(&table, args.zoom.into()))?;
     let (r, c) = (row_seeds.len(), col_seeds.len());
     terminal.note(&format!("{r} x {c} mixed pictures in `{}`", args.output.display()));
     Ok(())

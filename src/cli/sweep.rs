@@ -22,7 +22,7 @@ use crate::report::Row;
 use crate::side::Side;
 use crate::store::Store;
 use crate::sweep::{self, Point, Sweep};
-use crate::{cache, notices, registry, sheet};
+use crate::{cache, captions, notices, registry};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -234,15 +234,15 @@ fn samples(
         let mut row = Vec::new();
         for batch in sampler.clone().stream(generator, seeds.iter().copied(), args.generate_batch) {
             for image in to_images(&batch?.images, &generator.info())? {
-                let image = sheet::reduced(&image, MOST);
-                row.push(sheet::enlarged(&image, LEAST.div_ceil(image.width)));
+                let image = captions::reduced(&image, MOST);
+                row.push(captions::enlarged(&image, LEAST.div_ceil(image.width)));
                 bar.inc(1);
             }
         }
         rows.push((sweep::label(*truncation), row));
     }
     bar.finish_and_clear();
-    sheet::labelled(&rows)
+    captions::labelled(&rows)
 }
 
 fn line(truncation: f64, scores: &[Row]) -> String {

@@ -20,7 +20,10 @@ const NOTHING: f64 = 1e-30;
 pub enum Rule {
     /// `z_ij / (z_j + e sign z_j)` with `z_j = sum_i z_ij + b_j`.
     Epsilon(f64),
-    /// As epsilon with `z_ij + g z_ij+` for `z_ij`, and `b_j + g b_j+` for the bias.
+    /// As epsilon with `z_ij + g z_ij+` for `z_ij`, and `b_j + g b_j+` for the bias, where the sum
+    /// `z_j` is positive; with `z_ij + g z_ij-` and `b_j + g b_j-` where it is not, so that a
+    /// favoured sum is never smaller than `z_j` (Andeol et al., "Learning Domain Invariant
+    /// Representations by Joint Wasserstein Distance Minimization", 2021).
     Gamma(f64),
     /// `a z_ij+ / (sum_i z_ij+ + b_j+) - (a - 1) z_ij- / (sum_i z_ij- + b_j-)`.
     AlphaBeta {
@@ -62,11 +65,11 @@ impl Rule {
     /// nothing speaks against an output they would hand on `alpha` times its relevance.
     pub fn propagate<T: Real>(&self, visit: &Visit<'_, T>) -> Vec<FeatureMap<T>> {
         let unweighted = if let Self::AlphaBeta { .. } = self { &Self::Z_PLUS } else { self };
-        let linear = |terms: &Terms<T>| vec![redistribute(visit, &terms.parts, terms.stabilizer)];
+        let linear = |terms: &Terms<T>| vec![redistribute(visit, terms)];
         match &visit.step.op {
             Op::Relu | Op::Relu6 => vec![visit.signal.clone()],
             Op::MaxPool(_) | Op::Concat | Op::Flatten => visit.gradient(Rectifier::Gradient),
-            Op::Add => unweighted.sum(visit, |terms| share(visit, &terms.parts, terms.stabilizer)),
+            Op::Add => unweighted.sum(visit, |terms| share(visit, terms)),
             Op::Conv(_) | Op::Linear(_) => self.sum(visit, linear),
             Op::AvgPool(..) | Op::AdaptiveAvgPool(_) | Op::GlobalAvgPool => {
                 unweighted.sum(visit, linear)
@@ -94,16 +97,26 @@ impl Rule {
     fn terms<T: Real>(&self) -> Vec<Terms<T>> {
         let positive = |v: T| v.larger(T::ZERO);
         let negative = |v: T| v.smaller(T::ZERO);
-        let one = |stabilizer, parts| vec![Terms { factor: 1.0, stabilizer, parts }];
+        let terms = |factor, stabilizer, parts| Terms { factor, stabilizer, outputs: None, parts };
+        let one = |stabilizer, parts| vec![terms(1.0, stabilizer, parts)];
         match self {
             Self::Epsilon(epsilon) => one(*epsilon, vec![Part::new(|w| w, |_, x| x).bias(|b| b)]),
             Self::Gamma(gamma) => {
                 let gamma = T::of(*gamma);
-                let favoured = move |w: T| w + gamma * positive(w);
-                // `x w + g (x w)+`, where the second half splits by the sign of x.
-                let up = Part::new(favoured, move |_, x| positive(x)).bias(favoured);
-                let down = Part::new(move |w| w + gamma * negative(w), move |_, x| negative(x));
-                one(0.0, vec![up, down])
+                let up = move |w: T| w + gamma * positive(w);
+                let down = move |w: T| w + gamma * negative(w);
+                // `x w + g (x w)+` and `x w + g (x w)-`, whose second halves split by the sign of x.
+                let pro = vec![
+                    Part::new(up, move |_, x| positive(x)).bias(up),
+                    Part::new(down, move |_, x| negative(x)),
+                ];
+                let contra = vec![
+                    Part::new(down, move |_, x| positive(x)).bias(down),
+                    Part::new(up, move |_, x| negative(x)),
+                ];
+                let of =
+                    |outputs, parts| Terms { outputs: Some(outputs), ..terms(1.0, 0.0, parts) };
+                vec![of(Outputs::Positive, pro), of(Outputs::Others, contra)]
             }
             Self::AlphaBeta { alpha } => {
                 let pro = vec![
@@ -114,9 +127,9 @@ impl Rule {
                     Part::new(negative, move |_, x| positive(x)).bias(negative),
                     Part::new(positive, move |_, x| negative(x)),
                 ];
-                let mut groups = vec![Terms { factor: *alpha, stabilizer: 0.0, parts: pro }];
+                let mut groups = vec![terms(*alpha, 0.0, pro)];
                 if *alpha != 1.0 {
-                    groups.push(Terms { factor: 1.0 - alpha, stabilizer: 0.0, parts: contra });
+                    groups.push(terms(1.0 - alpha, 0.0, contra));
                 }
                 groups
             }
@@ -140,7 +153,32 @@ impl Rule {
 struct Terms<T> {
     factor: f64,
     stabilizer: f64,
+    /// Outputs that they are for; all if missing.
+    outputs: Option<Outputs>,
     parts: Vec<Part<T>>,
+}
+
+/// Outputs by their sign.
+#[derive(Clone, Copy)]
+enum Outputs {
+    Positive,
+    Others,
+}
+
+impl<T: Real> Terms<T> {
+    /// The relevance of the outputs that these terms are for; nothing if they have none.
+    fn signal(&self, visit: &Visit<'_, T>) -> Option<FeatureMap<T>> {
+        let of = |positive: bool| {
+            let keep = |r, z| if (z > T::ZERO) == positive { r } else { T::ZERO };
+            let kept = visit.signal.zip(visit.output, keep);
+            kept.data.iter().any(|&r| r != T::ZERO).then_some(kept)
+        };
+        match self.outputs {
+            None => Some(visit.signal.clone()),
+            Some(Outputs::Positive) => of(true),
+            Some(Outputs::Others) => of(false),
+        }
+    }
 }
 
 /// Contributions `input(x) weight(w)` with a bias `bias(b)`.
@@ -183,13 +221,12 @@ fn quotient<T: Real>(
 }
 
 /// Relevance of the input of a linear step.
-fn redistribute<T: Real>(
-    visit: &Visit<'_, T>,
-    parts: &[Part<T>],
-    stabilizer: f64,
-) -> FeatureMap<T> {
+fn redistribute<T: Real>(visit: &Visit<'_, T>, terms: &Terms<T>) -> FeatureMap<T> {
     let x = visit.inputs[0];
-    let terms: Vec<_> = parts
+    let nothing = FeatureMap::filled(x.n, x.shape, T::ZERO);
+    let Some(signal) = terms.signal(visit) else { return nothing };
+    let parts: Vec<_> = terms
+        .parts
         .iter()
         .filter_map(|part| {
             let bias = |b| part.bias.as_ref().map_or(T::ZERO, |bias| bias(b));
@@ -197,20 +234,22 @@ fn redistribute<T: Real>(
         })
         .collect();
     let zeros = FeatureMap::filled(x.n, visit.output.shape, T::ZERO);
-    let sum = terms.iter().fold(zeros, |z, (linear, x)| z.zip(&linear.forward(x), |a, b| a + b));
-    let message = quotient(visit.signal, &sum, stabilizer);
-    let nothing = FeatureMap::filled(x.n, x.shape, T::ZERO);
-    terms.iter().fold(nothing, |relevance, (linear, x)| {
+    let sum = parts.iter().fold(zeros, |z, (linear, x)| z.zip(&linear.forward(x), |a, b| a + b));
+    let message = quotient(&signal, &sum, terms.stabilizer);
+    parts.iter().fold(nothing, |relevance, (linear, x)| {
         let back = x.zip(&linear.transposed(&message), |x, c| x * c);
         relevance.zip(&back, |a, b| a + b)
     })
 }
 
 /// Relevance of each addend of an addition, a linear step whose weights are one.
-fn share<T: Real>(visit: &Visit<'_, T>, parts: &[Part<T>], stabilizer: f64) -> Vec<FeatureMap<T>> {
+fn share<T: Real>(visit: &Visit<'_, T>, terms: &Terms<T>) -> Vec<FeatureMap<T>> {
+    let nothing = |x: &&FeatureMap<T>| FeatureMap::filled(x.n, x.shape, T::ZERO);
+    let Some(signal) = terms.signal(visit) else {
+        return visit.inputs.iter().map(nothing).collect();
+    };
     let contribution = |x: &&FeatureMap<T>| {
-        let zeros = FeatureMap::filled(x.n, x.shape, T::ZERO);
-        parts.iter().fold(zeros, |sum, part| {
+        terms.parts.iter().fold(nothing(x), |sum, part| {
             let weight = (part.weight)(T::ONE);
             part.apply(x).map_or(sum.clone(), |x| sum.zip(&x, |s, x| s + weight * x))
         })
@@ -218,7 +257,7 @@ fn share<T: Real>(visit: &Visit<'_, T>, parts: &[Part<T>], stabilizer: f64) -> V
     let contributions: Vec<_> = visit.inputs.iter().map(contribution).collect();
     let zeros = FeatureMap::filled(visit.output.n, visit.output.shape, T::ZERO);
     let sum = contributions.iter().fold(zeros, |sum, x| sum.zip(x, |a, b| a + b));
-    let message = quotient(visit.signal, &sum, stabilizer);
+    let message = quotient(&signal, &sum, terms.stabilizer);
     contributions.iter().map(|x| x.zip(&message, |x, m| x * m)).collect()
 }
 

@@ -54,7 +54,8 @@ impl Layer {
         }
     }
 
-    fn step(self) -> &'static str {
+    /// Name of the step whose spatial mean is the feature row.
+    pub fn step(self) -> &'static str {
         match self {
             Self::L64 => "maxpool_1",
             Self::L192 => "maxpool_2",

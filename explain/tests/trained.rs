@@ -1,0 +1,198 @@
+//! Methods on a trained network: what deletion says of their maps, and what becomes of them when
+//! the network forgets.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ganscope_explain::cam::{channel_sum, enlarge};
+use ganscope_explain::measure::{Curve, Selectivity, area};
+use ganscope_explain::{
+    Composite, Explainer, Fill, Lime, Method, Occlusion, Prepared, Settings, Target,
+};
+use ganscope_golden as golden;
+use ganscope_model::network::{Builder, Description};
+use ganscope_model::{Checkpoint, Classifier, FeatureMap, Op, Shape};
+use ganscope_stats::random::RandomState;
+use ganscope_weights::{ReadOptions, read};
+
+/// Network input of the black that surrounds every picture of Fashion-MNIST.
+const BLACK: f32 = -1.0;
+/// A method that claims relevance lowers the probability of the class at least this much faster
+/// than chance, as a share of the area: half of what the weakest is known to do.
+const FASTER: f64 = 0.1;
+/// Rank correlation below which two maps are no longer alike; that of unchanged maps is 1, that of
+/// unrelated ones 0 but for what both owe to the picture.
+const FORGOTTEN: f64 = 0.4;
+/// Rank correlation above which they still are.
+const REMEMBERED: f64 = 0.6;
+
+fn models() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../models")
+}
+
+fn classifier() -> Classifier {
+    let weights = read(&models().join("fashion-cnn.safetensors"), &ReadOptions::default()).unwrap();
+    let checkpoint = Checkpoint::from(weights);
+    let description = Description::from_config(checkpoint.config()).unwrap();
+    description.classifier("fashion-cnn", checkpoint).unwrap()
+}
+
+/// The first picture of each class, as the network sees it.
+fn samples(explainer: &Explainer) -> Vec<Prepared> {
+    let mut files: Vec<PathBuf> = std::fs::read_dir(models().join("samples"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.to_string_lossy().ends_with("-0.png"))
+        .collect();
+    files.sort();
+    let prepare = |path: &PathBuf| {
+        let image = ganscope_images::decode(&std::fs::read(path).unwrap(), "sample").unwrap().image;
+        explainer.prepare(&image).unwrap()
+    };
+    files.iter().map(prepare).collect()
+}
+
+fn settings() -> Settings {
+    let mut settings = Settings {
+        occlusion: Occlusion { window: [4; 2], stride: [2; 2], baseline: vec![BLACK], batch: 16 },
+        lime: Lime { samples: 300, fill: Fill::Value(vec![BLACK]), ..Lime::default() },
+        ..Settings::default()
+    };
+    settings.integrated_gradients.baseline = vec![BLACK.into()];
+    settings.smooth_grad.samples = 10;
+    settings
+}
+
+fn best(explainer: &Explainer, input: &FeatureMap) -> usize {
+    let all = explainer.probabilities(input).unwrap();
+    (0..all.len()).max_by(|&a, &b| all[a].total_cmp(&all[b])).unwrap()
+}
+
+/// Mean probability of the best class while patches become nothing, the most relevant first.
+fn deletion(explainer: &Explainer, image: &FeatureMap, map: &FeatureMap, nothing: f32) -> f64 {
+    let class = best(explainer, image);
+    let Shape { h, w, .. } = image.shape;
+    let score = |x: &FeatureMap| Ok(vec![explainer.probabilities(x)?[class]]);
+    let selectivity = Selectivity { curve: Curve::Deletion, patch: 2, steps: 32 };
+    let nothing = image.map(|_| nothing);
+    area(&selectivity.measure(image, &nothing, &enlarge(map, [h, w]), score).unwrap())
+}
+
+fn noise(seed: u32, shape: Shape) -> FeatureMap {
+    let mut random = RandomState::new(seed);
+    let shape = Shape { c: 1, ..shape };
+    let data = (0..shape.len()).map(|_| random.uniform() as f32).collect();
+    FeatureMap::new(1, shape, data).unwrap()
+}
+
+/// The network input that a method takes for nothing.
+fn nothing_of(method: Method) -> f32 {
+    // The product with the image is nothing where the input is zero, which is grey.
+    if method == Method::InputXGradient { 0.0 } else { BLACK }
+}
+
+#[test]
+fn what_claims_relevance_is_missed_before_anything_else() {
+    let explainer = Explainer::new(classifier());
+    let (samples, settings) = (samples(&explainer), settings());
+    assert_eq!(samples.len(), 10);
+    let mean = |nothing: f32, map: &dyn Fn(&Prepared) -> FeatureMap| {
+        let areas = samples.iter().map(|s| deletion(&explainer, &s.input, &map(s), nothing));
+        areas.sum::<f64>() / samples.len() as f64
+    };
+    let chance = |nothing| {
+        let areas = (0..3).map(|seed| mean(nothing, &|s| noise(seed, s.input.shape)));
+        areas.sum::<f64>() / 3.0
+    };
+    let chances = [BLACK, 0.0].map(|nothing| (nothing, chance(nothing)));
+    println!("{:22} {:>8} {:>8} {:>8}", "method", "nothing", "deletion", "chance");
+    for method in Method::ALL {
+        let nothing = nothing_of(method);
+        let area = mean(nothing, &|s| {
+            let target = Target::class(&explainer.classifier().network, best(&explainer, &s.input));
+            explainer.explain(method, s, &target, &settings).unwrap().map
+        });
+        let (_, chance) = chances.into_iter().find(|(n, _)| *n == nothing).unwrap();
+        println!("{method:22} {nothing:8} {area:8.3} {chance:8.3}");
+        if method.claims_relevance() {
+            assert!(area < (1.0 - FASTER) * chance, "{method}: {area:.3}, by chance {chance:.3}");
+        }
+    }
+}
+
+/// The network with weights of the last convolution and of the classifier drawn anew, as large as
+/// they were.
+fn forgetful(classifier: &Classifier) -> Classifier {
+    let mut builder = Builder::new(classifier.network.in_channels());
+    for step in classifier.network.steps() {
+        let mut op = step.op.clone();
+        if let (Op::Conv(c) | Op::Linear(c), "features.14" | "classifier") =
+            (&mut op, step.name.as_str())
+        {
+            let square: f32 = c.weight.iter().map(|w| w * w).sum();
+            let end = f64::from(3.0 * square / c.weight.len() as f32).sqrt();
+            c.weight = golden::tensor(&step.name, &[c.weight.len()], (-end, end), 1);
+        }
+        builder.step(&step.name, &step.inputs, op);
+    }
+    Classifier { network: Arc::new(builder.build()), ..classifier.clone() }
+}
+
+/// Rank correlation of the channel sums of two maps.
+fn likeness(a: &FeatureMap, b: &FeatureMap) -> f64 {
+    let ranks = |map: &FeatureMap| -> Vec<f64> {
+        let values = channel_sum(map).data;
+        let mut order: Vec<usize> = (0..values.len()).collect();
+        order.sort_by(|&i, &j| values[i].total_cmp(&values[j]));
+        let mut ranks = vec![0.0; values.len()];
+        let mut first = 0;
+        // Equal values share the mean of their ranks.
+        for group in order.chunk_by(|&i, &j| values[i] == values[j]) {
+            let mean = first as f64 + (group.len() - 1) as f64 / 2.0;
+            for &i in group {
+                ranks[i] = mean;
+            }
+            first += group.len();
+        }
+        ranks
+    };
+    let (a, b) = (ranks(a), ranks(b));
+    let middle = (a.len() - 1) as f64 / 2.0;
+    let product = |x: &[f64], y: &[f64]| -> f64 {
+        x.iter().zip(y).map(|(x, y)| (x - middle) * (y - middle)).sum()
+    };
+    let size = (product(&a, &a) * product(&b, &b)).sqrt();
+    // A map without any difference is like no other.
+    if size > 0.0 { product(&a, &b) / size } else { 0.0 }
+}
+
+#[test]
+fn maps_change_when_the_upper_layers_forget_but_for_those_known_not_to() {
+    let trained = Explainer::new(classifier());
+    let forgetful = Explainer::new(forgetful(trained.classifier()));
+    let samples = samples(&trained);
+    let likeness_of = |method: Method, rule: &str| {
+        let normalization = &trained.classifier().normalization;
+        let composite = Composite::parse(rule, normalization).unwrap();
+        let settings = Settings { composite, ..settings() };
+        let one = |s: &Prepared| {
+            let target = Target::class(&trained.classifier().network, best(&trained, &s.input));
+            let map = |of: &Explainer| of.explain(method, s, &target, &settings).unwrap().map;
+            likeness(&map(&trained), &map(&forgetful))
+        };
+        samples.iter().map(one).sum::<f64>() / samples.len() as f64
+    };
+    for method in Method::ALL {
+        let value = likeness_of(method, "epsilon");
+        println!("{method:22} {value:6.3}");
+        if !method.ignores_upper_layers() {
+            assert!(value < FORGOTTEN, "{method}: {value:.3}");
+        }
+    }
+    let z_plus = likeness_of(Method::Lrp, "epsilon-plus-flat");
+    println!("{:22} {z_plus:6.3}", "lrp, z+");
+    let guided = likeness_of(Method::GuidedBackprop, "epsilon");
+    assert!(z_plus > REMEMBERED && guided > REMEMBERED, "{z_plus:.3} {guided:.3}");
+}
