@@ -183,17 +183,20 @@ impl<T: Real> Terms<T> {
 
 /// Contributions `input(x) weight(w)` with a bias `bias(b)`.
 struct Part<T> {
-    weight: Box<dyn Fn(T) -> T>,
+    weight: Box<dyn Fn(T) -> T + Sync>,
     input: Box<dyn Fn(usize, T) -> T>,
-    bias: Option<Box<dyn Fn(T) -> T>>,
+    bias: Option<Box<dyn Fn(T) -> T + Sync>>,
 }
 
 impl<T: Real> Part<T> {
-    fn new(weight: impl Fn(T) -> T + 'static, input: impl Fn(usize, T) -> T + 'static) -> Self {
+    fn new(
+        weight: impl Fn(T) -> T + Sync + 'static,
+        input: impl Fn(usize, T) -> T + 'static,
+    ) -> Self {
         Self { weight: Box::new(weight), input: Box::new(input), bias: None }
     }
 
-    fn bias(self, bias: impl Fn(T) -> T + 'static) -> Self {
+    fn bias(self, bias: impl Fn(T) -> T + Sync + 'static) -> Self {
         Self { bias: Some(Box::new(bias)), ..self }
     }
 

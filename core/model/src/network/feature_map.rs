@@ -1,5 +1,7 @@
 //! Values between the steps of a network.
 
+use rayon::prelude::*;
+
 use super::Shape;
 use crate::{Error, Result};
 
@@ -29,7 +31,10 @@ impl FeatureMap {
     }
 }
 
-impl<T: Copy> FeatureMap<T> {
+/// Values that one thread takes at a time.
+const PART: usize = 1 << 14;
+
+impl<T: Copy + Send + Sync> FeatureMap<T> {
     /// A map of these values, (N, H, W, C) in C order.
     ///
     /// # Errors
@@ -65,8 +70,9 @@ impl<T: Copy> FeatureMap<T> {
 
     /// The same map with `f` of every value.
     #[must_use]
-    pub fn map<U>(&self, f: impl Fn(T) -> U) -> FeatureMap<U> {
-        FeatureMap { n: self.n, shape: self.shape, data: self.data.iter().map(|&v| f(v)).collect() }
+    pub fn map<U: Send>(&self, f: impl Fn(T) -> U + Sync) -> FeatureMap<U> {
+        let values = self.data.par_iter().with_min_len(PART);
+        FeatureMap { n: self.n, shape: self.shape, data: values.map(|&v| f(v)).collect() }
     }
 
     /// The map of `f(a, b)` for each value `a` and its like `b` in `other`.
@@ -74,10 +80,14 @@ impl<T: Copy> FeatureMap<T> {
     /// # Panics
     /// When the maps differ in size.
     #[must_use]
-    pub fn zip<U: Copy, V>(&self, other: &FeatureMap<U>, f: impl Fn(T, U) -> V) -> FeatureMap<V> {
+    pub fn zip<U, V>(&self, other: &FeatureMap<U>, f: impl Fn(T, U) -> V + Sync) -> FeatureMap<V>
+    where
+        U: Copy + Sync,
+        V: Send,
+    {
         assert_eq!((self.n, self.shape), (other.n, other.shape), "maps of one size");
-        let data = self.data.iter().zip(&other.data).map(|(&a, &b)| f(a, b)).collect();
-        FeatureMap { n: self.n, shape: self.shape, data }
+        let pairs = self.data.par_iter().zip(&other.data).with_min_len(PART);
+        FeatureMap { n: self.n, shape: self.shape, data: pairs.map(|(&a, &b)| f(a, b)).collect() }
     }
 
     /// The values of image `index`.

@@ -218,7 +218,7 @@ impl<T: Real> Visit<'_, T> {
     /// Gradient of the sum of signal times output, for each input.
     pub fn gradient(&self, rectifier: Rectifier) -> Vec<FeatureMap<T>> {
         let (x, signal) = (self.inputs[0], self.signal);
-        let rectified = |open: &dyn Fn(T) -> bool| {
+        let rectified = |open: &(dyn Fn(T) -> bool + Sync)| {
             vec![x.zip(signal, |x, s| match rectifier {
                 Rectifier::Deconvnet => s.larger(T::ZERO),
                 _ if !open(x) => T::ZERO,
@@ -260,7 +260,7 @@ impl<T: Real> Visit<'_, T> {
     /// the weights `1 / count`.
     pub fn linear<F, G>(&self, weight: F, bias: G) -> Option<Linear<'_, T, F>>
     where
-        F: Fn(T) -> T,
+        F: Fn(T) -> T + Sync,
         G: Fn(T) -> T,
     {
         let from = self.inputs[0].shape;
@@ -315,7 +315,7 @@ enum Kind<'a, T, F> {
     Mean { windows: Windows, weight: F },
 }
 
-impl<T: Real, F: Fn(T) -> T> Linear<'_, T, F> {
+impl<T: Real, F: Fn(T) -> T + Sync> Linear<'_, T, F> {
     /// `W x + b`.
     pub fn forward(&self, x: &FeatureMap<T>) -> FeatureMap<T> {
         match &self.kind {

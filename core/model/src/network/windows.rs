@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use rayon::prelude::*;
+
 use super::{FeatureMap, Op, PoolSpec, Real, Shape};
 
 /// The rows and columns that each output row and column of a pooling reads.
@@ -34,18 +36,16 @@ impl Windows {
         })
     }
 
-    /// Calls `visit(output pixel, input pixel, pixels that share the mean)` for every pair.
-    fn pairs(&self, n: usize, shape: Shape, mut visit: impl FnMut(usize, usize, usize)) {
+    /// Calls `visit(output column, input pixel, pixels that share the mean)` for every pair of an
+    /// output row, counted over all images, and an input pixel.
+    fn pairs(&self, shape: Shape, row: usize, mut visit: impl FnMut(usize, usize, usize)) {
         let [rows, columns] = &self.ranges;
-        for (image, row) in (0..n).flat_map(|i| (0..rows.len()).map(move |r| (i, r))) {
-            for column in 0..columns.len() {
-                let to = (image * rows.len() + row) * columns.len() + column;
-                let inner = rows[row].len() * columns[column].len();
-                let shared = self.divisor.unwrap_or(inner);
-                for y in rows[row].clone() {
-                    let line = (image * shape.h + y) * shape.w;
-                    columns[column].clone().for_each(|x| visit(to, line + x, shared));
-                }
+        let (image, row) = (row / rows.len(), row % rows.len());
+        for y in rows[row].clone() {
+            let line = (image * shape.h + y) * shape.w;
+            for (to, column) in columns.iter().enumerate() {
+                let shared = self.divisor.unwrap_or(rows[row].len() * column.len());
+                column.clone().for_each(|x| visit(to, line + x, shared));
             }
         }
     }
@@ -56,14 +56,16 @@ impl Windows {
         &self,
         x: &FeatureMap<T>,
         out: Shape,
-        weight: impl Fn(T) -> T,
+        weight: impl Fn(T) -> T + Sync,
     ) -> FeatureMap<T> {
         let mut y = FeatureMap::filled(x.n, out, T::ZERO);
         let c = out.c;
-        self.pairs(x.n, x.shape, |to, from, shared| {
-            let factor = weight(T::of(1.0 / shared as f64));
-            let values = &x.data[from * c..][..c];
-            y.data[to * c..][..c].iter_mut().zip(values).for_each(|(y, &v)| *y += v * factor);
+        y.data.par_chunks_mut(out.w * c).enumerate().for_each(|(row, line)| {
+            self.pairs(x.shape, row, |to, from, shared| {
+                let factor = weight(T::of(1.0 / shared as f64));
+                let values = &x.data[from * c..][..c];
+                line[to * c..][..c].iter_mut().zip(values).for_each(|(y, &v)| *y += v * factor);
+            });
         });
         y
     }
@@ -73,14 +75,24 @@ impl Windows {
         &self,
         y: &FeatureMap<T>,
         out: Shape,
-        weight: impl Fn(T) -> T,
+        weight: impl Fn(T) -> T + Sync,
     ) -> FeatureMap<T> {
         let mut x = FeatureMap::filled(y.n, out, T::ZERO);
-        let c = out.c;
-        self.pairs(y.n, out, |from, to, shared| {
-            let factor = weight(T::of(1.0 / shared as f64));
-            let values = &y.data[from * c..][..c];
-            x.data[to * c..][..c].iter_mut().zip(values).for_each(|(x, &v)| *x += v * factor);
+        let ([rows, columns], c) = (&self.ranges, out.c);
+        x.data.par_chunks_mut(out.w * c).enumerate().for_each(|(line, values)| {
+            let (image, line) = (line / out.h, line % out.h);
+            let readers = rows.iter().enumerate().filter(|(_, range)| range.contains(&line));
+            for (row, range) in readers {
+                for (column, places) in columns.iter().enumerate() {
+                    let shared = self.divisor.unwrap_or(range.len() * places.len());
+                    let factor = weight(T::of(1.0 / shared as f64));
+                    let from = ((image * rows.len() + row) * columns.len() + column) * c;
+                    for place in places.clone() {
+                        let sums = values[place * c..][..c].iter_mut();
+                        sums.zip(&y.data[from..][..c]).for_each(|(x, &v)| *x += v * factor);
+                    }
+                }
+            }
         });
         x
     }
@@ -90,15 +102,18 @@ impl Windows {
         let c = out.c;
         let mut best = FeatureMap::filled(x.n, out, T::ZERO);
         let mut switches = vec![u32::MAX; best.data.len()];
-        self.pairs(x.n, x.shape, |to, from, _| {
-            let values = &x.data[from * c..][..c];
-            let places = &mut switches[to * c..][..c];
-            let best = &mut best.data[to * c..][..c];
-            for ((best, place), &value) in best.iter_mut().zip(places).zip(values) {
-                if *place == u32::MAX || value > *best {
-                    (*best, *place) = (value, from as u32);
+        let lines = best.data.par_chunks_mut(out.w * c).zip(switches.par_chunks_mut(out.w * c));
+        lines.enumerate().for_each(|(row, (best, switches))| {
+            self.pairs(x.shape, row, |to, from, _| {
+                let values = &x.data[from * c..][..c];
+                let places = &mut switches[to * c..][..c];
+                let best = &mut best[to * c..][..c];
+                for ((best, place), &value) in best.iter_mut().zip(places).zip(values) {
+                    if *place == u32::MAX || value > *best {
+                        (*best, *place) = (value, from as u32);
+                    }
                 }
-            }
+            });
         });
         (best, switches)
     }
