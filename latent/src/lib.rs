@@ -29,4 +29,4 @@ pub use ranges::{Seeds, Styles, Truncations};
 pub use sample::{Prior, truncated_noise_sample, z_from_seed};
 pub use sampler::{Batch, Class, Sampler, ThresholdPrior};
 pub use spline::Spline;
-pub use walk::{Space, Waypoint, step_lengths, walk};
+pub use walk::{Space, Waypoint, walk};

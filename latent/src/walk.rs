@@ -118,17 +118,6 @@ pub fn walk(
     Ok(Tensor::from_vec(rows, shape, generator.device())?)
 }
 
-/// Distances between one row of features and the next: the perceptual length of each step.
-///
-/// # Panics
-/// When `features` is not a whole number of rows of length `dim`.
-pub fn step_lengths(features: &[f32], dim: usize) -> Vec<f64> {
-    assert_eq!(features.len() % dim, 0, "features are not rows of {dim}");
-    let rows: Vec<&[f32]> = features.chunks_exact(dim).collect();
-    let square = |(&a, &b): (&f32, &f32)| (a as f64 - b as f64).powi(2);
-    rows.windows(2).map(|w| w[0].iter().zip(w[1]).map(square).sum::<f64>().sqrt()).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use ganscope_model::TruncationKind;
@@ -210,11 +199,5 @@ mod tests {
         }
         let error = "x".parse::<Space>().unwrap_err().to_string();
         assert_eq!(error, "space `x`: no such space; write them as `z,z-slerp,w`");
-    }
-
-    #[test]
-    fn step_lengths_are_distances_of_neighbours() {
-        assert_eq!(step_lengths(&[0.0, 0.0, 3.0, 4.0, 3.0, 6.0], 2), [5.0, 2.0]);
-        assert!(step_lengths(&[1.0, 2.0], 2).is_empty());
     }
 }
