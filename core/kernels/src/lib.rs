@@ -1,4 +1,4 @@
-//! Convolution, pooling and resampling on plain slices.
+//! Convolution, pooling, resampling and products on plain slices.
 //!
 //! Every function reads and writes channel-last maps ([`Map`], [`MapMut`]): the channels of one
 //! pixel are contiguous, so a vector register holds sixteen channels of one pixel and a
@@ -22,6 +22,7 @@
 #![expect(clippy::inline_always, reason = "vector code must be inlined into its instruction set")]
 
 mod activation;
+mod bytes;
 mod conv;
 mod fir;
 mod linear;
@@ -33,6 +34,7 @@ mod simd;
 mod transpose;
 
 pub use activation::Activation;
+pub use bytes::{BytePanels, ByteRows};
 pub use conv::{Algorithm, Conv2d, ConvSpec, Extras};
 pub use fir::{Fir, upfirdn2d, upsample_nearest};
 pub use linear::Linear;

@@ -4,12 +4,14 @@
 //! 2019, <https://arxiv.org/abs/1904.06991>, and Naeem et al., "Reliable Fidelity and Diversity
 //! Metrics for Generative Models", 2020, <https://arxiv.org/abs/2002.09797>.
 //!
-//! All are counts of pairs within a radius, and the counts are exact: products in float32 decide
-//! the pairs that their error bound allows to decide, and the few others are computed in float64.
+//! All are counts of pairs within a radius, and the counts are exact: products of bytes, where the
+//! processor has them, or of float32 decide the pairs that their error bound allows to decide, and
+//! the few others are computed in float64.
 
 mod neighbours;
 mod realism;
 mod rows;
+mod screen;
 
 pub use realism::realism;
 
@@ -55,7 +57,7 @@ impl Manifolds {
 /// Precision, recall, density and coverage of a generated set.
 ///
 /// The radius of a ball is the distance to the `nearest_k`-th other point of its set. Memory beside
-/// the features is a second copy of one set and does not grow with the number of pairs.
+/// the features is less than two copies of one set and does not grow with the number of pairs.
 ///
 /// # Errors
 /// [`Error::TooFewSamples`] unless both sets hold more than `nearest_k` images,
@@ -123,7 +125,7 @@ impl Counts {
             .flat_map(|tile| columns.iter().map(move |c| (tile, c.clone())))
             .collect();
         pairs.into_par_iter().for_each_init(Tile::default, |buffers, (tile, c)| {
-            let reach = &reference_reach[packed.tiles[tile].0.clone()];
+            let reach = &reference_reach[packed.tiles[tile].range.clone()];
             let generated_reach = &generated_reach[c.clone()];
             let near = buffers.near((packed, tile, reach), (generated, c, generated_reach));
             for n in near {

@@ -72,9 +72,10 @@ pub(crate) fn squared_radii(packed: &Packed<'_>, k: usize) -> Vec<f64> {
     let (rows, tiles) = (packed.rows, &packed.tiles);
     let blocks: Vec<Mutex<Block>> = tiles
         .iter()
-        .map(|(tile, _)| {
-            let reach = vec![f32::INFINITY; tile.len()];
-            Mutex::new(Block { first: tile.start, reach, candidates: vec![Vec::new(); tile.len()] })
+        .map(|tile| {
+            let rows = tile.range.len();
+            let reach = vec![f32::INFINITY; rows];
+            Mutex::new(Block { first: tile.range.start, reach, candidates: vec![Vec::new(); rows] })
         })
         .collect();
     // Neighbouring tasks work on different blocks.
@@ -83,7 +84,7 @@ pub(crate) fn squared_radii(packed: &Packed<'_>, k: usize) -> Vec<f64> {
     pairs.par_iter().for_each_init(Tile::default, |tile, &(i, j)| {
         let reach = |block: usize| lock(&blocks[block]).reach.clone();
         let (row_reach, column_reach) = (reach(i), reach(j));
-        let columns = (rows, tiles[j].0.clone(), &column_reach[..]);
+        let columns = (rows, tiles[j].range.clone(), &column_reach[..]);
         let near = tile.near((packed, i, &row_reach), columns);
         let mut block = lock(&blocks[i]);
         for n in near.iter().filter(|n| n.row != n.column) {

@@ -1,10 +1,14 @@
-//! Squared distances between rows: bounds from float32 products, and exact values in float64.
+//! Squared distances between rows: bounds from products of bytes or of float32, and exact values
+//! in float64.
 
 use std::ops::Range;
+use std::sync::OnceLock;
 
-use ganscope_kernels::{Activation, Linear};
+use ganscope_kernels::{Activation, BytePanels, Linear};
 use ganscope_stats::{Error, Features, Result};
 use rayon::prelude::*;
+
+use crate::screen::Screen;
 
 /// Rows on a side of a tile: a multiple of the width of the kernel's panels on any machine, so that
 /// none of its work is on padding.
@@ -16,9 +20,9 @@ const ROWS_AT_ONCE: usize = 256;
 /// Unit roundoff of float32.
 const ROUNDOFF: f64 = 1.0 / (1 << 24) as f64;
 
-/// Roundings of a distance besides those of its product: of the centred rows, of their squared
-/// lengths and of the three terms of the sum.
-const OTHER_ROUNDINGS: f64 = 16.0;
+/// Roundings of a distance besides those of its product, as parts of `|x|^2 + |y|^2`: of the centred
+/// rows, of their squared lengths, of scales and errors, and of the terms of the sum.
+const OTHER_ROUNDINGS: f64 = 64.0;
 
 /// What products lose to underflow, with rows scaled to at most one.
 const UNDERFLOW: f64 = 1e-30;
@@ -91,8 +95,9 @@ impl Frame {
 pub(crate) struct Rows<'a> {
     pub(crate) features: &'a Features,
     frame: &'a Frame,
-    pub(crate) low: Vec<f32>,
-    pub(crate) high: Vec<f32>,
+    low: Vec<f32>,
+    high: Vec<f32>,
+    screen: Option<Screen>,
 }
 
 impl<'a> Rows<'a> {
@@ -104,7 +109,9 @@ impl<'a> Rows<'a> {
             squares.iter().map(|square| (square * factor + slack) as f32).collect()
         };
         let (low, high) = (bound(1.0 - error, -UNDERFLOW), bound(1.0 + error, UNDERFLOW));
-        Self { features, frame, low, high }
+        let place = |row: usize, placed: &mut [f32]| frame.place_f32(features.row(row), placed);
+        let screen = Screen::new(features.len(), features.dim(), place);
+        Self { features, frame, low, high, screen }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -171,23 +178,39 @@ pub(crate) struct Near {
     pub(crate) high: f32,
 }
 
-/// Rows in their frame, tile by tile in the order in which products with them are computed.
+/// Rows of a set, tile by tile in the order in which products with them are computed.
 #[derive(Debug)]
 pub(crate) struct Packed<'a> {
     pub(crate) rows: &'a Rows<'a>,
-    pub(crate) tiles: Vec<(Range<usize>, Linear)>,
+    pub(crate) tiles: Vec<PackedTile>,
+}
+
+/// Some rows of a set, packed for products with others.
+#[derive(Debug)]
+pub(crate) struct PackedTile {
+    pub(crate) range: Range<usize>,
+    bytes: Option<BytePanels>,
+    /// Packed when bytes cannot tell the pairs apart.
+    floats: OnceLock<Linear>,
 }
 
 impl<'a> Packed<'a> {
     pub(crate) fn new(rows: &'a Rows<'a>) -> Self {
-        let dim = rows.features.dim();
-        let pack = |placed: &mut Vec<f32>, tile: Range<usize>| {
-            rows.place(tile.clone(), placed);
-            let products = Linear::new([tile.len(), dim], placed, None, Activation::None);
-            (tile, products)
+        let pack = |range: Range<usize>| {
+            let bytes = rows.screen.as_ref().map(|screen| screen.pack(range.clone()));
+            PackedTile { range, bytes, floats: OnceLock::new() }
         };
-        let tiles = rows.tiles().into_par_iter().map_init(Vec::new, pack).collect();
-        Self { rows, tiles }
+        Self { rows, tiles: rows.tiles().into_par_iter().map(pack).collect() }
+    }
+
+    fn floats(&self, tile: usize) -> &Linear {
+        let PackedTile { range, floats, .. } = &self.tiles[tile];
+        floats.get_or_init(|| {
+            let mut placed = Vec::new();
+            self.rows.place(range.clone(), &mut placed);
+            let shape = [range.len(), self.rows.features.dim()];
+            Linear::new(shape, &placed, None, Activation::None)
+        })
     }
 }
 
@@ -196,6 +219,8 @@ impl<'a> Packed<'a> {
 pub(crate) struct Tile {
     placed: Vec<f32>,
     products: Vec<f32>,
+    bytes: Vec<i32>,
+    lows: Vec<f32>,
     near: Vec<Near>,
 }
 
@@ -207,54 +232,107 @@ impl Tile {
         (packed, tile, row_reach): (&Packed<'_>, usize, &[f32]),
         (columns, range, column_reach): (&Rows<'_>, Range<usize>, &[f32]),
     ) -> &[Near] {
-        let (rows, (a, products)) = (packed.rows, &packed.tiles[tile]);
-        columns.place(range.clone(), &mut self.placed);
-        self.products.resize(a.len() * range.len(), 0.0);
-        products.run(&self.placed, &mut self.products);
-
-        self.near.clear();
-        for ((products, column), &column_reach) in
-            self.products.chunks_exact(a.len()).zip(range).zip(column_reach)
-        {
-            for (part, products) in products.chunks(LANES).enumerate() {
-                let first = part * LANES;
-                let row_reach = &row_reach[first..][..products.len()];
-                let low = &rows.low[a.start + first..][..products.len()];
-                let column_low = columns.low[column];
-                if !any_near(products, low, row_reach, column_low, column_reach) {
-                    continue;
-                }
-                for (k, p) in products.iter().enumerate() {
-                    let low = low[k] + column_low - 2.0 * p;
-                    if low <= row_reach[k] || low <= column_reach {
-                        let row = a.start + first + k;
-                        let high = rows.high[row] + columns.high[column] - 2.0 * p;
-                        self.near.push(Near { row, column, low, high });
-                    }
-                }
-            }
+        let rows = (packed.rows, &packed.tiles[tile], row_reach);
+        let columns = (columns, range, column_reach);
+        if !self.near_in_bytes(rows, &columns) {
+            self.near_in_floats(packed.floats(tile), rows, &columns);
         }
         &self.near
     }
+
+    /// Finds pairs by products of bytes. Returns whether they are few.
+    fn near_in_bytes(
+        &mut self,
+        (rows, PackedTile { range: a, bytes, .. }, row_reach): (&Rows<'_>, &PackedTile, &[f32]),
+        (columns, range, column_reach): &(&Rows<'_>, Range<usize>, &[f32]),
+    ) -> bool {
+        let (Some(bytes), Some(r), Some(c)) = (bytes, &rows.screen, &columns.screen) else {
+            return false;
+        };
+        self.near.clear();
+        self.lows.resize(a.len(), 0.0);
+        self.bytes.resize(a.len() * range.len(), 0);
+        c.products(bytes, range.clone(), &mut self.bytes);
+        let (low, high) = (&rows.low[a.clone()], &rows.high[a.clone()]);
+        let [scale, length, error] = [&r.scale, &r.length, &r.error].map(|of| &of[a.clone()]);
+        for ((products, column), &reach) in
+            self.bytes.chunks_exact(a.len()).zip(range.clone()).zip(*column_reach)
+        {
+            let [factor, c_length, c_error] =
+                [&c.scale, &c.length, &c.error].map(|of| 2.0 * of[column]);
+            let product = |q: i32, scale: f32| q as f32 * scale * factor;
+            let margin = |length: f32, error: f32| length * c_error + error * c_length;
+            let parts = products.iter().zip(low).zip(scale).zip(length).zip(error);
+            for (to, ((((&q, low), &s), &l), &e)) in self.lows.iter_mut().zip(parts) {
+                *to = low + columns.low[column] - product(q, s) - margin(l, e);
+            }
+            let high = |k: usize| {
+                high[k] + columns.high[column] - product(products[k], scale[k])
+                    + margin(length[k], error[k])
+            };
+            search(&self.lows, high, (a.start, row_reach), (column, reach), &mut self.near);
+            if self.near.len() > self.bytes.len() / FEW {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Finds pairs by products of float32.
+    fn near_in_floats(
+        &mut self,
+        packed: &Linear,
+        (rows, PackedTile { range: a, .. }, row_reach): (&Rows<'_>, &PackedTile, &[f32]),
+        (columns, range, column_reach): &(&Rows<'_>, Range<usize>, &[f32]),
+    ) {
+        self.near.clear();
+        self.lows.resize(a.len(), 0.0);
+        self.products.resize(a.len() * range.len(), 0.0);
+        columns.place(range.clone(), &mut self.placed);
+        packed.run(&self.placed, &mut self.products);
+        let (low, high) = (&rows.low[a.clone()], &rows.high[a.clone()]);
+        for ((products, column), &reach) in
+            self.products.chunks_exact(a.len()).zip(range.clone()).zip(*column_reach)
+        {
+            for (to, (low, p)) in self.lows.iter_mut().zip(low.iter().zip(products)) {
+                *to = low + columns.low[column] - 2.0 * p;
+            }
+            let high = |k: usize| high[k] + columns.high[column] - 2.0 * products[k];
+            search(&self.lows, high, (a.start, row_reach), (column, reach), &mut self.near);
+        }
+    }
 }
+
+/// Pairs of a tile for each one that is near, at least, for bytes to be worth their while: with more
+/// of them to look at, float32 is faster.
+const FEW: usize = 32;
 
 /// Pairs that are tested at once.
 const LANES: usize = 32;
 
-/// Whether any pair is near, without a branch for each.
-fn any_near(
-    products: &[f32],
-    low: &[f32],
-    reach: &[f32],
-    column_low: f32,
-    column_reach: f32,
-) -> bool {
-    let mut any = false;
-    for ((p, low), &reach) in products.iter().zip(low).zip(reach) {
-        let reach = if reach > column_reach { reach } else { column_reach };
-        any |= low + column_low - 2.0 * p <= reach;
+/// Adds the pairs of a column whose lower bound is within the reach of the row or of the column.
+fn search(
+    lows: &[f32],
+    high: impl Fn(usize) -> f32,
+    (first, row_reach): (usize, &[f32]),
+    (column, column_reach): (usize, f32),
+    near: &mut Vec<Near>,
+) {
+    for (part, (lows, row_reach)) in lows.chunks(LANES).zip(row_reach.chunks(LANES)).enumerate() {
+        let mut any = false; // without a branch for each
+        for (&low, &reach) in lows.iter().zip(row_reach) {
+            any |= low <= if reach > column_reach { reach } else { column_reach };
+        }
+        if !any {
+            continue;
+        }
+        for (i, (&low, &reach)) in lows.iter().zip(row_reach).enumerate() {
+            if low <= reach || low <= column_reach {
+                let k = part * LANES + i;
+                near.push(Near { row: first + k, column, low, high: high(k) });
+            }
+        }
     }
-    any
 }
 
 /// The least float32 that is not below `value`.

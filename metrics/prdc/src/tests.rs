@@ -2,7 +2,7 @@ use ganscope_golden::{json, tensor};
 use proptest::prelude::*;
 
 use super::*;
-use crate::rows::squared_distance;
+use crate::rows::{Near, squared_distance};
 
 fn set(name: &str, rows: usize, dim: usize, (low, high): (f64, f64)) -> Features {
     Features::from_vec(tensor(name, &[rows, dim], (low, high), 0), dim).unwrap()
@@ -186,8 +186,68 @@ fn realism_is_the_largest_ratio_of_radius_and_distance() {
     assert_eq!(scores, [1.0, 4.0, 0.125, f64::INFINITY]);
 }
 
+/// Sets of which some rows repeat, some are tiny and some have a single large value.
+fn uneven(n: usize, m: usize, dim: usize) -> [Features; 2] {
+    let set = |name, rows| {
+        let mut data = tensor(name, &[rows, dim], (-1.0, 1.0), 0);
+        for (i, row) in data.chunks_exact_mut(dim).enumerate() {
+            match i % 10 {
+                0 => row[i % dim] *= 300.0,
+                1 => row.iter_mut().for_each(|x| *x *= 1e-6),
+                2 => row.fill(0.25),
+                _ => {}
+            }
+        }
+        Features::from_vec(data, dim).unwrap()
+    };
+    [set("x", n), set("y", m)]
+}
+
+#[test]
+fn bounds_hold_the_exact_distances_and_no_pair_within_reach_is_lost() {
+    for (n, m, dim) in [(90, 40, 3), (100, 61, 130), (64, 70, 1000)] {
+        let [a, b] = uneven(n, m, dim);
+        let frame = Frame::around(&[&a, &b]);
+        let (a, b) = (Rows::new(&a, &frame), Rows::new(&b, &frame));
+        let mut exact: Vec<f64> = (0..m)
+            .flat_map(|j| (0..n).map(move |i| (i, j)))
+            .map(|(i, j)| a.exact(i, &b, j))
+            .collect();
+        let check = |near: &[Near], reach: f64| {
+            for pair in near {
+                let exact = a.exact(pair.row, &b, pair.column);
+                let (low, high) = (f64::from(pair.low), f64::from(pair.high));
+                assert!(low <= exact && exact <= high, "{dim}: {exact} in {low}..{high}");
+            }
+            let within = |&(i, j): &(usize, usize)| a.exact(i, &b, j) <= reach;
+            let expected = (0..m).flat_map(|j| (0..n).map(move |i| (i, j))).filter(within);
+            let found: Vec<_> = near.iter().map(|pair| (pair.row, pair.column)).collect();
+            assert!(expected.into_iter().all(|pair| found.contains(&pair)), "{dim}: {reach}");
+        };
+        exact.sort_by(f64::total_cmp);
+        let packed = Packed::new(&a);
+        // Few pairs are within the first reach; all are within the last, and there bytes give up.
+        for reach in [exact[m * n / 200], exact[m * n / 10], exact[m * n - 1]] {
+            let (rows, columns) = (vec![round_up(reach); n], vec![round_up(reach); m]);
+            let mut tile = Tile::default();
+            check(tile.near((&packed, 0, &rows), (&b, 0..m, &columns)), reach);
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn counts_of_uneven_sets_are_those_of_the_definition(
+        n in 7usize..650, m in 7usize..650, dim in 13usize..300, k in 1usize..7
+    ) {
+        let [generated, reference] = uneven(n, m, dim);
+        for boundary in [Boundary::Inside, Boundary::Outside] {
+            let found = manifolds(&generated, &reference, k, boundary).unwrap();
+            prop_assert_eq!(found, slow(&generated, &reference, k, boundary));
+        }
+    }
 
     #[test]
     fn counts_are_those_of_the_definition(
