@@ -9,8 +9,8 @@ use ganscope_model::{Classifier, Engine, FeatureMap, Node, Shape};
 
 use crate::cam::{Evidence, channel_sum, last_map};
 use crate::{
-    Composite, Error, IntegratedGradients, Lime, Occlusion, Result, Slic, SmoothGrad, Target, cam,
-    grad_cam, gradient, guided_grad_cam, input_x_gradient, relevance,
+    Composite, Error, IntegratedGradients, Lime, Occlusion, Result, Segmentation, Slic, SmoothGrad,
+    Target, cam, grad_cam, gradient, guided_grad_cam, input_x_gradient, relevance,
 };
 
 /// A method by name.
@@ -137,7 +137,7 @@ pub struct Settings {
     /// Options of LIME.
     pub lime: Lime,
     /// Superpixels of LIME.
-    pub superpixels: Slic,
+    pub superpixels: Segmentation,
 }
 
 impl Default for Settings {
@@ -150,7 +150,7 @@ impl Default for Settings {
             integrated_gradients: IntegratedGradients::default(),
             occlusion: Occlusion::default(),
             lime: Lime::default(),
-            superpixels: Slic::default(),
+            superpixels: Segmentation::Slic(Slic::default()),
         }
     }
 }

@@ -37,5 +37,5 @@ pub use lime::{Fill, Lime, LimeExplanation};
 pub use lrp::{Composite, Relevance, Rule, Selector, relevance};
 pub use maximize::Maximization;
 pub use occlusion::Occlusion;
-pub use superpixels::{Quickshift, Slic, Superpixels};
+pub use superpixels::{Quickshift, Segmentation, Slic, Superpixels};
 pub use target::Target;

@@ -9,10 +9,11 @@ use ganscope_classifiers::Architecture;
 use ganscope_explain::cam::enlarge;
 use ganscope_explain::lrp::{Composite, Rule};
 use ganscope_explain::{
-    Evidence, Occlusion, Result, Target, cam, grad_cam, gradient, guided_grad_cam,
-    input_x_gradient, relevance,
+    Evidence, Occlusion, Quickshift, Result, Superpixels, Target, cam, grad_cam, gradient,
+    guided_grad_cam, input_x_gradient, relevance,
 };
 use ganscope_golden as golden;
+use ganscope_images::Image;
 use ganscope_model::network::{Builder, ConvSpec, PoolSpec, Real, Rectifier, Walker};
 use ganscope_model::{Checkpoint, Engine, FeatureMap, Network, Node, Normalization, Op, Shape};
 
@@ -235,5 +236,17 @@ fn the_first_filters_of_alexnet_are_its_weights() {
             let error = (f64::from(byte) / 255.0 - (weight - low) / (high - low)).abs();
             assert!(error <= 0.5001 / 255.0, "{error}");
         }
+    }
+}
+
+#[test]
+fn superpixels_of_quickshift_are_those_of_scikit_image() {
+    let image = Image::new(48, 40, golden::image(54, 40, 48)).unwrap();
+    for (name, expected) in golden::arrays("superpixels.safetensors") {
+        let options: Vec<f64> = name.split('_').skip(1).map(|v| v.parse().unwrap()).collect();
+        let [kernel, distance, ratio] = options[..] else { panic!("{name}") };
+        let parts = Quickshift { kernel, distance, ratio }.segment(&image).unwrap();
+        let labels: Vec<usize> = expected.data.iter().map(|&label| label as usize).collect();
+        assert_eq!(parts, Superpixels::new(48, 40, &labels), "{name}");
     }
 }

@@ -118,6 +118,23 @@ fn evidence_against_a_class_is_evidence_for_the_other() {
 }
 
 #[test]
+fn lime_weighs_the_superpixels_that_were_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let parts = |options: &[&str]| {
+        let asked = ["lime", &sample("3-dress-0.png"), "--samples", "200", "-o", "out", "-q"];
+        run(folder.path(), &[&asked[..], options].concat());
+        let map = npy::read(&folder.path().join("out/3-dress-0/lime.npy")).unwrap().to_f32();
+        map.into_iter().map(f32::to_bits).collect::<std::collections::HashSet<_>>().len()
+    };
+    assert_eq!(parts(&[]), parts(&["--superpixels", "slic", "--segments", "60"]));
+    let (fine, coarse) = (["--kernel", "0.4"], ["--kernel", "1.5"]);
+    let quickshift =
+        |options: &[&str]| parts(&[&["--superpixels", "quickshift"], options].concat());
+    assert!((10..60).contains(&quickshift(&[])), "{}", quickshift(&[]));
+    assert!(quickshift(&coarse) < quickshift(&fine));
+}
+
+#[test]
 fn a_network_of_ones_own_is_described_by_a_file() {
     let folder = tempfile::tempdir().unwrap();
     let weights = ganscope_weights::Weights {
@@ -233,6 +250,11 @@ fn what_cannot_be_explained_is_said_with_the_way_out() {
     expect(&["lrp", &boot, "--rule", "zplus"], &["zplus", "hint:", "epsilon-plus-flat"]);
     expect(&["lrp", &boot, "--rule", "conv9:z+,flat"], &["no layer `conv9`", "hint:"]);
     expect(&["lrp", &boot, "--evidence", "some"], &["positive, negative, signed or absolute"]);
+    let quickshift = ["lime", &boot, "--superpixels", "quickshift"];
+    let segments = [&quickshift[..], &["--segments", "30"]].concat();
+    expect(&segments, &["quickshift has no `--segments`", "hint:", "--kernel"]);
+    expect(&["lime", &boot, "--kernel", "2"], &["slic has no `--kernel`", "hint:", "quickshift"]);
+    expect(&[&quickshift[..], &["--kernel", "0"]].concat(), &["kernel must be positive"]);
     expect(&["lrp", &boot, "--model", "lenet"], &["no classifier `lenet`", "hint:", "resnet18"]);
     expect(&["lrp", &boot, "--model", "vgg13"], &["weights of vgg13", "hint:", "--weights"]);
     expect(&["lrp", "nothing.png"], &["`nothing.png`", "hint:", "png"]);

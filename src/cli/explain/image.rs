@@ -4,8 +4,9 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use clap::ValueEnum;
 use comfy_table::{CellAlignment, Table, presets};
-use ganscope_explain::{Composite, Evidence, Fill, Settings};
+use ganscope_explain::{Composite, Evidence, Fill, Quickshift, Segmentation, Settings, Slic};
 use ganscope_images::{EXTENSIONS, ImageSet, SetOptions, save_png};
 use indicatif::ProgressBar;
 
@@ -86,9 +87,17 @@ struct MethodArgs {
     #[arg(long, value_name = "N")]
     stride: Option<usize>,
 
-    /// Superpixels of LIME, about
-    #[arg(long, value_name = "N", default_value_t = 60)]
-    segments: usize,
+    /// How LIME cuts an image into superpixels
+    #[arg(long, value_name = "WAY", default_value = "slic")]
+    superpixels: Way,
+
+    /// About how many superpixels slic makes [default: 60]
+    #[arg(long, value_name = "N")]
+    segments: Option<usize>,
+
+    /// Width of the kernel of quickshift, in pixels of the network's input [default: a 75th]
+    #[arg(long, value_name = "WIDTH")]
+    kernel: Option<f64>,
 
     /// Superpixels that LIME keeps in its model [default: all]
     #[arg(long, value_name = "N")]
@@ -109,6 +118,15 @@ struct MethodArgs {
     /// Seed of SmoothGrad and LIME
     #[arg(long, default_value_t = 0)]
     seed: u32,
+}
+
+/// Kinds of superpixels.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Way {
+    /// Parts of about one size
+    Slic,
+    /// Parts as large as what looks alike
+    Quickshift,
 }
 
 pub(super) fn run(args: &ImageArgs, terminal: &Terminal) -> Result<()> {
@@ -186,8 +204,29 @@ impl MethodArgs {
         if open.explicit_baseline {
             settings.lime.fill = Fill::Value(open.baseline.clone());
         }
-        settings.superpixels.segments = self.segments;
+        settings.superpixels = self.segmentation(open.classifier().input_size)?;
         Ok(settings)
+    }
+
+    fn segmentation(&self, side: usize) -> Result<Segmentation> {
+        match (self.superpixels, self.segments, self.kernel) {
+            (Way::Slic, _, Some(_)) => Err(advised(
+                "slic has no `--kernel`",
+                "add `--superpixels quickshift`, or choose the number of parts with `--segments`",
+            )),
+            (Way::Quickshift, Some(_), _) => Err(advised(
+                "quickshift has no `--segments`: it finds the number of parts itself",
+                "a wider `--kernel` makes fewer parts",
+            )),
+            (Way::Slic, segments, None) => {
+                let slic = Slic::default();
+                let segments = segments.unwrap_or(slic.segments);
+                Ok(Segmentation::Slic(Slic { segments, ..slic }))
+            }
+            (Way::Quickshift, None, kernel) => Ok(Segmentation::Quickshift(
+                kernel.map_or_else(|| Quickshift::for_side(side), Quickshift::with_kernel),
+            )),
+        }
     }
 }
 
