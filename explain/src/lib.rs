@@ -34,7 +34,7 @@ pub use explainer::{Explainer, Explanation, Method, Prepared, Settings};
 pub use field::receptive_field;
 pub use gradient::{IntegratedGradients, SmoothGrad, gradient, input_x_gradient};
 pub use lime::{Fill, Lime, LimeExplanation};
-pub use lrp::{Composite, Relevance, Rule, Selector, relevance};
+pub use lrp::{Biases, Composite, Relevance, Rule, Selector, relevance};
 pub use maximize::Maximization;
 pub use occlusion::Occlusion;
 pub use superpixels::{Quickshift, Segmentation, Slic, Superpixels};

@@ -8,7 +8,8 @@
 //! A convolution, a linear layer and a mean are linear steps, and so is an addition, whose weights
 //! are one: all follow a [`Rule`]. A maximum hands its relevance to the winner, a concatenation
 //! to the parts, a rectifier to its input. Without biases every rule conserves the sum, alpha-beta
-//! where an output has evidence on both sides; a bias keeps its share.
+//! where an output has evidence on both sides; a bias keeps its share, which over many layers is most
+//! of it, unless [`Biases::Ignore`] is chosen.
 //!
 //! Maps by z+ hardly depend on what the upper layers have learned (Sixt et al., "When Explanations
 //! Lie: Why Many Modified BP Attributions Fail", 2020, <https://arxiv.org/abs/1912.09818>): they show
@@ -21,7 +22,7 @@ use ganscope_model::network::{Real, Trace, Walker};
 use ganscope_model::{FeatureMap, Node};
 
 pub use composite::{Composite, Selector};
-pub use rule::Rule;
+pub use rule::{Biases, Rule};
 
 use crate::{Result, Target};
 
@@ -75,7 +76,7 @@ pub fn propagate<T: Real>(
     let magnitude = seed.data.iter().map(|v| v.to_f64().abs()).sum();
     let depths = composite::depths(trace.network());
     let mut maps = trace.walk(from, seed, &[Node::INPUT], |visit| {
-        Ok(composite.rule(visit.step, depths[visit.index]).propagate(visit))
+        Ok(composite.rule(visit.step, depths[visit.index]).propagate(visit, composite.biases()))
     })?;
     let map = maps.swap_remove(0);
     Ok(Relevance { start, magnitude, sum: total(&map), map })

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ganscope_classifiers::Architecture;
-use ganscope_explain::lrp::{Composite, Rule, Selector, propagate};
+use ganscope_explain::lrp::{Biases, Composite, Rule, Selector, propagate};
 use ganscope_explain::{Target, relevance};
 use ganscope_golden as golden;
 use ganscope_model::network::{Builder, ConvSpec, Convolution, PoolSpec, Real, Walker};
@@ -120,15 +120,18 @@ fn twin(rule: &Rule, matrix: &[Vec<f64>], bias: &[f64], x: &[f64], relevance: &[
     result
 }
 
-fn spread<T: Real>(network: &Arc<Network>, x: &FeatureMap<T>, rule: &Rule) -> (Vec<f64>, Vec<f64>) {
+fn spread<T: Real>(
+    network: &Arc<Network>,
+    x: &FeatureMap<T>,
+    composite: &Composite,
+) -> (Vec<f64>, Vec<f64>) {
     let walker = Walker::<T>::new(network.clone());
     let trace = walker.run(x.clone()).unwrap();
     let out = trace.output();
     let seed: Vec<T> = random("seed", out.data.len()).iter().map(|&v| T::of(v.into())).collect();
     let start = seed.iter().map(|v| v.to_f64()).collect();
     let seed = FeatureMap::new(out.n, out.shape, seed).unwrap();
-    let composite = Composite::from(rule.clone());
-    let map = propagate(&trace, network.output(), seed, &composite).unwrap().map;
+    let map = propagate(&trace, network.output(), seed, composite).unwrap().map;
     (map.data.iter().map(|v| v.to_f64()).collect(), start)
 }
 
@@ -136,19 +139,24 @@ fn check(name: &str, op: Op) {
     let network = one(op.clone());
     let (matrix, bias) = dense(&network);
     let x = input();
-    for rule in rules() {
-        let (slow, start) = spread(&network, &x, &rule);
+    let none = vec![0.0; bias.len()];
+    let treatments = [(Biases::Keep, &bias), (Biases::Ignore, &none)];
+    for (rule, (biases, bias)) in
+        rules().into_iter().flat_map(|r| treatments.map(|t| (r.clone(), t)))
+    {
+        let composite = Composite::from(rule.clone()).with_biases(biases);
+        let (slow, start) = spread(&network, &x, &composite);
         // Means have no evidence against an output: the alpha-beta rules are z+ there.
         let formula = match rule {
             Rule::AlphaBeta { .. } if !matches!(op, Op::Conv(_)) => Rule::Z_PLUS,
             _ => rule.clone(),
         };
-        let expected = twin(&formula, &matrix, &bias, &x.data, &start);
+        let expected = twin(&formula, &matrix, bias, &x.data, &start);
         let error = golden::relative_l2(&slow, &expected);
-        assert!(error < F64, "{name}, {rule}, float64: {error:.2e}");
-        let (fast, _) = spread(&network, &x.map(|v| v as f32), &rule);
+        assert!(error < F64, "{name}, {rule}, {biases:?}, float64: {error:.2e}");
+        let (fast, _) = spread(&network, &x.map(|v| v as f32), &composite);
         let error = golden::relative_l2(&fast, &expected);
-        assert!(error < F32, "{name}, {rule}, float32: {error:.2e}");
+        assert!(error < F32, "{name}, {rule}, {biases:?}, float32: {error:.2e}");
     }
 }
 
@@ -237,6 +245,23 @@ fn rules_parse_as_they_print() {
     for wrong in ["", "alpha=0.5", "gamma=-1", "epsilon=x", "z+=1", "epsilon=inf"] {
         assert!(wrong.parse::<Rule>().is_err(), "{wrong}");
     }
+}
+
+#[test]
+fn ignored_biases_take_nothing() {
+    let architecture: Architecture = "resnet18".parse().unwrap();
+    let network = architecture.network(checkpoint("classifier-resnet18-weights.json")).unwrap();
+    let network = Arc::new(network);
+    let target = Target::class(&network, 281);
+    let image = FeatureMap::new(1, Shape { c: 3, h: 64, w: 64 }, random("image", 3 * 64 * 64));
+    let image = image.unwrap().map(f64::from);
+    let walker = Walker::<f64>::new(network);
+    let lost = |biases| {
+        let composite = Composite::epsilon_plus_flat().with_biases(biases);
+        relevance(&walker, &image, &target, &composite).unwrap().conservation_error()
+    };
+    assert!(lost(Biases::Ignore) < CONSERVED);
+    assert!(lost(Biases::Keep) > CONSERVED);
 }
 
 /// The same network without biases.

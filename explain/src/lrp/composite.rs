@@ -5,7 +5,7 @@ use std::ops::Range;
 use ganscope_model::network::{Op, Step};
 use ganscope_model::{Network, Node, Normalization};
 
-use super::Rule;
+use super::{Biases, Rule};
 use crate::{Error, Result};
 
 /// Steps that a rule is for.
@@ -44,19 +44,30 @@ impl Selector {
 pub struct Composite {
     rules: Vec<(Selector, Rule)>,
     otherwise: Rule,
+    biases: Biases,
 }
 
 impl From<Rule> for Composite {
     /// One rule for all steps.
     fn from(rule: Rule) -> Self {
-        Self { rules: Vec::new(), otherwise: rule }
+        Self::new(Vec::new(), rule)
     }
 }
 
 impl Composite {
     /// `rules` in order, and a rule for all other steps.
     pub fn new(rules: Vec<(Selector, Rule)>, otherwise: Rule) -> Self {
-        Self { rules, otherwise }
+        Self { rules, otherwise, biases: Biases::Keep }
+    }
+
+    /// The same rules with another treatment of biases.
+    #[must_use]
+    pub fn with_biases(self, biases: Biases) -> Self {
+        Self { biases, ..self }
+    }
+
+    pub(super) fn biases(&self) -> Biases {
+        self.biases
     }
 
     /// Epsilon in linear layers, z+ below, flat at the image.

@@ -11,6 +11,18 @@ use crate::Error;
 /// Sums of contributions below this are taken as none.
 const NOTHING: f64 = 1e-30;
 
+/// What becomes of the relevance that falls to the biases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Biases {
+    /// A bias keeps its share, as published: the map sums to less than the target.
+    #[default]
+    Keep,
+    /// Biases take no part in the sums, so that the inputs share everything (`IgnoreBias` in
+    /// iNNvestigate, `zero_params` in zennit). Networks with many folded batch norms, such as
+    /// `EfficientNet`, otherwise leave the pixels next to nothing.
+    Ignore,
+}
+
 /// A rule: input `i` gets of the relevance `R_j` of output `j` the share that its contribution has
 /// in the sum of contributions.
 ///
@@ -63,9 +75,9 @@ impl Rule {
     ///
     /// In a mean and in an addition, whose weights are positive, the alpha-beta rules are `z+`: where
     /// nothing speaks against an output they would hand on `alpha` times its relevance.
-    pub fn propagate<T: Real>(&self, visit: &Visit<'_, T>) -> Vec<FeatureMap<T>> {
+    pub fn propagate<T: Real>(&self, visit: &Visit<'_, T>, biases: Biases) -> Vec<FeatureMap<T>> {
         let unweighted = if let Self::AlphaBeta { .. } = self { &Self::Z_PLUS } else { self };
-        let linear = |terms: &Terms<T>| vec![redistribute(visit, terms)];
+        let linear = |terms: &Terms<T>| vec![redistribute(visit, terms, biases)];
         match &visit.step.op {
             Op::Relu | Op::Relu6 => vec![visit.signal.clone()],
             Op::MaxPool(_) | Op::Concat | Op::Flatten => visit.gradient(Rectifier::Gradient),
@@ -167,10 +179,15 @@ enum Outputs {
 
 impl<T: Real> Terms<T> {
     /// The relevance of the outputs that these terms are for; nothing if they have none.
-    fn signal(&self, visit: &Visit<'_, T>) -> Option<FeatureMap<T>> {
+    fn signal(&self, visit: &Visit<'_, T>, biases: Biases) -> Option<FeatureMap<T>> {
         let of = |positive: bool| {
             let keep = |r, z| if (z > T::ZERO) == positive { r } else { T::ZERO };
-            let kept = visit.signal.zip(visit.output, keep);
+            let unbiased = match biases {
+                Biases::Keep => None,
+                Biases::Ignore => visit.linear(|w| w, |_| T::ZERO),
+            };
+            let unbiased = unbiased.map(|linear| linear.forward(visit.inputs[0]));
+            let kept = visit.signal.zip(unbiased.as_ref().unwrap_or(visit.output), keep);
             kept.data.iter().any(|&r| r != T::ZERO).then_some(kept)
         };
         match self.outputs {
@@ -224,15 +241,16 @@ fn quotient<T: Real>(
 }
 
 /// Relevance of the input of a linear step.
-fn redistribute<T: Real>(visit: &Visit<'_, T>, terms: &Terms<T>) -> FeatureMap<T> {
+fn redistribute<T: Real>(visit: &Visit<'_, T>, terms: &Terms<T>, biases: Biases) -> FeatureMap<T> {
     let x = visit.inputs[0];
     let nothing = FeatureMap::filled(x.n, x.shape, T::ZERO);
-    let Some(signal) = terms.signal(visit) else { return nothing };
+    let Some(signal) = terms.signal(visit, biases) else { return nothing };
     let parts: Vec<_> = terms
         .parts
         .iter()
         .filter_map(|part| {
-            let bias = |b| part.bias.as_ref().map_or(T::ZERO, |bias| bias(b));
+            let bias = part.bias.as_ref().filter(|_| biases == Biases::Keep);
+            let bias = |b| bias.map_or(T::ZERO, |bias| bias(b));
             Some((visit.linear(&part.weight, bias)?, part.apply(x)?))
         })
         .collect();
@@ -248,7 +266,7 @@ fn redistribute<T: Real>(visit: &Visit<'_, T>, terms: &Terms<T>) -> FeatureMap<T
 /// Relevance of each addend of an addition, a linear step whose weights are one.
 fn share<T: Real>(visit: &Visit<'_, T>, terms: &Terms<T>) -> Vec<FeatureMap<T>> {
     let nothing = |x: &&FeatureMap<T>| FeatureMap::filled(x.n, x.shape, T::ZERO);
-    let Some(signal) = terms.signal(visit) else {
+    let Some(signal) = terms.signal(visit, Biases::Keep) else {
         return visit.inputs.iter().map(nothing).collect();
     };
     let contribution = |x: &&FeatureMap<T>| {
