@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 use ganscope_explain::cam::enlarge;
 use ganscope_explain::heat::{self, Palette};
-use ganscope_explain::measure::{Curve, Selectivity, area, continuity, positivity};
+use ganscope_explain::measure::{Curve, Selectivity, area, continuity, elsewhere, positivity};
 use ganscope_explain::{Error, Explanation, Method, Prepared, Settings, Target};
 use ganscope_images::{Image, save_png};
 use ganscope_model::{FeatureMap, Shape};
@@ -31,8 +31,10 @@ const COLUMNS: usize = 5;
 
 /// Most steps of a deletion or insertion curve.
 const STEPS: usize = 49;
-/// Random orders that a curve is compared with.
-const CHANCES: u32 = 5;
+/// Places of the same map that a curve is compared with.
+const CHANCES: usize = 10;
+/// Images of a curve that are scored together.
+const BATCH: usize = 10;
 /// Noise of the neighbours of an image, on the scale of the network's input.
 const NOISE: f64 = 0.05;
 /// Neighbours of an image.
@@ -77,15 +79,10 @@ pub struct Measures {
     pub deletion: f64,
     /// Mean probability while the most relevant patches are put into nothing one after another.
     pub insertion: f64,
-}
-
-/// The areas of a curve in random order.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Chance {
-    /// As [`Measures::deletion`].
-    pub deletion: f64,
-    /// As [`Measures::insertion`].
-    pub insertion: f64,
+    /// Mean of `deletion` over the same map [`elsewhere`]: what its shape alone does.
+    pub deletion_by_chance: f64,
+    /// As `deletion_by_chance`, for `insertion`.
+    pub insertion_by_chance: f64,
 }
 
 /// The map of one method, in numbers.
@@ -132,9 +129,6 @@ pub struct Report {
     pub top: Vec<ClassFacts>,
     /// The maps.
     pub maps: Vec<MapFacts>,
-    /// Deletion and insertion in random order.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub chance: Option<Chance>,
     /// Methods that do not suit the network, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<(&'static str, String)>,
@@ -167,7 +161,7 @@ pub fn explain(
 ) -> Result<Found> {
     let (explainer, network) = (&open.explainer, &open.classifier().network);
     let prepared = explainer.prepare(image)?;
-    let probabilities = explainer.probabilities(&prepared.input)?;
+    let probabilities = explainer.probabilities(&prepared.input)?.swap_remove(0);
     let mut order: Vec<usize> = (0..probabilities.len()).collect();
     order.sort_by(|&a, &b| probabilities[b].total_cmp(&probabilities[a]).then(a.cmp(&b)));
     let facts = |class: usize| ClassFacts {
@@ -190,7 +184,6 @@ pub fn explain(
         score: explainer.score(&subject.prepared.input, &subject.target)?[0],
         top: order.iter().take(TOP).map(|&class| facts(class)).collect(),
         maps: Vec::new(),
-        chance: if request.measure { Some(subject.chance()?) } else { None },
         left_out: Vec::new(),
         ganscope: env!("CARGO_PKG_VERSION"),
     };
@@ -258,51 +251,49 @@ impl Subject<'_> {
             let image = Prepared { input: moved.clone(), ..self.prepared.clone() };
             Ok(self.open.explainer.explain(method, &image, &self.target, settings)?.map)
         };
-        let Chance { deletion, insertion } = self.curves(map)?;
+        let (h, w) = (input.shape.h, input.shape.w);
+        let map = if (map.shape.h, map.shape.w) == (h, w) { map } else { &enlarge(map, [h, w]) };
+        let (deletion, insertion) = self.areas(map)?;
+        let mut random = RandomState::new(0);
+        let mut by_chance = [0.0; 2];
+        for _ in 0..CHANCES {
+            let (deletion, insertion) = self.areas(&elsewhere(map, &mut random))?;
+            by_chance[0] += deletion / CHANCES as f64;
+            by_chance[1] += insertion / CHANCES as f64;
+        }
         Ok(Measures {
             positivity: positivity(map),
             continuity: continuity(input, NOISE, NEIGHBOURS, 0, again)?,
             deletion,
             insertion,
+            deletion_by_chance: by_chance[0],
+            insertion_by_chance: by_chance[1],
         })
     }
 
-    /// Areas under the curves of the probability of the class, among all or against the other one.
-    fn curves(&self, map: &FeatureMap) -> Result<Chance, Error> {
-        let input = &self.prepared.input;
+    /// Areas under the deletion and insertion curves of the probability of the class, among all or
+    /// against the other one.
+    fn areas(&self, map: &FeatureMap) -> Result<(f64, f64), Error> {
+        let (explainer, input) = (&self.open.explainer, &self.prepared.input);
         let (h, w) = (input.shape.h, input.shape.w);
-        let map = if (map.shape.h, map.shape.w) == (h, w) { map } else { &enlarge(map, [h, w]) };
         let patch = (h / 14).max(1);
         let steps = STEPS.min(h.div_ceil(patch) * w.div_ceil(patch));
         let nothing = FeatureMap {
             data: self.open.baseline.repeat(input.data.len() / self.open.baseline.len()),
             ..input.clone()
         };
-        let area_of = |curve| -> Result<f64, Error> {
-            let probability = |image: &FeatureMap| {
-                let all = self.open.explainer.probabilities(image)?;
-                let other = self.against.map_or(1.0 - all[self.class], |other| all[other]);
-                Ok(vec![all[self.class] / (all[self.class] + other)])
-            };
-            let selectivity = Selectivity { curve, patch, steps };
-            Ok(area(&selectivity.measure(input, &nothing, map, probability)?))
+        let probability = |all: Vec<f64>| {
+            let other = self.against.map_or(1.0 - all[self.class], |other| all[other]);
+            all[self.class] / (all[self.class] + other)
         };
-        let (deletion, insertion) = (area_of(Curve::Deletion)?, area_of(Curve::Insertion)?);
-        Ok(Chance { deletion, insertion })
-    }
-
-    /// The mean over random maps.
-    fn chance(&self) -> Result<Chance> {
-        let Shape { h, w, .. } = self.prepared.input.shape;
-        let mut mean = Chance { deletion: 0.0, insertion: 0.0 };
-        for seed in 0..CHANCES {
-            let mut random = RandomState::new(seed);
-            let noise = (0..h * w).map(|_| random.uniform() as f32).collect();
-            let found = self.curves(&FeatureMap::new(1, Shape { c: 1, h, w }, noise)?)?;
-            mean.deletion += found.deletion / f64::from(CHANCES);
-            mean.insertion += found.insertion / f64::from(CHANCES);
-        }
-        Ok(mean)
+        let area_of = |curve| -> Result<f64, Error> {
+            let score = |images: &FeatureMap| {
+                Ok(explainer.probabilities(images)?.into_iter().map(probability).collect())
+            };
+            let selectivity = Selectivity { curve, patch, steps, batch: BATCH };
+            Ok(area(&selectivity.measure(input, &nothing, map, score)?))
+        };
+        Ok((area_of(Curve::Deletion)?, area_of(Curve::Insertion)?))
     }
 }
 

@@ -235,16 +235,19 @@ impl Explainer {
         Ok(Prepared { picture: Image { width: size, height: size, pixels }, input })
     }
 
-    /// Probability of each class for one image.
+    /// Probability of each class, for each image of a batch.
     ///
     /// # Errors
-    /// When the image does not suit the network.
-    pub fn probabilities(&self, input: &FeatureMap) -> Result<Vec<f64>> {
-        let logits = self.run(input)?.data;
-        let largest = logits.iter().copied().fold(f32::MIN, f32::max);
-        let powers: Vec<f64> = logits.iter().map(|l| f64::from(l - largest).exp()).collect();
-        let sum: f64 = powers.iter().sum();
-        Ok(powers.into_iter().map(|p| p / sum).collect())
+    /// When the images do not suit the network.
+    pub fn probabilities(&self, inputs: &FeatureMap) -> Result<Vec<Vec<f64>>> {
+        let logits = self.run(inputs)?;
+        let softmax = |logits: &[f32]| {
+            let largest = logits.iter().copied().fold(f32::MIN, f32::max);
+            let powers: Vec<f64> = logits.iter().map(|l| f64::from(l - largest).exp()).collect();
+            let sum: f64 = powers.iter().sum();
+            powers.into_iter().map(|p| p / sum).collect()
+        };
+        Ok((0..logits.n).map(|image| softmax(logits.image(image))).collect())
     }
 
     /// The target for each image of a batch.

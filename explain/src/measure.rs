@@ -5,8 +5,8 @@
 //! 2017, <https://arxiv.org/abs/1706.07979>; Samek et al., "Evaluating the Visualization of What a
 //! Deep Neural Network Has Learned", 2015, <https://arxiv.org/abs/1509.06321>.
 
-use ganscope_model::FeatureMap;
 use ganscope_model::network::Real;
+use ganscope_model::{FeatureMap, Shape};
 use ganscope_stats::random::RandomState;
 
 use crate::error::require;
@@ -52,6 +52,29 @@ pub fn continuity(
     Ok(largest)
 }
 
+/// The same map elsewhere: moved by a random way, what leaves on one side coming in on the other, and
+/// mirrored by chance in each direction.
+///
+/// A deletion curve is compared with those of its own map elsewhere. Patches in random order are no
+/// fair chance: scattered over the whole image they destroy its texture, which costs a network more
+/// than a hole of the same size.
+pub fn elsewhere<T: Real>(map: &FeatureMap<T>, random: &mut RandomState) -> FeatureMap<T> {
+    let Shape { c, h, w } = map.shape;
+    let mut place = |size: usize| {
+        let start = (random.uniform() * size as f64) as usize;
+        let mirrored = random.uniform() < 0.5;
+        move |i: usize| (start + if mirrored { size - 1 - i } else { i }) % size
+    };
+    let (row, column) = (place(h), place(w));
+    let data = map.data.chunks_exact(c * h * w).flat_map(|image| {
+        (0..h * w).flat_map(move |i| {
+            let from = row(i / w) * w + column(i % w);
+            image[c * from..c * (from + 1)].iter().copied()
+        })
+    });
+    FeatureMap { data: data.collect(), ..*map }
+}
+
 /// Which end of the curve an image starts from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Curve {
@@ -74,18 +97,20 @@ pub struct Selectivity {
     pub patch: usize,
     /// Points of the curve after the first.
     pub steps: usize,
+    /// Images that are scored together.
+    pub batch: usize,
 }
 
 impl Selectivity {
     /// Score after each step; the first value is that of the image (of the baseline for insertion),
-    /// the last that of the other.
+    /// the last that of the other. `score` gives a number for each image of a batch.
     ///
     /// The relevance of a patch is the sum over its pixels and channels; equal ones go from the upper
     /// left to the lower right. `baseline` is an image of the same size.
     ///
     /// # Errors
     /// When relevance or baseline are not of the size of the image, there are more steps than
-    /// patches, and those of `score`.
+    /// patches, the batch is empty, and those of `score`.
     pub fn measure(
         &self,
         image: &FeatureMap,
@@ -101,6 +126,7 @@ impl Selectivity {
             return Err(Error::Mismatch { what: "maps", expected: format!("{shape:?}"), got });
         }
         require(self.patch > 0, "the patch", "at least 1", self.patch)?;
+        require(self.batch > 0, "the batch", "at least 1", self.batch)?;
         let columns = shape.w.div_ceil(self.patch);
         let patches = shape.h.div_ceil(self.patch) * columns;
         let fits = (1..=patches).contains(&self.steps);
@@ -119,14 +145,19 @@ impl Selectivity {
             Curve::Deletion => (image.clone(), baseline),
             Curve::Insertion => (baseline.clone(), image),
         };
-        let mut scores = score(&current)?;
-        for step in 0..self.steps {
-            let part = step * patches / self.steps..(step + 1) * patches / self.steps;
-            for &pixel in order[part].iter().flat_map(|&patch| &pixels[patch]) {
-                let values = pixel * shape.c..(pixel + 1) * shape.c;
-                current.data[values.clone()].copy_from_slice(&other.data[values]);
+        let mut scores = Vec::with_capacity(self.steps + 1);
+        for points in (0..=self.steps).collect::<Vec<_>>().chunks(self.batch) {
+            let mut batch = Vec::with_capacity(points.len() * current.data.len());
+            for &point in points {
+                let before = point.saturating_sub(1) * patches / self.steps;
+                let changed = &order[before..point * patches / self.steps];
+                for &pixel in changed.iter().flat_map(|&patch| &pixels[patch]) {
+                    let values = pixel * shape.c..(pixel + 1) * shape.c;
+                    current.data[values.clone()].copy_from_slice(&other.data[values]);
+                }
+                batch.extend_from_slice(&current.data);
             }
-            scores.extend(score(&current)?);
+            scores.extend(score(&FeatureMap::new(points.len(), shape, batch)?)?);
         }
         Ok(scores)
     }

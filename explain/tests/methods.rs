@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use ganscope_explain::measure::{Curve, Selectivity, area, continuity, positivity};
+use ganscope_explain::measure::{Curve, Selectivity, area, continuity, elsewhere, positivity};
 use ganscope_explain::{
     Evidence, Fill, IntegratedGradients, Lime, Maximization, Occlusion, Result, SmoothGrad,
     Superpixels, Target, cam, grad_cam, gradient,
@@ -12,6 +12,7 @@ use ganscope_explain::{
 use ganscope_golden as golden;
 use ganscope_model::network::{Builder, ConvSpec, Convolution, PoolSpec, Rectifier, Walker};
 use ganscope_model::{FeatureMap, Network, Node, Op, Shape};
+use ganscope_stats::random::RandomState;
 
 const SHAPE: Shape = Shape { c: 2, h: 8, w: 8 };
 
@@ -185,7 +186,7 @@ fn deleting_what_matters_lowers_the_score_fastest() {
     let relevance = FeatureMap::new(1, SHAPE, products.collect()).unwrap();
     let baseline = image.map(|_| 0.0);
     let of = |map: &FeatureMap, curve| {
-        let selectivity = Selectivity { curve, patch: 1, steps: 64 };
+        let selectivity = Selectivity { curve, patch: 1, steps: 64, batch: 7 };
         selectivity.measure(&image, &baseline, map, score(&network, &target)).unwrap()
     };
     let best = of(&relevance, Curve::Deletion);
@@ -197,7 +198,7 @@ fn deleting_what_matters_lowers_the_score_fastest() {
     assert!((back[0] - best[64]).abs() < 1e-5 && (back[64] - best[0]).abs() < 1e-5);
     assert!(area(&back) > area(&of(&shuffled, Curve::Insertion)));
     // Patches of two pixels a side, the last of which removes all.
-    let patches = Selectivity { curve: Curve::Deletion, patch: 2, steps: 16 };
+    let patches = Selectivity { curve: Curve::Deletion, patch: 2, steps: 16, batch: 1 };
     let curve = patches.measure(&image, &baseline, &relevance, score(&network, &target)).unwrap();
     assert!((curve[16] - best[64]).abs() < 1e-5 && curve.len() == 17);
     let parts = |patch: usize| -> f32 {
@@ -209,6 +210,30 @@ fn deleting_what_matters_lowers_the_score_fastest() {
     let steps = Selectivity { steps: 17, ..patches };
     let steps = steps.measure(&image, &baseline, &relevance, |_| Ok(vec![0.0]));
     assert!(steps.is_err());
+}
+
+#[test]
+fn a_map_elsewhere_keeps_its_values_and_neighbours() {
+    let shape = Shape { c: 2, h: 3, w: 4 };
+    let map = FeatureMap::new(1, shape, (0..24).map(|v| v as f32).collect()).unwrap();
+    let mut random = RandomState::new(0);
+    let mut places = std::collections::BTreeSet::new();
+    for _ in 0..1000 {
+        let moved = elsewhere(&map, &mut random);
+        let at = |y: usize, x: usize| moved.data[2 * ((y % 3) * 4 + x % 4)];
+        let pixel = |y, x| (at(y, x) as usize / 2 / 4, at(y, x) as usize / 2 % 4);
+        let (y, x) = pixel(0, 0);
+        // Steps between neighbours are one pixel forth or back, everywhere the same.
+        let down = (pixel(1, 0).0 + 3 - y) % 3;
+        let right = (pixel(0, 1).1 + 4 - x) % 4;
+        assert!([1, 2].contains(&down) && [1, 3].contains(&right));
+        for (i, j) in (0..3).flat_map(|i| (0..4).map(move |j| (i, j))) {
+            assert_eq!(pixel(i, j), ((y + i * down) % 3, (x + j * right) % 4));
+            assert_eq!(moved.data[2 * (i * 4 + j) + 1], at(i, j) + 1.0, "channels stay together");
+        }
+        places.insert((y, x, down, right));
+    }
+    assert_eq!(places.len(), 3 * 4 * 2 * 2);
 }
 
 #[test]

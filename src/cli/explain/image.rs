@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::ValueEnum;
 use comfy_table::{CellAlignment, Table, presets};
-use ganscope_explain::{Composite, Evidence, Fill, Quickshift, Segmentation, Settings, Slic};
+use ganscope_explain::{
+    Biases, Composite, Evidence, Fill, Quickshift, Segmentation, Settings, Slic,
+};
 use ganscope_images::{EXTENSIONS, ImageSet, SetOptions, save_png};
 use indicatif::ProgressBar;
 
@@ -49,6 +51,10 @@ pub(super) struct ImageArgs {
     evidence: Option<String>,
 
     /// Measure the maps: positivity, continuity, deletion and insertion
+    ///
+    /// Deletion is the mean probability while the patches become nothing, the most relevant first:
+    /// the lower, the better. Insertion puts them back in that order: the higher, the better. Chance
+    /// is the same for the same map moved and mirrored at random.
     #[arg(long)]
     measure: bool,
 
@@ -74,6 +80,10 @@ struct MethodArgs {
     /// such as conv or linear, depths such as 0-3, the name of a layer or block.
     #[arg(long, value_name = "RULES")]
     rule: Option<String>,
+
+    /// Leave biases out of LRP, so that they keep no relevance
+    #[arg(long)]
+    ignore_biases: bool,
 
     /// Pixel value, 0 to 255, that stands for nothing [default: the classifier's own]
     #[arg(long, value_name = "VALUE")]
@@ -189,6 +199,9 @@ impl MethodArgs {
                 open.layer(name)?;
             }
         }
+        if self.ignore_biases {
+            settings.composite = settings.composite.with_biases(Biases::Ignore);
+        }
         let window = self.window.unwrap_or(open.classifier().input_size / 7).max(1);
         let stride = self.stride.unwrap_or(window / 2).max(1);
         settings.occlusion.window = [window; 2];
@@ -262,8 +275,8 @@ fn print(found: &Found, bar: &ProgressBar, terminal: &Terminal) -> Result<()> {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     let mut header = vec!["method", "sum", "positive", "negative", "conservation error"];
-    if report.chance.is_some() {
-        header.extend(["positivity", "continuity", "deletion", "insertion"]);
+    if report.maps.iter().any(|map| map.measures.is_some()) {
+        header.extend(["positivity", "continuity", "deletion", "chance", "insertion", "chance"]);
     }
     table.set_header(header);
     for map in &report.maps {
@@ -277,14 +290,10 @@ fn print(found: &Found, bar: &ProgressBar, terminal: &Terminal) -> Result<()> {
             lost,
         ];
         if let Some(m) = &map.measures {
-            row.extend([m.positivity, m.continuity, m.deletion, m.insertion].map(number));
+            let (out, back) =
+                ([m.deletion, m.deletion_by_chance], [m.insertion, m.insertion_by_chance]);
+            row.extend([m.positivity, m.continuity].into_iter().chain(out).chain(back).map(number));
         }
-        table.add_row(row);
-    }
-    if let Some(chance) = &report.chance {
-        let mut row = vec!["random order".to_owned()];
-        row.extend(std::iter::repeat_n(String::new(), 6));
-        row.extend([chance.deletion, chance.insertion].map(|v| format!("{v:.4}")));
         table.add_row(row);
     }
     table.column_iter_mut().skip(1).for_each(|c| c.set_cell_alignment(CellAlignment::Right));

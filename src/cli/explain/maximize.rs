@@ -97,7 +97,7 @@ pub(super) fn run(args: &Args, terminal: &Terminal) -> Result<()> {
         let score = open.explainer.score(&found, &target)?[0];
         let note = match class {
             Some(class) => {
-                let probability = open.explainer.probabilities(&found)?[class];
+                let probability = open.explainer.probabilities(&found)?[0][class];
                 format!("logit {score:.2}, {:.1} %", 100.0 * probability)
             }
             None => format!("mean activation {score:.3}"),
