@@ -46,6 +46,9 @@ pub enum Error {
     /// The network refused.
     #[error(transparent)]
     Model(#[from] ganscope_model::Error),
+    /// A tensor operation failed.
+    #[error(transparent)]
+    Tensor(#[from] candle_core::Error),
     /// Features do not fit together.
     #[error(transparent)]
     Stats(#[from] ganscope_stats::Error),

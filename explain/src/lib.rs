@@ -8,10 +8,11 @@
 //! | which pixels make it up | [`input_x_gradient`], [`IntegratedGradients`], [`lrp`] |
 //! | which pixels it cannot do without | [`Occlusion`], [`Lime`] |
 //! | where in a layer it arises | [`cam`](cam()), [`grad_cam`], [`guided_grad_cam`] |
-//! | what a unit looks for | [`gradient`](gradient()) with other rectifiers, [`Maximization`] |
+//! | what a unit looks for | [`gradient`](gradient()) with other rectifiers, [`Maximization`], [`latent`] |
 //!
-//! An [`Explainer`] runs any of them by name on a classifier. [`measure`] tells how good an explanation is, [`fid`] which images and which of their pixels
-//! make a Frechet distance large, and [`heat`] draws maps.
+//! An [`Explainer`] runs any of them by name on a classifier. [`measure`] tells how good an
+//! explanation is, [`fid`] which images and which of their pixels make a Frechet distance large, and
+//! [`heat`] draws maps.
 
 pub mod cam;
 mod error;
@@ -20,6 +21,7 @@ pub mod fid;
 mod field;
 mod gradient;
 pub mod heat;
+pub mod latent;
 mod lime;
 pub mod lrp;
 mod maximize;

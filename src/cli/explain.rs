@@ -3,6 +3,7 @@
 mod fid;
 mod filters;
 mod image;
+mod latent;
 mod maximize;
 mod unit;
 
@@ -23,6 +24,7 @@ Examples:
   ganscope explain occlusion slice.png --network net.json --weights net.safetensors -o out/
   ganscope explain fid samples/ --reference photos/ -o report/
   ganscope explain maximize --class each -o classes.png
+  ganscope explain latent fashion-biggan --class each -o best.png
   ganscope explain filters --model alexnet -o filters.png
   ganscope explain unit photos/ --model resnet18 --layer layer3 --unit 7 -o unit.png";
 
@@ -44,6 +46,7 @@ pub(crate) struct Args {
 enum Verb {
     Fid(Box<fid::Args>),
     Maximize(maximize::Args),
+    Latent(Box<latent::Args>),
     Filters(filters::Args),
     Unit(unit::Args),
 }
@@ -53,6 +56,7 @@ pub(crate) fn run(args: &Args, terminal: &Terminal) -> Result<()> {
         None => image::run(&args.image, terminal),
         Some(Verb::Fid(args)) => fid::run(args, terminal),
         Some(Verb::Maximize(args)) => maximize::run(args, terminal),
+        Some(Verb::Latent(args)) => latent::run(args, terminal),
         Some(Verb::Filters(args)) => filters::run(args, terminal),
         Some(Verb::Unit(args)) => unit::run(args, terminal),
     }
@@ -63,7 +67,7 @@ pub(crate) fn run(args: &Args, terminal: &Terminal) -> Result<()> {
 #[command(next_help_heading = "Network")]
 struct NetworkArgs {
     /// Classifier, by a name of `ganscope list` [default: fashion-cnn]
-    #[arg(long, value_name = "NAME", conflicts_with = "network")]
+    #[arg(id = "classifier", long = "model", value_name = "NAME", conflicts_with = "network")]
     model: Option<String>,
 
     /// Weights, instead of the known ones: a checkpoint of any format

@@ -212,6 +212,11 @@ fn classes_and_filters_have_pictures() {
     assert!(picture(folder.path().join("trouser.png")).width > 224);
     let layer = ["--unit", "3", "--layer", "features.4", "--steps", "5", "-o", "unit.png", "-q"];
     assert!(run(folder.path(), &[&["maximize"][..], &layer].concat()).contains("unit 3"));
+    let latent = ["latent", "fashion-biggan", "--class", "bag", "-o", "bag.png", "-q"];
+    let text = run(folder.path(), &latent);
+    let share = text.trim().rsplit(' ').nth(1).unwrap();
+    assert!(share.parse::<f64>().unwrap() > 95.0, "{text}");
+    assert!(picture(folder.path().join("bag.png")).width > 2 * 224);
     run(folder.path(), &["filters", "-o", "filters.png", "-q"]);
     // 32 filters of 3 x 3 pixels, six in a row, 16 times as large.
     assert_eq!(picture(folder.path().join("filters.png")).width, 6 * 48 + 7 * 4);
