@@ -1,9 +1,9 @@
 """Trains `fashion-biggan`: a small class-conditional BigGAN-deep, parameters named as in the published port.
 
 Brock et al., "Large Scale GAN Training for High Fidelity Natural Image Synthesis", 2019,
-https://arxiv.org/abs/1809.11096: hinge loss, spectral norm in the generator, conditional batch norm,
-self-attention, an average of the weights, and standing statistics for 51 truncations. The
-discriminator judges class and image by projection (Miyato and Koyama, 2018,
+https://arxiv.org/abs/1809.11096: hinge loss, spectral norm and orthogonal regularisation in the
+generator, conditional batch norm, self-attention, an average of the weights, and standing statistics
+for 51 truncations. The discriminator judges class and image by projection (Miyato and Koyama, 2018,
 https://arxiv.org/abs/1802.05637) under a lazy R1 penalty.
 
     python training/fashion_biggan.py --out runs/biggan --export models/fashion-biggan.safetensors
@@ -56,6 +56,19 @@ class Spectral(nn.Module):
         w = self.weight_orig.flatten(1)
         self.weight_v = F.normalize(w.T @ self.weight_u, dim=0)
         self.weight_u = F.normalize(w @ self.weight_v, dim=0)
+
+    @torch.no_grad()
+    def orthogonalise(self, beta):
+        """Adds the gradient of beta / 2 |W W^T * (1 - I)|^2, or of W^T W where W has fewer columns than rows.
+
+        It makes a generator amenable to truncation.
+        """
+        w = self.weight_orig.flatten(1)
+        if len(w) <= w.shape[1]:
+            slope = (w @ w.T).fill_diagonal_(0) @ w
+        else:
+            slope = w @ (w.T @ w).fill_diagonal_(0)
+        self.weight_orig.grad += 2 * beta * slope.view_as(self.weight_orig)
 
     def weight(self):
         if self.training:
@@ -181,17 +194,21 @@ class Synthesis(nn.Module):
 
 
 class Generator(nn.Module):
-    """BigGAN-deep; `channels` is the width of the last convolution, 1 in training on grey."""
+    """BigGAN-deep; `channels` is the width of the last convolution, 1 in training on grey.
 
-    def __init__(self, config=CONFIG, channels=1):
+    The network reads `spread` z. Training draws truncnorm(-2, 2) / `spread`, so that truncation goes
+    beyond what training drew, up to `spread` times as far.
+    """
+
+    def __init__(self, config=CONFIG, channels=1, spread=1.0):
         super().__init__()
-        self.config = config
+        self.config, self.spread = config, spread
         self.embeddings = nn.Linear(config["num_classes"], config["z_dim"], bias=False)
         nn.init.normal_(self.embeddings.weight, std=0.5)
         self.generator = Synthesis(config, channels)
 
     def forward(self, z, labels, psi=1.0, dtype=torch.float32):
-        return self.generator(torch.cat([z, self.embeddings.weight.T[labels]], 1), psi, dtype)
+        return self.generator(torch.cat([self.spread * z, self.embeddings.weight.T[labels]], 1), psi, dtype)
 
     def latents(self, count, psi, seed):
         """psi times the truncated normal of the published port, and the classes in turn."""
@@ -245,7 +262,8 @@ def standing_statistics(model, rows, batches=8, size=250):
 def tensors(model):
     """Checkpoint tensors; the grey row of `conv_to_rgb` becomes three equal ones, the others zero.
 
-    Three equal rows have sqrt(3) times the norm of one, which the last batch norm makes up for.
+    Three equal rows have sqrt(3) times the norm of one, which the last batch norm makes up for. What
+    reads z is multiplied by the spread, and `weight_v` divided, which leaves the spectral norm.
     """
     state = dict(model.state_dict())
     width, prefix = model.config["channel_width"], "generator.conv_to_rgb."
@@ -255,6 +273,12 @@ def tensors(model):
     state[prefix + "weight_u"] /= math.sqrt(3)
     for leaf in ("weight", "bias"):
         state["generator.bn." + leaf] = state["generator.bn." + leaf] * math.sqrt(3)
+    spread = torch.ones(2 * model.config["z_dim"])
+    spread[: model.config["z_dim"]] = model.spread
+    for name, module in model.named_modules():
+        if isinstance(module, Linear):
+            state[name + ".weight_orig"] = state[name + ".weight_orig"] * spread
+            state[name + ".weight_v"] = state[name + ".weight_v"] / spread
     return state
 
 
@@ -268,14 +292,16 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--export", type=Path)
-    parser.add_argument("--kimg", type=float, default=600, help="thousands of real images shown")
-    parser.add_argument("--batch", type=int, default=48)
+    parser.add_argument("--kimg", type=float, default=2000, help="thousands of real images shown")
+    parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--steps", type=int, help="stop early")
     parser.add_argument("--g-lr", type=float, default=2e-4)
     parser.add_argument("--d-lr", type=float, default=2.5e-3)
+    parser.add_argument("--spread", type=float, default=1.25, help="how far truncation 1 goes beyond training")
+    parser.add_argument("--ortho", type=float, default=1e-4, help="weight of the orthogonal regularisation")
     parser.add_argument("--r1", type=float, default=0.05, help="gamma of the gradient penalty")
     parser.add_argument("--r1-interval", type=int, default=16)
-    parser.add_argument("--ema-kimg", type=float, default=8, help="half-life of the weight average")
+    parser.add_argument("--ema-kimg", type=float, default=16, help="half-life of the weight average")
     parser.add_argument("--tick", type=int, default=200, help="steps between grids and checkpoints")
     parser.add_argument("--score-ticks", type=int, default=8, help="ticks between scores; 0 for none")
     parser.add_argument("--stats-batches", type=int, default=4, help="batches for each standing statistic")
@@ -288,8 +314,9 @@ def main():
     torch.manual_seed(args.seed)
 
     images, labels = data.load("train")
-    g, d = Generator(), Discriminator(classes=10)
+    g, d = Generator(spread=args.spread), Discriminator(classes=10)
     g, d = g.to(memory_format=torch.channels_last), d.to(memory_format=torch.channels_last)
+    spectral = [m for m in g.modules() if isinstance(m, Spectral)]
     ema = copy.deepcopy(g).requires_grad_(False)
     g_optimizer = torch.optim.Adam(g.parameters(), lr=args.g_lr, betas=(0.0, 0.99), eps=1e-6)
     d_optimizer = torch.optim.Adam(d.parameters(), lr=args.d_lr, betas=(0.0, 0.99))
@@ -311,11 +338,13 @@ def main():
         real, y = data.to_float(images[index]), labels[index]
 
         d.requires_grad_(False)
-        z = nn.init.trunc_normal_(torch.empty(args.batch, CONFIG["z_dim"]), a=-2, b=2)
+        z = nn.init.trunc_normal_(torch.empty(args.batch, CONFIG["z_dim"]), a=-2, b=2) / args.spread
         fake = g(z, y, dtype=torch.bfloat16)
         g_loss = -d(augment(fake), torch.bfloat16, y).mean()
         g_optimizer.zero_grad()
         g_loss.backward()
+        for module in spectral:
+            module.orthogonalise(args.ortho)
         g_optimizer.step()
 
         d.requires_grad_(True)
@@ -347,7 +376,7 @@ def main():
                 import evaluate
 
                 reference = reference or evaluate.Reference()
-                for psi in (0.5, 1.0):
+                for psi in (0.16, 0.4, 0.8):
                     standing_statistics(ema, [round(psi * 50)])
                     data.log(args.out / "scores.csv", kimg=kimg, psi=psi, **reference.scores(*evaluate.samples(ema, 5000, psi)))
             last = time.time()
