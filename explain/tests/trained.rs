@@ -80,7 +80,7 @@ fn deletion(explainer: &Explainer, image: &FeatureMap, map: &FeatureMap, nothing
     };
     let selectivity = Selectivity { curve: Curve::Deletion, patch: 2, steps: 32, batch: 11 };
     let nothing = image.map(|_| nothing);
-    area(&selectivity.measure(image, &nothing, &map, score).unwrap())
+    area(&selectivity.measure(image, &nothing, map, score).unwrap())
 }
 
 /// The network input that a method takes for nothing.
