@@ -48,7 +48,7 @@ fn run(folder: &Path, count: u32, epochs: usize, explained: u32) -> Result<()> {
     std::fs::create_dir_all(folder)?;
     let network = Trained::fit(&(0..count).map(Slice::draw).collect::<Vec<_>>(), epochs)?;
     let (description, weights) = (folder.join("net.json"), folder.join("net.safetensors"));
-    std::fs::write(&description, serde_json::to_string_pretty(&network.description())?)?;
+    std::fs::write(&description, serde_json::to_string_pretty(&Trained::description())?)?;
     candle_core::safetensors::save(&network.tensors(), &weights)?;
 
     // From here on, the network is one of any user.
@@ -230,7 +230,7 @@ impl Trained {
     }
 
     /// The layers as `--network` reads them.
-    fn description(&self) -> Value {
+    fn description() -> Value {
         let mut layers = Vec::new();
         for (i, (inputs, outputs, stride)) in CONVOLUTIONS.into_iter().enumerate() {
             layers.push(json!({"kind": "conv2d", "name": name(i), "in": inputs, "out": outputs,
