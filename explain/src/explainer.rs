@@ -13,6 +13,9 @@ use crate::{
     Target, cam, grad_cam, gradient, guided_grad_cam, input_x_gradient, relevance,
 };
 
+/// Weights of red, green and blue in the luma.
+pub(crate) const LUMA: [f32; 3] = [0.299, 0.587, 0.114];
+
 /// A method by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -225,7 +228,7 @@ impl Explainer {
         Preprocess { resize: Resize::PillowBicubic, size }.apply(&square, &mut values);
         let scaling = &self.classifier.normalization;
         let scaled = values.chunks_exact(3).flat_map(|pixel| {
-            let luma = 0.299 * pixel[0] + 0.587 * pixel[1] + 0.114 * pixel[2];
+            let luma: f32 = LUMA.iter().zip(pixel).map(|(weight, v)| weight * v).sum();
             let value = move |c: usize| if channels == 1 { luma } else { pixel[c] };
             (0..channels).map(move |c| scaling.apply(c, value(c)))
         });

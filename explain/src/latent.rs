@@ -9,11 +9,9 @@ use ganscope_model::network::Rectifier;
 use ganscope_model::{FeatureMap, Shape};
 
 use crate::error::require;
+use crate::explainer::LUMA;
 use crate::gradient::gradient;
 use crate::{Error, Explainer, Result, Target};
-
-/// Weights of red, green and blue in the luma.
-const LUMA: [f32; 3] = [0.299, 0.587, 0.114];
 
 /// Share of the last steps in the next one: generators are rough, and the mean of some gradients
 /// points further than each.

@@ -1,5 +1,6 @@
 //! `ganscope explain`: what a network sees in an image, and what makes a score what it is.
 
+mod aim;
 mod fid;
 mod filters;
 mod image;

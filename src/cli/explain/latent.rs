@@ -2,15 +2,15 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use candle_core::{Device, Tensor};
-use ganscope_explain::Target;
 use ganscope_explain::latent::{LatentMaximization, feature_map, network_input};
 use ganscope_images::{Image, save_png};
 use ganscope_latent::{Class, Sampler, Seeds};
 use ganscope_model::{Generator, Truncation};
 
 use super::NetworkArgs;
+use super::aim::{Aim, AimArgs};
 use crate::cache;
 use crate::captions::enlarged;
 use crate::classifiers::OpenClassifier;
@@ -40,17 +40,8 @@ pub(super) struct Args {
     #[arg(long, default_value_t = 1.0, value_name = "PSI", allow_negative_numbers = true)]
     trunc: f64,
 
-    /// Class of the network, by number or name, or `each`
-    #[arg(long, value_name = "N|NAME", required_unless_present = "unit", conflicts_with = "unit")]
-    class: Option<String>,
-
-    /// Channel of a layer, instead of a class
-    #[arg(long, value_name = "N", requires = "layer")]
-    unit: Option<usize>,
-
-    /// Layer of the unit
-    #[arg(long, value_name = "NAME", requires = "unit")]
-    layer: Option<String>,
+    #[command(flatten)]
+    aim: AimArgs,
 
     /// Class of a conditional generator [default: the class that is sought]
     #[arg(long, value_name = "N|NAME")]
@@ -84,19 +75,11 @@ pub(super) struct Args {
     network: NetworkArgs,
 }
 
-/// What is sought.
-struct Aim {
-    title: String,
-    target: Target,
-    /// The class, unless it is a unit.
-    class: Option<usize>,
-}
-
 pub(super) fn run(args: &Args, terminal: &Terminal) -> Result<()> {
     cache::check_writable(&args.output)?;
     let open = args.network.open(None, terminal)?;
     let generator = args.generator.open(&Device::Cpu, terminal)?;
-    let aims = args.aims(&open)?;
+    let aims = args.aim.aims(&open)?;
     let bar = terminal.bar(aims.len() * STARTS.min(args.seeds.len()), "ascents");
     let mut cells = Vec::new();
     for aim in aims {
@@ -139,24 +122,6 @@ pub(super) fn run(args: &Args, terminal: &Terminal) -> Result<()> {
 }
 
 impl Args {
-    fn aims(&self, open: &OpenClassifier) -> Result<Vec<Aim>> {
-        let network = &open.classifier().network;
-        let aim = |class: usize| Aim {
-            title: open.title(class),
-            target: Target::class(network, class),
-            class: Some(class),
-        };
-        Ok(match (self.class.as_deref(), self.unit, &self.layer) {
-            (Some("each"), ..) => (0..open.classes()?).map(aim).collect(),
-            (Some(text), ..) => vec![aim(open.class(text)?)],
-            (None, Some(unit), Some(layer)) => {
-                let target = Target::channel(open.layer(layer)?, unit);
-                vec![Aim { title: format!("unit {unit} of {layer}"), target, class: None }]
-            }
-            _ => bail!("a class, or a unit and its layer are needed"),
-        })
-    }
-
     fn sampler(&self, of: &OpenGenerator, open: &OpenClassifier, aim: &Aim) -> Result<Sampler> {
         let count = of.generator.info().c_dim;
         let class = match (&self.generator_class, aim.class) {
@@ -232,14 +197,7 @@ impl<'a> Ascent<'a> {
     ) -> Result<(Image, f64, String)> {
         let image = self.image(latent)?;
         let input = feature_map(&network_input(&open.explainer, &image)?)?;
-        let score = open.explainer.score(&input, &aim.target)?[0];
-        let note = match aim.class {
-            Some(class) => {
-                let probability = open.explainer.probabilities(&input)?[0][class];
-                format!("logit {score:.2}, {:.1} %", 100.0 * probability)
-            }
-            None => format!("mean activation {score:.3}"),
-        };
+        let (score, note) = aim.judge(open, &input)?;
         let picture = to_images(&image, &self.generator.info())?.swap_remove(0);
         Ok((picture, score, note))
     }

@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use ganscope_explain::{Maximization, Target};
 use ganscope_images::{Image, save_png};
 use ganscope_model::{Classifier, FeatureMap, Shape};
 use ganscope_stats::random::RandomState;
 
 use super::NetworkArgs;
+use super::aim::AimArgs;
 use crate::cache;
 use crate::captions::enlarged;
 use crate::classifiers::OpenClassifier;
@@ -28,17 +29,8 @@ const COLUMNS: usize = 5;
 /// its roughness.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Class, by number or name, or `each`
-    #[arg(long, value_name = "N|NAME", required_unless_present = "unit", conflicts_with = "unit")]
-    class: Option<String>,
-
-    /// Channel of a layer, instead of a class
-    #[arg(long, value_name = "N", requires = "layer")]
-    unit: Option<usize>,
-
-    /// Layer of the unit
-    #[arg(long, value_name = "NAME", requires = "unit")]
-    layer: Option<String>,
+    #[command(flatten)]
+    aim: AimArgs,
 
     /// Picture to write
     #[arg(long, short, value_name = "FILE")]
@@ -79,33 +71,16 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, terminal: &Terminal) -> Result<()> {
     cache::check_writable(&args.output)?;
     let open = args.network.open(None, terminal)?;
-    let network = &open.classifier().network;
-    let class = |class: usize| (open.title(class), Target::class(network, class), Some(class));
-    let targets = match (args.class.as_deref(), args.unit, &args.layer) {
-        (Some("each"), ..) => (0..open.classes()?).map(class).collect(),
-        (Some(text), ..) => vec![class(open.class(text)?)],
-        (None, Some(unit), Some(layer)) => {
-            let target = Target::channel(open.layer(layer)?, unit);
-            vec![(format!("unit {unit} of {layer}"), target, None)]
-        }
-        _ => bail!("a class, or a unit and its layer are needed"),
-    };
-    let bar = terminal.bar(targets.len(), "pictures");
+    let aims = args.aim.aims(&open)?;
+    let bar = terminal.bar(aims.len(), "pictures");
     let mut cells = Vec::new();
-    for (title, target, class) in targets {
-        let found = args.ascend(&open, &target)?;
-        let score = open.explainer.score(&found, &target)?[0];
-        let note = match class {
-            Some(class) => {
-                let probability = open.explainer.probabilities(&found)?[0][class];
-                format!("logit {score:.2}, {:.1} %", 100.0 * probability)
-            }
-            None => format!("mean activation {score:.3}"),
-        };
-        bar.suspend(|| terminal.data(&format!("{title}: {note}\n")))?;
+    for aim in aims {
+        let found = args.ascend(&open, &aim.target)?;
+        let (_, note) = aim.judge(&open, &found)?;
+        bar.suspend(|| terminal.data(&format!("{}: {note}\n", aim.title)))?;
         let picture = picture(&found, open.classifier());
         let times = (SIDE / picture.width).max(1);
-        cells.push(Cell::new(enlarged(&picture, times), title, note));
+        cells.push(Cell::new(enlarged(&picture, times), aim.title, note));
         bar.inc(1);
     }
     bar.finish_and_clear();
