@@ -31,7 +31,7 @@ const COLUMNS: usize = 5;
 
 /// Most steps of a deletion or insertion curve.
 const STEPS: usize = 49;
-/// Places of the same map that a curve is compared with.
+/// Places of the same map, and random orders, that a curve is compared with.
 const CHANCES: usize = 10;
 /// Images of a curve that are scored together.
 const BATCH: usize = 10;
@@ -85,6 +85,15 @@ pub struct Measures {
     pub insertion_by_chance: f64,
 }
 
+/// Areas under the curves of patches in random order.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RandomOrder {
+    /// As [`Measures::deletion`].
+    pub deletion: f64,
+    /// As [`Measures::insertion`].
+    pub insertion: f64,
+}
+
 /// The map of one method, in numbers.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct MapFacts {
@@ -129,6 +138,9 @@ pub struct Report {
     pub top: Vec<ClassFacts>,
     /// The maps.
     pub maps: Vec<MapFacts>,
+    /// Deletion and insertion of patches in random order, where maps are measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub random_order: Option<RandomOrder>,
     /// Methods that do not suit the network, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<(&'static str, String)>,
@@ -184,6 +196,7 @@ pub fn explain(
         score: explainer.score(&subject.prepared.input, &subject.target)?[0],
         top: order.iter().take(TOP).map(|&class| facts(class)).collect(),
         maps: Vec::new(),
+        random_order: if request.measure { Some(subject.random_order()?) } else { None },
         left_out: Vec::new(),
         ganscope: env!("CARGO_PKG_VERSION"),
     };
@@ -294,6 +307,21 @@ impl Subject<'_> {
             Ok(area(&selectivity.measure(input, &nothing, map, score)?))
         };
         Ok((area_of(Curve::Deletion)?, area_of(Curve::Insertion)?))
+    }
+
+    /// The mean over random maps.
+    fn random_order(&self) -> Result<RandomOrder> {
+        let Shape { h, w, .. } = self.prepared.input.shape;
+        let mut random = RandomState::new(0);
+        let mut mean = RandomOrder { deletion: 0.0, insertion: 0.0 };
+        for _ in 0..CHANCES {
+            let noise = (0..h * w).map(|_| random.uniform() as f32).collect();
+            let (deletion, insertion) =
+                self.areas(&FeatureMap::new(1, Shape { c: 1, h, w }, noise)?)?;
+            mean.deletion += deletion / CHANCES as f64;
+            mean.insertion += insertion / CHANCES as f64;
+        }
+        Ok(mean)
     }
 }
 

@@ -87,8 +87,11 @@ fn several_images_share_a_sheet_and_measures_come_with_chance() {
     run(folder.path(), &[&["grad-cam,cam", &images[0], &images[1]][..], &options].concat());
     for name in ["3-dress-0", "8-bag-0"] {
         let report = json(folder.path().join("out").join(name).join("report.json"));
+        let random = |name: &str| report["random_order"][name].as_f64().unwrap();
         for map in report["maps"].as_array().unwrap() {
             let measure = |name: &str| map["measures"][name].as_f64().unwrap();
+            assert!(measure("deletion") < random("deletion"));
+            assert!(measure("insertion") > measure("deletion"));
             assert!(measure("deletion") < measure("deletion_by_chance"));
             assert!(measure("insertion") > measure("insertion_by_chance"));
             assert!(measure("continuity") > 0.0 && measure("positivity") > 0.5);

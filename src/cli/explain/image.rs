@@ -54,7 +54,8 @@ pub(super) struct ImageArgs {
     ///
     /// Deletion is the mean probability while the patches become nothing, the most relevant first:
     /// the lower, the better. Insertion puts them back in that order: the higher, the better. Chance
-    /// is the same for the same map moved and mirrored at random.
+    /// is the same for the same map moved and mirrored at random; the last row is for patches in random
+    /// order.
     #[arg(long)]
     measure: bool,
 
@@ -275,12 +276,12 @@ fn print(found: &Found, bar: &ProgressBar, terminal: &Terminal) -> Result<()> {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     let mut header = vec!["method", "sum", "positive", "negative", "conservation error"];
-    if report.maps.iter().any(|map| map.measures.is_some()) {
+    if report.random_order.is_some() {
         header.extend(["positivity", "continuity", "deletion", "chance", "insertion", "chance"]);
     }
     table.set_header(header);
+    let number = |value: f64| format!("{value:.4}");
     for map in &report.maps {
-        let number = |value: f64| format!("{value:.4}");
         let lost = map.conservation_error.map_or(String::new(), |e| format!("{e:.2e}"));
         let mut row = vec![
             map.method.into(),
@@ -294,6 +295,12 @@ fn print(found: &Found, bar: &ProgressBar, terminal: &Terminal) -> Result<()> {
                 ([m.deletion, m.deletion_by_chance], [m.insertion, m.insertion_by_chance]);
             row.extend([m.positivity, m.continuity].into_iter().chain(out).chain(back).map(number));
         }
+        table.add_row(row);
+    }
+    if let Some(random) = &report.random_order {
+        let mut row = vec!["random order".to_owned()];
+        row.resize(11, String::new());
+        (row[7], row[9]) = (number(random.deletion), number(random.insertion));
         table.add_row(row);
     }
     table.column_iter_mut().skip(1).for_each(|c| c.set_cell_alignment(CellAlignment::Right));
