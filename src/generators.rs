@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use candle_core::{Device, Tensor};
 use ganscope_biggan::{BigGan, BnStats};
 use ganscope_images::{Image, quantize_biggan, quantize_stylegan};
+use ganscope_latent::{Centers, MultiModal};
 use ganscope_model::{Checkpoint, Generator, GeneratorInfo, Rounding, Synthesis, imagenet};
 use ganscope_stylegan::Transform;
 use ganscope_weights::hub;
@@ -153,6 +154,17 @@ pub(crate) fn stylegan(
 }
 
 impl OpenGenerator {
+    /// The same generator, truncated towards the nearest of `centers`.
+    ///
+    /// # Errors
+    /// When it does not truncate in W, or the centers do not fit it.
+    pub fn towards(self, centers: Centers) -> Result<Self> {
+        let mut digest = blake3::Hasher::new();
+        digest.update(self.digest.as_bytes()).update(format!("{centers:?}").as_bytes());
+        let generator = Box::new(MultiModal::new(self.generator, centers)?);
+        Ok(Self { generator, digest: digest.finalize(), ..self })
+    }
+
     /// The class that `text` names: a number, or a name where names are known.
     ///
     /// # Errors

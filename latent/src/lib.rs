@@ -1,6 +1,7 @@
 //! Latent sampling, truncation, interpolation and mixing, for every [`Generator`].
 //!
 //! - [`Sampler`] turns seeds into images, number by number those of the published tools.
+//! - [`MultiModal`] truncates towards the nearest of several centers of W.
 //! - [`walk`] goes from one latent to the next in Z or in W; [`Spline`] makes smooth closed walks.
 //! - [`mix`], [`mix_table`] and [`shift`] operate on `ws`.
 //! - [`PathLength`] measures how evenly a generator moves; [`components`] finds its directions.
@@ -8,10 +9,12 @@
 //!
 //! [`Generator`]: ganscope_model::Generator
 
+mod clusters;
 pub mod components;
 mod error;
 pub mod interpolate;
 mod mixing;
+mod multi_modal;
 mod path_length;
 mod ranges;
 mod sample;
@@ -24,6 +27,7 @@ mod walk;
 pub use error::{Error, Result};
 pub use ganscope_stats::random::RandomState;
 pub use mixing::{mix, mix_table, shift};
+pub use multi_modal::{Centers, MultiModal};
 pub use path_length::{PathLength, PathSpace, Sampling, euclidean, perceptual_path_length};
 pub use ranges::{Seeds, Styles, Truncations};
 pub use sample::{Prior, truncated_noise_sample, z_from_seed};

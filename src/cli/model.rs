@@ -1,6 +1,7 @@
 //! What the verbs of generators share: opening a generator and drawing from it.
 
 use std::cell::OnceCell;
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -8,9 +9,11 @@ use anyhow::{Context as _, Result, ensure};
 use candle_core::Device;
 use clap::ValueEnum;
 use ganscope_biggan::BnStats;
-use ganscope_latent::{Class, Prior, Sampler, ThresholdPrior};
+use ganscope_latent::{Centers, Class, Prior, Sampler, ThresholdPrior};
 use ganscope_model::{NoiseMode, TruncationKind};
+use ganscope_stats::Features;
 use ganscope_stylegan::Transform;
+use ganscope_weights::npy;
 use serde_json::{Map, Value};
 
 use super::terminal::Terminal;
@@ -28,6 +31,11 @@ pub(super) struct GeneratorArgs {
     /// Truncate only the first N style inputs
     #[arg(long, value_name = "N")]
     trunc_cutoff: Option<usize>,
+
+    /// Truncate towards the nearest of several centers, not the mean of W: their number, for which
+    /// they are found by k-means (each class has its own), or a file (.npy) of K rows of W
+    #[arg(long, value_name = "N|FILE")]
+    trunc_centers: Option<CentersArg>,
 
     /// Noise inputs of StyleGAN 1 and 2 [default: const]
     #[arg(long, value_enum)]
@@ -90,6 +98,45 @@ enum Noise {
     None,
 }
 
+/// Centers of W.
+#[derive(Debug, Clone)]
+enum CentersArg {
+    Count(usize),
+    File(PathBuf),
+}
+
+impl FromStr for CentersArg {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(text.parse().map_or_else(|_| Self::File(text.into()), Self::Count))
+    }
+}
+
+impl std::fmt::Display for CentersArg {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Count(count) => count.fmt(f),
+            Self::File(path) => path.display().fmt(f),
+        }
+    }
+}
+
+impl CentersArg {
+    fn read(&self) -> Result<Centers> {
+        let path = match self {
+            Self::Count(count) => return Ok(Centers::Clusters(*count)),
+            Self::File(path) => path,
+        };
+        let array = npy::read(path)?;
+        let [_, w_dim] = *array.shape() else {
+            let problem = format!("`{}` has shape {:?}", path.display(), array.shape());
+            return Err(advised(problem, "centers are an array of K rows, each as long as w"));
+        };
+        Ok(Centers::Given(Features::from_vec(array.to_f32(), w_dim)?))
+    }
+}
+
 /// Two numbers with a comma between them.
 #[derive(Debug, Clone, Copy)]
 struct Offset(f64, f64);
@@ -147,20 +194,27 @@ impl GeneratorArgs {
         })?;
         let foreign = match open.generator.info().truncation {
             TruncationKind::Psi => {
-                [("--prior", self.prior.is_some()), ("--bn-stats", self.bn_stats.is_some())]
+                &[("--prior", self.prior.is_some()), ("--bn-stats", self.bn_stats.is_some())][..]
             }
-            TruncationKind::Threshold => [
+            TruncationKind::Threshold => &[
                 ("--noise-mode", self.noise_mode.is_some()),
                 ("--trunc-cutoff", self.trunc_cutoff.is_some()),
+                ("--trunc-centers", self.trunc_centers.is_some()),
             ],
         };
-        if let Some((flag, _)) = foreign.into_iter().find(|(_, given)| *given) {
+        if let Some((flag, _)) = foreign.iter().find(|(_, given)| *given) {
             return Err(advised(
                 format!("`{flag}` means nothing to the family {}", open.family),
                 format!("leave `{flag}` out"),
             ));
         }
-        Ok(open)
+        match &self.trunc_centers {
+            None => Ok(open),
+            Some(centers) => {
+                let from = || format!("`--trunc-centers {centers}`");
+                open.towards(centers.read().with_context(from)?).with_context(from)
+            }
+        }
     }
 
     /// How images of `class` are drawn under a truncation.
@@ -182,6 +236,11 @@ impl GeneratorArgs {
         Ok(sampler)
     }
 
+    /// Whether options of psi are given.
+    fn shapes_psi(&self) -> bool {
+        self.trunc_cutoff.is_some() || self.trunc_centers.is_some()
+    }
+
     fn prior(&self) -> ThresholdPrior {
         self.prior.unwrap_or_default()
     }
@@ -194,6 +253,7 @@ impl GeneratorArgs {
         };
         set("family", Some(open.family.into()));
         set("trunc_cutoff", self.trunc_cutoff.map(Value::from));
+        set("trunc_centers", self.trunc_centers.as_ref().map(|c| c.to_string().into()));
         match open.generator.info().truncation {
             TruncationKind::Psi => {
                 let noise = self.noise_mode.unwrap_or(Noise::Const).to_possible_value();
@@ -228,12 +288,12 @@ impl ModelArgs {
     pub(super) fn path_prior(&self, open: &OpenGenerator) -> Result<Prior> {
         check_threshold(open, self.trunc, "above 0 and at most 1", |t| t > 0.0 && t <= 1.0)?;
         match open.generator.info().truncation {
-            TruncationKind::Psi if self.trunc == 1.0 && self.generator.trunc_cutoff.is_none() => {
+            TruncationKind::Psi if self.trunc == 1.0 && !self.generator.shapes_psi() => {
                 Ok(Prior::Normal)
             }
             TruncationKind::Psi => Err(advised(
                 "the path length of a truncated generator is not defined",
-                "leave `--trunc` and `--trunc-cutoff` out",
+                "leave `--trunc`, `--trunc-cutoff` and `--trunc-centers` out",
             )),
             TruncationKind::Threshold => Ok(match self.generator.prior() {
                 ThresholdPrior::Scaled => Prior::Scaled { truncation: self.trunc },

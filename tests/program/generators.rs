@@ -5,7 +5,7 @@ use std::path::Path;
 
 use ganscope_golden as golden;
 use ganscope_images::{quantize_biggan, quantize_stylegan};
-use ganscope_weights::{Array, Weights, write_safetensors};
+use ganscope_weights::{Array, ReadOptions, Weights, npy, write_safetensors};
 use tempfile::TempDir;
 
 use crate::setup::{ganscope, golden_file, picture, run};
@@ -142,6 +142,33 @@ fn truncation_0_is_one_picture_and_four_at_once_are_four_alone() {
         }
         assert!(read("whole", 1) != read("whole", 2), "{}", family.name);
     }
+}
+
+#[test]
+fn centers_are_where_w_moves_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = golden_file("stylegan-s2-skip.pkl");
+    let weights = ganscope_weights::read(Path::new(&model), &ReadOptions::default()).unwrap();
+    let mean = weights.arrays["mapping.w_avg"].to_f32();
+    let far: Vec<f32> = mean.iter().map(|v| v + 1e3).collect();
+    let rows = Array::from_f32([2, mean.len()], &[far, mean].concat()).unwrap();
+    npy::write(&folder.path().join("centers.npy"), &rows).unwrap();
+    let generate = |outdir: &str, options: &[&str]| {
+        let seeds = ["generate", &model, "--seeds", "1-3", "--outdir", outdir];
+        run(folder.path(), &[&seeds[..], options].concat());
+        [1, 2, 3].map(|s| fs::read(folder.path().join(format!("{outdir}/seed000{s}.png"))).unwrap())
+    };
+    let plain = generate("plain", &["--trunc", "0.6", "--trunc-cutoff", "3"]);
+    let centers = ["--trunc", "0.6", "--trunc-cutoff", "3", "--trunc-centers", "centers.npy"];
+    assert!(generate("given", &centers) == plain, "the mean of W is the nearest center");
+    let found = ["--trunc", "0.6", "--trunc-centers", "9"];
+    let together = generate("found", &found);
+    assert!(generate("alone", &[&found[..], &["--batch", "1"]].concat()) == together);
+    assert!(together != generate("towards-mean", &["--trunc", "0.6"]));
+    let [one, two, three] = generate("one", &["--trunc", "0", "--trunc-centers", "1"]);
+    assert!(one == two && two == three, "one center");
+    let whole = generate("whole", &["--trunc", "1", "--trunc-centers", "9"]);
+    assert!(whole == generate("untruncated", &[]));
 }
 
 #[test]
@@ -307,6 +334,32 @@ fn an_option_of_another_family() {
     insta::assert_snapshot!(refusal(&options, 1), @r"
     error: `--noise-mode` means nothing to the family biggan-deep
     hint: leave `--noise-mode` out
+    ");
+}
+
+#[test]
+fn centers_that_do_not_fit() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = |name: &str, shape: &[usize], values: &[f32]| {
+        let path = folder.path().join(name);
+        npy::write(&path, &Array::from_f32(shape, values).unwrap()).unwrap();
+        let path = path.to_str().unwrap();
+        let options = ["fashion-stylegan2", "--seeds", "0", "--trunc-centers", path];
+        refusal(&options, 1).replace(path, name)
+    };
+    insta::assert_snapshot!(told("wide.npy", &[2, 65], &[0.0; 130]), @"error: `--trunc-centers wide.npy`: centers have shape [2, 65], expected (K, 64)");
+    insta::assert_snapshot!(told("flat.npy", &[64], &[0.0; 64]), @r"
+    error: `--trunc-centers flat.npy`: `flat.npy` has shape [64]
+    hint: centers are an array of K rows, each as long as w
+    ");
+    insta::assert_snapshot!(told("nan.npy", &[1, 64], &[f32::NAN; 64]), @"error: `--trunc-centers nan.npy`: the list of centers holds a value that is not finite, in row 0");
+    let options = ["fashion-stylegan2", "--seeds", "0", "--trunc-centers"];
+    insta::assert_snapshot!(refusal(&[&options[..], &["0"]].concat(), 1), @"error: `--trunc-centers 0`: number of centers is 0, expected 1 to 10000");
+    insta::assert_snapshot!(refusal(&[&options[..], &["none.npy"]].concat(), 1), @"error: `--trunc-centers none.npy`: cannot read `none.npy`: No such file or directory (os error 2)");
+    let biggan = ["fashion-biggan", "--seeds", "0", "--class", "1", "--trunc-centers", "4"];
+    insta::assert_snapshot!(refusal(&biggan, 1), @r"
+    error: `--trunc-centers` means nothing to the family biggan-deep
+    hint: leave `--trunc-centers` out
     ");
 }
 

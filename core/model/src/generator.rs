@@ -2,7 +2,7 @@
 
 use candle_core::{Device, Tensor};
 
-use crate::Result;
+use crate::{Error, Result};
 
 /// Sizes of a generator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +59,22 @@ impl Truncation {
     /// Truncation of every row by `psi`.
     pub const fn psi(psi: f64) -> Self {
         Self { psi, cutoff: None }
+    }
+
+    /// How many of `num_ws` rows it moves: none where psi is 1.
+    ///
+    /// # Errors
+    /// When psi is not finite.
+    pub fn rows(self, num_ws: usize) -> Result<usize> {
+        if !self.psi.is_finite() {
+            let message = format!("truncation psi is {}, not a finite number", self.psi);
+            return Err(Error::Input(message));
+        }
+        Ok(if self.psi == 1.0 {
+            0
+        } else {
+            self.cutoff.map_or(num_ws, |cutoff| cutoff.min(num_ws))
+        })
     }
 }
 

@@ -172,23 +172,19 @@ impl Mapping {
 
     /// `w` (N, `w_dim`), moved towards the mean where asked, once for each style input.
     fn truncated(&self, w: &Tensor, truncation: Truncation) -> Result<Tensor> {
-        if !truncation.psi.is_finite() {
-            let message = format!("truncation psi is {}, not a finite number", truncation.psi);
-            return Err(Error::Input(message));
-        }
+        let moved_rows = truncation.rows(self.num_ws)?;
         let (n, w_dim) = w.dims2()?;
         let rows = |w: &Tensor, count: usize| w.unsqueeze(1)?.broadcast_as((n, count, w_dim));
-        let cutoff = truncation.cutoff.map_or(self.num_ws, |cutoff| cutoff.min(self.num_ws));
-        if truncation.psi == 1.0 || cutoff == 0 {
+        if moved_rows == 0 {
             return Ok(rows(w, self.num_ws)?.contiguous()?);
         }
         let w_avg = self.w_avg.to_dtype(w.dtype())?;
         let moved = (w.broadcast_sub(&w_avg)? * truncation.psi)?.broadcast_add(&w_avg)?;
-        let rest = self.num_ws - cutoff;
+        let rest = self.num_ws - moved_rows;
         if rest == 0 {
-            return Ok(rows(&moved, cutoff)?.contiguous()?);
+            return Ok(rows(&moved, moved_rows)?.contiguous()?);
         }
-        Ok(Tensor::cat(&[rows(&moved, cutoff)?, rows(w, rest)?], 1)?)
+        Ok(Tensor::cat(&[rows(&moved, moved_rows)?, rows(w, rest)?], 1)?)
     }
 }
 
