@@ -5,7 +5,8 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 use ganscope_explain::cam::enlarge;
 use ganscope_explain::heat::{self, Palette};
-use ganscope_explain::measure::{Curve, Selectivity, area, continuity, elsewhere, positivity};
+use ganscope_explain::measure::{Curve, Selectivity, area, continuity, positivity};
+use ganscope_explain::road::Road;
 use ganscope_explain::{Error, Explanation, Method, Prepared, Settings, Target};
 use ganscope_images::{Image, save_png};
 use ganscope_model::{FeatureMap, Shape};
@@ -31,7 +32,7 @@ const COLUMNS: usize = 5;
 
 /// Most steps of a deletion or insertion curve.
 const STEPS: usize = 49;
-/// Places of the same map, and random orders, that a curve is compared with.
+/// Random orders that a curve is compared with.
 const CHANCES: usize = 10;
 /// Images of a curve that are scored together.
 const BATCH: usize = 10;
@@ -79,19 +80,20 @@ pub struct Measures {
     pub deletion: f64,
     /// Mean probability while the most relevant patches are put into nothing one after another.
     pub insertion: f64,
-    /// Mean of `deletion` over the same map [`elsewhere`]: what its shape alone does.
-    pub deletion_by_chance: f64,
-    /// As `deletion_by_chance`, for `insertion`.
-    pub insertion_by_chance: f64,
+    /// Mean probability while 10 to 90 % of the pixels, the most relevant first, take the values that
+    /// their neighbours suggest ([`Road`]).
+    pub road: f64,
 }
 
-/// Areas under the curves of patches in random order.
+/// What a map without any knowledge reaches: patches and pixels in random order.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RandomOrder {
     /// As [`Measures::deletion`].
     pub deletion: f64,
     /// As [`Measures::insertion`].
     pub insertion: f64,
+    /// As [`Measures::road`].
+    pub road: f64,
 }
 
 /// The map of one method, in numbers.
@@ -138,7 +140,7 @@ pub struct Report {
     pub top: Vec<ClassFacts>,
     /// The maps.
     pub maps: Vec<MapFacts>,
-    /// Deletion and insertion of patches in random order, where maps are measured.
+    /// Patches and pixels in random order, where maps are measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub random_order: Option<RandomOrder>,
     /// Methods that do not suit the network, and why.
@@ -266,28 +268,27 @@ impl Subject<'_> {
         };
         let (h, w) = (input.shape.h, input.shape.w);
         let map = if (map.shape.h, map.shape.w) == (h, w) { map } else { &enlarge(map, [h, w]) };
-        let (deletion, insertion) = self.areas(map)?;
-        let mut random = RandomState::new(0);
-        let mut by_chance = [0.0; 2];
-        for _ in 0..CHANCES {
-            let (deletion, insertion) = self.areas(&elsewhere(map, &mut random))?;
-            by_chance[0] += deletion / CHANCES as f64;
-            by_chance[1] += insertion / CHANCES as f64;
-        }
         Ok(Measures {
             positivity: positivity(map),
             continuity: continuity(input, NOISE, NEIGHBOURS, 0, again)?,
-            deletion,
-            insertion,
-            deletion_by_chance: by_chance[0],
-            insertion_by_chance: by_chance[1],
+            deletion: self.area(Curve::Deletion, map)?,
+            insertion: self.area(Curve::Insertion, map)?,
+            road: self.road(map)?,
         })
     }
 
-    /// Areas under the deletion and insertion curves of the probability of the class, among all or
-    /// against the other one.
-    fn areas(&self, map: &FeatureMap) -> Result<(f64, f64), Error> {
-        let (explainer, input) = (&self.open.explainer, &self.prepared.input);
+    /// Probabilities of the class, among all or against the other one.
+    fn probabilities(&self, images: &FeatureMap) -> Result<Vec<f64>, Error> {
+        let probability = |all: Vec<f64>| {
+            let other = self.against.map_or(1.0 - all[self.class], |other| all[other]);
+            all[self.class] / (all[self.class] + other)
+        };
+        Ok(self.open.explainer.probabilities(images)?.into_iter().map(probability).collect())
+    }
+
+    /// Area under the curve of the probability.
+    fn area(&self, curve: Curve, map: &FeatureMap) -> Result<f64, Error> {
+        let input = &self.prepared.input;
         let (h, w) = (input.shape.h, input.shape.w);
         let patch = (h / 14).max(1);
         let steps = STEPS.min(h.div_ceil(patch) * w.div_ceil(patch));
@@ -295,31 +296,29 @@ impl Subject<'_> {
             data: self.open.baseline.repeat(input.data.len() / self.open.baseline.len()),
             ..input.clone()
         };
-        let probability = |all: Vec<f64>| {
-            let other = self.against.map_or(1.0 - all[self.class], |other| all[other]);
-            all[self.class] / (all[self.class] + other)
-        };
-        let area_of = |curve| -> Result<f64, Error> {
-            let score = |images: &FeatureMap| {
-                Ok(explainer.probabilities(images)?.into_iter().map(probability).collect())
-            };
-            let selectivity = Selectivity { curve, patch, steps, batch: BATCH };
-            Ok(area(&selectivity.measure(input, &nothing, map, score)?))
-        };
-        Ok((area_of(Curve::Deletion)?, area_of(Curve::Insertion)?))
+        let selectivity = Selectivity { curve, patch, steps, batch: BATCH };
+        let score = |images: &FeatureMap| self.probabilities(images);
+        Ok(area(&selectivity.measure(input, &nothing, map, score)?))
+    }
+
+    /// Mean probability over the shares of removed pixels.
+    fn road(&self, map: &FeatureMap) -> Result<f64, Error> {
+        let score = |images: &FeatureMap| self.probabilities(images);
+        let scores = Road::default().measure(&self.prepared.input, map, score)?;
+        Ok(scores.iter().sum::<f64>() / scores.len() as f64)
     }
 
     /// The mean over random maps.
     fn random_order(&self) -> Result<RandomOrder> {
         let Shape { h, w, .. } = self.prepared.input.shape;
         let mut random = RandomState::new(0);
-        let mut mean = RandomOrder { deletion: 0.0, insertion: 0.0 };
+        let mut mean = RandomOrder { deletion: 0.0, insertion: 0.0, road: 0.0 };
         for _ in 0..CHANCES {
             let noise = (0..h * w).map(|_| random.uniform() as f32).collect();
-            let (deletion, insertion) =
-                self.areas(&FeatureMap::new(1, Shape { c: 1, h, w }, noise)?)?;
-            mean.deletion += deletion / CHANCES as f64;
-            mean.insertion += insertion / CHANCES as f64;
+            let map = FeatureMap::new(1, Shape { c: 1, h, w }, noise)?;
+            mean.deletion += self.area(Curve::Deletion, &map)? / CHANCES as f64;
+            mean.insertion += self.area(Curve::Insertion, &map)? / CHANCES as f64;
+            mean.road += self.road(&map)? / CHANCES as f64;
         }
         Ok(mean)
     }

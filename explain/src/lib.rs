@@ -10,8 +10,8 @@
 //! | where in a layer it arises | [`cam`](cam()), [`grad_cam`], [`guided_grad_cam`] |
 //! | what a unit looks for | [`gradient`](gradient()) with other rectifiers, [`Maximization`], [`latent`] |
 //!
-//! An [`Explainer`] runs any of them by name on a classifier. [`measure`] tells how good an
-//! explanation is, [`fid`] which images and which of their pixels make a Frechet distance large, and
+//! An [`Explainer`] runs any of them by name on a classifier. [`measure`] and [`road`] tell how good
+//! an explanation is, [`fid`] which images and which of their pixels make a Frechet distance large, and
 //! [`heat`] draws maps.
 
 pub mod cam;
@@ -27,6 +27,7 @@ pub mod lrp;
 mod maximize;
 pub mod measure;
 mod occlusion;
+pub mod road;
 mod superpixels;
 mod target;
 

@@ -5,8 +5,8 @@
 //! 2017, <https://arxiv.org/abs/1706.07979>; Samek et al., "Evaluating the Visualization of What a
 //! Deep Neural Network Has Learned", 2015, <https://arxiv.org/abs/1509.06321>.
 
+use ganscope_model::FeatureMap;
 use ganscope_model::network::Real;
-use ganscope_model::{FeatureMap, Shape};
 use ganscope_stats::random::RandomState;
 
 use crate::error::require;
@@ -50,29 +50,6 @@ pub fn continuity(
         largest = largest.max(change / distance);
     }
     Ok(largest)
-}
-
-/// The same map elsewhere: moved by a random way, what leaves on one side coming in on the other, and
-/// mirrored by chance in each direction.
-///
-/// A deletion curve is compared with those of its own map elsewhere. Patches in random order are no
-/// fair chance: scattered over the whole image they destroy its texture, which costs a network more
-/// than a hole of the same size.
-pub fn elsewhere<T: Real>(map: &FeatureMap<T>, random: &mut RandomState) -> FeatureMap<T> {
-    let Shape { c, h, w } = map.shape;
-    let mut place = |size: usize| {
-        let start = (random.uniform() * size as f64) as usize;
-        let mirrored = random.uniform() < 0.5;
-        move |i: usize| (start + if mirrored { size - 1 - i } else { i }) % size
-    };
-    let (row, column) = (place(h), place(w));
-    let data = map.data.chunks_exact(c * h * w).flat_map(|image| {
-        (0..h * w).flat_map(move |i| {
-            let from = row(i / w) * w + column(i % w);
-            image[c * from..c * (from + 1)].iter().copied()
-        })
-    });
-    FeatureMap { data: data.collect(), ..*map }
 }
 
 /// Which end of the curve an image starts from.
@@ -119,11 +96,11 @@ impl Selectivity {
         mut score: impl FnMut(&FeatureMap) -> Result<Vec<f64>>,
     ) -> Result<Vec<f64>> {
         one_image(image)?;
-        let (shape, map) = (image.shape, relevance.shape);
-        let same = (map.h, map.w, relevance.n) == (shape.h, shape.w, 1);
-        if !same || baseline.shape != shape || baseline.n != 1 {
-            let got = format!("baseline {:?} and relevance {map:?}", baseline.shape);
-            return Err(Error::Mismatch { what: "maps", expected: format!("{shape:?}"), got });
+        same_place(image, relevance)?;
+        let shape = image.shape;
+        if baseline.shape != shape || baseline.n != 1 {
+            let (expected, got) = (format!("{shape:?}"), format!("{:?}", baseline.shape));
+            return Err(Error::Mismatch { what: "baseline", expected, got });
         }
         require(self.patch > 0, "the patch", "at least 1", self.patch)?;
         require(self.batch > 0, "the batch", "at least 1", self.batch)?;
@@ -135,7 +112,7 @@ impl Selectivity {
         let patch_of =
             |pixel: usize| pixel / shape.w / self.patch * columns + pixel % shape.w / self.patch;
         let (mut sums, mut pixels) = (vec![0.0; patches], vec![Vec::new(); patches]);
-        for (pixel, values) in relevance.data.chunks_exact(map.c).enumerate() {
+        for (pixel, values) in relevance.data.chunks_exact(relevance.shape.c).enumerate() {
             sums[patch_of(pixel)] += values.iter().map(|&v| f64::from(v)).sum::<f64>();
             pixels[patch_of(pixel)].push(pixel);
         }
@@ -161,6 +138,16 @@ impl Selectivity {
         }
         Ok(scores)
     }
+}
+
+/// Checks that `relevance` has one value or more for each pixel of `image`.
+pub(crate) fn same_place(image: &FeatureMap, relevance: &FeatureMap) -> Result<()> {
+    let (size, map) = (image.shape, relevance.shape);
+    if (map.h, map.w, relevance.n) == (size.h, size.w, 1) {
+        return Ok(());
+    }
+    let (expected, got) = (format!("{} x {}", size.h, size.w), format!("{} x {}", map.h, map.w));
+    Err(Error::Mismatch { what: "height and width of the relevance", expected, got })
 }
 
 /// Mean height of a curve by the trapezoid rule.

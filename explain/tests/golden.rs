@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 use ganscope_classifiers::Architecture;
 use ganscope_explain::cam::enlarge;
 use ganscope_explain::lrp::{Composite, Rule};
+use ganscope_explain::road::impute;
 use ganscope_explain::{
     Evidence, Occlusion, Quickshift, Result, Superpixels, Target, cam, grad_cam, gradient,
     guided_grad_cam, input_x_gradient, relevance,
@@ -19,6 +20,8 @@ use ganscope_model::{Checkpoint, Engine, FeatureMap, Network, Node, Normalizatio
 
 /// Relative error of maps of float32 networks.
 const MAP: f64 = 1e-4;
+/// Relative error of imputed pixels, which are float32 on both sides.
+const IMPUTED: f64 = 1e-6;
 
 /// One network with the image that is explained, and the names of its golden maps.
 struct Case {
@@ -249,4 +252,35 @@ fn superpixels_of_quickshift_are_those_of_scikit_image() {
         let labels: Vec<usize> = expected.data.iter().map(|&label| label as usize).collect();
         assert_eq!(parts, Superpixels::new(48, 40, &labels), "{name}");
     }
+}
+
+#[test]
+fn removed_pixels_take_the_values_of_the_noisy_linear_imputer() {
+    let (h, w) = (20, 24);
+    let bytes = golden::image(55, h, w);
+    let pixels = bytes.iter().map(|&byte| (f64::from(byte) / 255.0) as f32).collect();
+    let image = FeatureMap::new(1, Shape { c: 3, h, w }, pixels).unwrap();
+    let chance = golden::tensor("removed", &[h, w], (0.0, 1.0), 0);
+    for (name, expected) in golden::arrays("road.safetensors") {
+        let removed: Vec<bool> = match name.strip_prefix("share") {
+            Some(share) => {
+                let share = share.parse::<f32>().unwrap() / 100.0;
+                chance.iter().map(|&v| v < share).collect()
+            }
+            None => (0..h * w).map(|p| p / w >= 3 && (5..20).contains(&(p % w))).collect(),
+        };
+        let filled = impute(&image, &removed).unwrap();
+        let expected: Vec<f64> = expected.f32().into_iter().map(f64::from).collect();
+        let error = golden::relative_l2(&filled.to_nchw(), &expected);
+        assert!(error < IMPUTED, "{name}: {error:e}");
+        // What stood there before has no say.
+        let mut spoilt = image.clone();
+        for (values, _) in spoilt.data.chunks_exact_mut(3).zip(&removed).filter(|(_, r)| **r) {
+            values.fill(7.0);
+        }
+        let again = impute(&spoilt, &removed).unwrap();
+        let filled: Vec<f64> = filled.data.iter().map(|&v| f64::from(v)).collect();
+        assert!(golden::relative_l2(&again.data, &filled) < IMPUTED, "{name}");
+    }
+    assert!(impute(&image, &vec![true; h * w]).is_err() && impute(&image, &[false]).is_err());
 }

@@ -4,7 +4,8 @@
 
 use std::sync::Arc;
 
-use ganscope_explain::measure::{Curve, Selectivity, area, continuity, elsewhere, positivity};
+use ganscope_explain::measure::{Curve, Selectivity, area, continuity, positivity};
+use ganscope_explain::road::Road;
 use ganscope_explain::{
     Evidence, Fill, IntegratedGradients, Lime, Maximization, Occlusion, Result, SmoothGrad,
     Superpixels, Target, cam, grad_cam, gradient,
@@ -12,7 +13,6 @@ use ganscope_explain::{
 use ganscope_golden as golden;
 use ganscope_model::network::{Builder, ConvSpec, Convolution, PoolSpec, Rectifier, Walker};
 use ganscope_model::{FeatureMap, Network, Node, Op, Shape};
-use ganscope_stats::random::RandomState;
 
 const SHAPE: Shape = Shape { c: 2, h: 8, w: 8 };
 
@@ -213,27 +213,60 @@ fn deleting_what_matters_lowers_the_score_fastest() {
 }
 
 #[test]
-fn a_map_elsewhere_keeps_its_values_and_neighbours() {
-    let shape = Shape { c: 2, h: 3, w: 4 };
-    let map = FeatureMap::new(1, shape, (0..24).map(|v| v as f32).collect()).unwrap();
-    let mut random = RandomState::new(0);
-    let mut places = std::collections::BTreeSet::new();
-    for _ in 0..1000 {
-        let moved = elsewhere(&map, &mut random);
-        let at = |y: usize, x: usize| moved.data[2 * ((y % 3) * 4 + x % 4)];
-        let pixel = |y, x| (at(y, x) as usize / 2 / 4, at(y, x) as usize / 2 % 4);
-        let (y, x) = pixel(0, 0);
-        // Steps between neighbours are one pixel forth or back, everywhere the same.
-        let down = (pixel(1, 0).0 + 3 - y) % 3;
-        let right = (pixel(0, 1).1 + 4 - x) % 4;
-        assert!([1, 2].contains(&down) && [1, 3].contains(&right));
-        for (i, j) in (0..3).flat_map(|i| (0..4).map(move |j| (i, j))) {
-            assert_eq!(pixel(i, j), ((y + i * down) % 3, (x + j * right) % 4));
-            assert_eq!(moved.data[2 * (i * 4 + j) + 1], at(i, j) + 1.0, "channels stay together");
+fn the_most_relevant_pixels_leave_first_and_no_other_changes() {
+    let relevance = FeatureMap::new(1, Shape { c: 1, ..SHAPE }, random("map", 64)).unwrap();
+    let mut order: Vec<usize> = (0..64).collect();
+    order.sort_by(|&a, &b| relevance.data[b].total_cmp(&relevance.data[a]));
+    let (image, road) = (image(), Road::default());
+    let mut seen = Vec::new();
+    let scores = road.measure(&image, &relevance, |batch| {
+        for (share, one) in batch.data.chunks_exact(SHAPE.len()).enumerate() {
+            let count = [6, 13, 19, 26, 32, 38, 45, 51, 58][share];
+            for (i, &pixel) in order.iter().enumerate() {
+                let values = 2 * pixel..2 * pixel + 2;
+                let same = one[values.clone()] == image.data[values];
+                assert_eq!(same, i >= count, "share {share}, pixel {pixel}");
+            }
+            seen.push(one.to_vec());
         }
-        places.insert((y, x, down, right));
-    }
-    assert_eq!(places.len(), 3 * 4 * 2 * 2);
+        Ok((0..batch.n).map(|i| i as f64).collect())
+    });
+    assert_eq!(scores.unwrap(), [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]);
+    // The noise has a seed.
+    let other = |seed: u32| {
+        let mut data = Vec::new();
+        let road = Road { seed, ..road.clone() };
+        let score = |batch: &FeatureMap| {
+            data.clone_from(&batch.data);
+            Ok(vec![0.0; batch.n])
+        };
+        road.measure(&image, &relevance, score).unwrap();
+        data
+    };
+    assert!(other(0) == seen.concat() && other(1) != other(0));
+}
+
+#[test]
+fn what_is_removed_from_a_flat_image_leaves_no_trace() {
+    let flat = image().map(|_| 0.75);
+    let road = Road { noise: 0.0, ..Road::default() };
+    let relevance = FeatureMap::new(1, Shape { c: 1, ..SHAPE }, random("map", 64)).unwrap();
+    let scores = road.measure(&flat, &relevance, |batch| {
+        assert!(batch.data.iter().all(|v| (v - 0.75).abs() < 1e-6));
+        Ok(vec![0.0; batch.n])
+    });
+    assert_eq!(scores.unwrap().len(), 9);
+    let fail = |road: Road, relevance: &FeatureMap| {
+        road.measure(&flat, relevance, |_| unreachable!()).unwrap_err().to_string()
+    };
+    let back = Road { shares: vec![0.5, 0.4], ..Road::default() };
+    assert!(fail(back, &relevance).contains("growing, above 0 and below 1, got [0.5, 0.4]"));
+    let all = Road { shares: vec![1.0], ..Road::default() };
+    assert!(fail(all, &relevance).contains("below 1"));
+    assert!(fail(Road { noise: -1.0, ..Road::default() }, &relevance).contains("noise"));
+    let small = FeatureMap::new(1, Shape { c: 1, h: 4, w: 8 }, vec![0.0; 32]).unwrap();
+    let told = fail(Road::default(), &small);
+    assert_eq!(told, "height and width of the relevance: expected 8 x 8, got 4 x 8");
 }
 
 #[test]

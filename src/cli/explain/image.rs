@@ -50,12 +50,12 @@ pub(super) struct ImageArgs {
     #[arg(long, value_name = "KIND")]
     evidence: Option<String>,
 
-    /// Measure the maps: positivity, continuity, deletion and insertion
+    /// Measure the maps: positivity, continuity, deletion, insertion, ROAD
     ///
     /// Deletion is the mean probability while the patches become nothing, the most relevant first:
-    /// the lower, the better. Insertion puts them back in that order: the higher, the better. Chance
-    /// is the same for the same map moved and mirrored at random; the last row is for patches in random
-    /// order.
+    /// the lower, the better. Insertion puts them back in that order: the higher, the better. ROAD is
+    /// the mean probability while 10 to 90 % of the pixels take the values that their neighbours
+    /// suggest, so that no hole shows: the lower, the better. The last row is for random order.
     #[arg(long)]
     measure: bool,
 
@@ -277,7 +277,7 @@ fn print(found: &Found, bar: &ProgressBar, terminal: &Terminal) -> Result<()> {
     table.load_style(presets::NOTHING);
     let mut header = vec!["method", "sum", "positive", "negative", "conservation error"];
     if report.random_order.is_some() {
-        header.extend(["positivity", "continuity", "deletion", "chance", "insertion", "chance"]);
+        header.extend(["positivity", "continuity", "deletion", "insertion", "ROAD"]);
     }
     table.set_header(header);
     let number = |value: f64| format!("{value:.4}");
@@ -291,16 +291,15 @@ fn print(found: &Found, bar: &ProgressBar, terminal: &Terminal) -> Result<()> {
             lost,
         ];
         if let Some(m) = &map.measures {
-            let (out, back) =
-                ([m.deletion, m.deletion_by_chance], [m.insertion, m.insertion_by_chance]);
-            row.extend([m.positivity, m.continuity].into_iter().chain(out).chain(back).map(number));
+            let measures = [m.positivity, m.continuity, m.deletion, m.insertion, m.road];
+            row.extend(measures.map(number));
         }
         table.add_row(row);
     }
     if let Some(random) = &report.random_order {
         let mut row = vec!["random order".to_owned()];
-        row.resize(11, String::new());
-        (row[7], row[9]) = (number(random.deletion), number(random.insertion));
+        row.resize(7, String::new());
+        row.extend([random.deletion, random.insertion, random.road].map(number));
         table.add_row(row);
     }
     table.column_iter_mut().skip(1).for_each(|c| c.set_cell_alignment(CellAlignment::Right));
