@@ -143,7 +143,7 @@ fn what_claims_relevance_is_missed_before_anything_else() {
         let [deleted, removed] = [deleted, removed].map(|sum| sum / samples.len() as f64);
         let (_, order) = orders.into_iter().find(|(n, _)| *n == nothing).unwrap();
         println!(
-            "{method:22} {nothing:8} {deleted:8.3} {order:8.3} {removed:8.3} {road_order:8.3}"
+            "{method:22} {nothing:8} {deleted:8.4} {order:8.4} {removed:8.4} {road_order:8.4}"
         );
         if method.claims_relevance() {
             for (own, order) in [(deleted, order), (removed, road_order)] {
