@@ -9,7 +9,7 @@
 //! are one: all follow a [`Rule`]. A maximum hands its relevance to the winner, a concatenation
 //! to the parts, a rectifier to its input. Without biases every rule conserves the sum, alpha-beta
 //! where an output has evidence on both sides; a bias keeps its share, which over many layers is most
-//! of it, unless [`Biases::Ignore`] is chosen.
+//! of it, unless [`Biases::Ignore`] or [`Biases::Share`] is chosen.
 //!
 //! Maps by z+ hardly depend on what the upper layers have learned (Sixt et al., "When Explanations
 //! Lie: Why Many Modified BP Attributions Fail", 2020, <https://arxiv.org/abs/1912.09818>): they show

@@ -70,8 +70,15 @@ fn dense(network: &Arc<Network>) -> (Vec<Vec<f64>>, Vec<f64>) {
     ((0..PLACES.len()).map(column).collect(), bias)
 }
 
-/// What each input gets by a rule, from the formula, one output after the other.
-fn twin(rule: &Rule, matrix: &[Vec<f64>], bias: &[f64], x: &[f64], relevance: &[f64]) -> Vec<f64> {
+/// What each input gets by a rule, from the formula, one output after the other; what remains of an
+/// output is shared `evenly`, or lost.
+fn twin(
+    (rule, evenly): (&Rule, bool),
+    matrix: &[Vec<f64>],
+    bias: &[f64],
+    x: &[f64],
+    relevance: &[f64],
+) -> Vec<f64> {
     let plus: fn(f64) -> f64 = |v| v.max(0.0);
     let minus: fn(f64) -> f64 = |v| v.min(0.0);
     let mut result = vec![0.0; x.len()];
@@ -115,7 +122,9 @@ fn twin(rule: &Rule, matrix: &[Vec<f64>], bias: &[f64], x: &[f64], relevance: &[
                 parts.iter().map(|p| p / sum).collect()
             }
         };
-        inputs.iter().zip(shares).for_each(|(&i, share)| result[i] += share * r);
+        let rest = if evenly { 1.0 - shares.iter().sum::<f64>() } else { 0.0 };
+        let rest = rest / inputs.len() as f64;
+        inputs.iter().zip(shares).for_each(|(&i, share)| result[i] += (share + rest) * r);
     }
     result
 }
@@ -140,7 +149,7 @@ fn check(name: &str, op: Op) {
     let (matrix, bias) = dense(&network);
     let x = input();
     let none = vec![0.0; bias.len()];
-    let treatments = [(Biases::Keep, &bias), (Biases::Ignore, &none)];
+    let treatments = [(Biases::Keep, &bias), (Biases::Ignore, &none), (Biases::Share, &bias)];
     for (rule, (biases, bias)) in
         rules().into_iter().flat_map(|r| treatments.map(|t| (r.clone(), t)))
     {
@@ -151,7 +160,8 @@ fn check(name: &str, op: Op) {
             Rule::AlphaBeta { .. } if !matches!(op, Op::Conv(_)) => Rule::Z_PLUS,
             _ => rule.clone(),
         };
-        let expected = twin(&formula, &matrix, bias, &x.data, &start);
+        let evenly = biases == Biases::Share;
+        let expected = twin((&formula, evenly), &matrix, bias, &x.data, &start);
         let error = golden::relative_l2(&slow, &expected);
         assert!(error < F64, "{name}, {rule}, {biases:?}, float64: {error:.2e}");
         let (fast, _) = spread(&network, &x.map(|v| v as f32), &composite);
@@ -196,6 +206,9 @@ fn an_addition_shares_in_proportion() {
         for (got, expected) in shared.map.data.iter().zip([3.0, second, 0.0]) {
             assert!((got - expected).abs() < F64, "{rule}: {got} instead of {expected}");
         }
+        let evenly = Composite::from(rule.clone()).with_biases(Biases::Share);
+        let shared = propagate(&trace, node, map([3.0, 5.0, 0.0]), &evenly).unwrap();
+        assert!(shared.conservation_error() < F64, "{rule}");
     }
 }
 
@@ -248,7 +261,7 @@ fn rules_parse_as_they_print() {
 }
 
 #[test]
-fn ignored_biases_take_nothing() {
+fn biases_that_are_ignored_or_share_take_nothing() {
     let architecture: Architecture = "resnet18".parse().unwrap();
     let network = architecture.network(checkpoint("classifier-resnet18-weights.json")).unwrap();
     let network = Arc::new(network);
@@ -261,6 +274,7 @@ fn ignored_biases_take_nothing() {
         relevance(&walker, &image, &target, &composite).unwrap().conservation_error()
     };
     assert!(lost(Biases::Ignore) < CONSERVED);
+    assert!(lost(Biases::Share) < CONSERVED);
     assert!(lost(Biases::Keep) > CONSERVED);
 }
 

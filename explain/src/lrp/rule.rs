@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use ganscope_model::network::{Op, Real, Rectifier, Visit};
+use ganscope_model::network::{Linear, Op, Real, Rectifier, Visit};
 use ganscope_model::{FeatureMap, Normalization};
 
 use crate::Error;
@@ -21,6 +21,10 @@ pub enum Biases {
     /// iNNvestigate, `zero_params` in zennit). Networks with many folded batch norms, such as
     /// `EfficientNet`, otherwise leave the pixels next to nothing.
     Ignore,
+    /// The inputs of an output share evenly what biases and stabilisers would keep, so that nothing is
+    /// lost (`bias_factor` 1 of the LRP toolbox; Lapuschkin et al., "The LRP Toolbox for Artificial
+    /// Neural Networks", 2016).
+    Share,
 }
 
 /// A rule: input `i` gets of the relevance `R_j` of output `j` the share that its contribution has
@@ -81,7 +85,7 @@ impl Rule {
         match &visit.step.op {
             Op::Relu | Op::Relu6 => vec![visit.signal.clone()],
             Op::MaxPool(_) | Op::Concat | Op::Flatten => visit.gradient(Rectifier::Gradient),
-            Op::Add => unweighted.sum(visit, |terms| share(visit, terms)),
+            Op::Add => unweighted.sum(visit, |terms| share(visit, terms, biases)),
             Op::Conv(_) | Op::Linear(_) => self.sum(visit, linear),
             Op::AvgPool(..) | Op::AdaptiveAvgPool(_) | Op::GlobalAvgPool => {
                 unweighted.sum(visit, linear)
@@ -183,7 +187,7 @@ impl<T: Real> Terms<T> {
         let of = |positive: bool| {
             let keep = |r, z| if (z > T::ZERO) == positive { r } else { T::ZERO };
             let unbiased = match biases {
-                Biases::Keep => None,
+                Biases::Keep | Biases::Share => None,
                 Biases::Ignore => visit.linear(|w| w, |_| T::ZERO),
             };
             let unbiased = unbiased.map(|linear| linear.forward(visit.inputs[0]));
@@ -198,11 +202,13 @@ impl<T: Real> Terms<T> {
     }
 }
 
+type Weight<T> = Box<dyn Fn(T) -> T + Sync>;
+
 /// Contributions `input(x) weight(w)` with a bias `bias(b)`.
 struct Part<T> {
-    weight: Box<dyn Fn(T) -> T + Sync>,
+    weight: Weight<T>,
     input: Box<dyn Fn(usize, T) -> T>,
-    bias: Option<Box<dyn Fn(T) -> T + Sync>>,
+    bias: Option<Weight<T>>,
 }
 
 impl<T: Real> Part<T> {
@@ -245,26 +251,34 @@ fn redistribute<T: Real>(visit: &Visit<'_, T>, terms: &Terms<T>, biases: Biases)
     let x = visit.inputs[0];
     let nothing = FeatureMap::filled(x.n, x.shape, T::ZERO);
     let Some(signal) = terms.signal(visit, biases) else { return nothing };
-    let parts: Vec<_> = terms
-        .parts
-        .iter()
-        .filter_map(|part| {
-            let bias = part.bias.as_ref().filter(|_| biases == Biases::Keep);
+    let parts = |biases| -> Vec<(Linear<'_, T, &Weight<T>>, FeatureMap<T>)> {
+        let of = terms.parts.iter().filter_map(|part| {
+            let bias = part.bias.as_ref().filter(|_| biases != Biases::Ignore);
             let bias = |b| bias.map_or(T::ZERO, |bias| bias(b));
             Some((visit.linear(&part.weight, bias)?, part.apply(x)?))
-        })
-        .collect();
-    let zeros = FeatureMap::filled(x.n, visit.output.shape, T::ZERO);
-    let sum = parts.iter().fold(zeros, |z, (linear, x)| z.zip(&linear.forward(x), |a, b| a + b));
-    let message = quotient(&signal, &sum, terms.stabilizer);
-    parts.iter().fold(nothing, |relevance, (linear, x)| {
+        });
+        of.collect()
+    };
+    let sum = |parts: &[(Linear<'_, T, &Weight<T>>, FeatureMap<T>)]| {
+        let zeros = FeatureMap::filled(x.n, visit.output.shape, T::ZERO);
+        parts.iter().fold(zeros, |z, (linear, x)| z.zip(&linear.forward(x), |a, b| a + b))
+    };
+    let taking_part = parts(biases);
+    let message = quotient(&signal, &sum(&taking_part), terms.stabilizer);
+    let relevance = taking_part.iter().fold(nothing, |relevance, (linear, x)| {
         let back = x.zip(&linear.transposed(&message), |x, c| x * c);
         relevance.zip(&back, |a, b| a + b)
-    })
+    });
+    let flat = visit.linear(|_| T::ONE, |_| T::ZERO).filter(|_| biases == Biases::Share);
+    let Some(flat) = flat else { return relevance };
+    let handed = message.zip(&sum(&parts(Biases::Ignore)), |m, z| m * z);
+    let lost = signal.zip(&handed, |r, h| r - h);
+    let inputs = flat.forward(&x.map(|_| T::ONE));
+    relevance.zip(&flat.transposed(&lost.zip(&inputs, |lost, n| lost / n)), |a, b| a + b)
 }
 
 /// Relevance of each addend of an addition, a linear step whose weights are one.
-fn share<T: Real>(visit: &Visit<'_, T>, terms: &Terms<T>) -> Vec<FeatureMap<T>> {
+fn share<T: Real>(visit: &Visit<'_, T>, terms: &Terms<T>, biases: Biases) -> Vec<FeatureMap<T>> {
     let nothing = |x: &&FeatureMap<T>| FeatureMap::filled(x.n, x.shape, T::ZERO);
     let Some(signal) = terms.signal(visit, Biases::Keep) else {
         return visit.inputs.iter().map(nothing).collect();
@@ -279,7 +293,14 @@ fn share<T: Real>(visit: &Visit<'_, T>, terms: &Terms<T>) -> Vec<FeatureMap<T>> 
     let zeros = FeatureMap::filled(visit.output.n, visit.output.shape, T::ZERO);
     let sum = contributions.iter().fold(zeros, |sum, x| sum.zip(x, |a, b| a + b));
     let message = quotient(&signal, &sum, terms.stabilizer);
-    contributions.iter().map(|x| x.zip(&message, |x, m| x * m)).collect()
+    let shares = contributions.iter().map(|x| x.zip(&message, |x, m| x * m));
+    if biases != Biases::Share {
+        return shares.collect();
+    }
+    let addends = T::of(contributions.len() as f64);
+    let handed = message.zip(&sum, |m, z| m * z);
+    let evenly = signal.zip(&handed, |r, h| (r - h) / addends);
+    shares.map(|share| share.zip(&evenly, |s, e| s + e)).collect()
 }
 
 impl fmt::Display for Rule {

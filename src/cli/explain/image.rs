@@ -82,9 +82,9 @@ struct MethodArgs {
     #[arg(long, value_name = "RULES")]
     rule: Option<String>,
 
-    /// Leave biases out of LRP, so that they keep no relevance
-    #[arg(long)]
-    ignore_biases: bool,
+    /// What becomes of the relevance that falls to biases in LRP
+    #[arg(long, value_name = "WAY", default_value = "keep")]
+    biases: BiasWay,
 
     /// Pixel value, 0 to 255, that stands for nothing [default: the classifier's own]
     #[arg(long, value_name = "VALUE")]
@@ -129,6 +129,17 @@ struct MethodArgs {
     /// Seed of SmoothGrad and LIME
     #[arg(long, default_value_t = 0)]
     seed: u32,
+}
+
+/// Treatments of biases.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum BiasWay {
+    /// A bias keeps its share, as published
+    Keep,
+    /// Biases take no part in the sums
+    Ignore,
+    /// The inputs share evenly what biases would keep, so that nothing is lost
+    Share,
 }
 
 /// Kinds of superpixels.
@@ -200,9 +211,11 @@ impl MethodArgs {
                 open.layer(name)?;
             }
         }
-        if self.ignore_biases {
-            settings.composite = settings.composite.with_biases(Biases::Ignore);
-        }
+        settings.composite = settings.composite.with_biases(match self.biases {
+            BiasWay::Keep => Biases::Keep,
+            BiasWay::Ignore => Biases::Ignore,
+            BiasWay::Share => Biases::Share,
+        });
         let window = self.window.unwrap_or(open.classifier().input_size / 7).max(1);
         let stride = self.stride.unwrap_or(window / 2).max(1);
         settings.occlusion.window = [window; 2];
