@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 use ganscope_explain::cam::enlarge;
 use ganscope_explain::heat::{self, Palette};
-use ganscope_explain::measure::{Curve, Selectivity, area, continuity, positivity};
+use ganscope_explain::measure::{Curve, Selectivity, area, continuity, elsewhere, positivity};
 use ganscope_explain::road::Road;
 use ganscope_explain::{Error, Explanation, Method, Prepared, Settings, Target};
 use ganscope_images::{Image, save_png};
@@ -32,7 +32,7 @@ const COLUMNS: usize = 5;
 
 /// Most steps of a deletion or insertion curve.
 const STEPS: usize = 49;
-/// Random orders that a curve is compared with.
+/// Random orders, and places of the same map, that a map is compared with.
 const CHANCES: usize = 10;
 /// Images of a curve that are scored together.
 const BATCH: usize = 10;
@@ -83,6 +83,8 @@ pub struct Measures {
     /// Mean probability while 10 to 90 % of the pixels, the most relevant first, take the values that
     /// their neighbours suggest ([`Road`]).
     pub road: f64,
+    /// Mean of `road` over the same map [`elsewhere`]: what its shape alone does.
+    pub road_elsewhere: f64,
 }
 
 /// What a map without any knowledge reaches: patches and pixels in random order.
@@ -268,12 +270,16 @@ impl Subject<'_> {
         };
         let (h, w) = (input.shape.h, input.shape.w);
         let map = if (map.shape.h, map.shape.w) == (h, w) { map } else { &enlarge(map, [h, w]) };
+        let mut random = RandomState::new(0);
+        let places = (0..CHANCES).map(|_| self.road(&elsewhere(map, &mut random)));
+        let road_elsewhere = places.sum::<Result<f64, Error>>()? / CHANCES as f64;
         Ok(Measures {
             positivity: positivity(map),
             continuity: continuity(input, NOISE, NEIGHBOURS, 0, again)?,
             deletion: self.area(Curve::Deletion, map)?,
             insertion: self.area(Curve::Insertion, map)?,
             road: self.road(map)?,
+            road_elsewhere,
         })
     }
 

@@ -5,8 +5,8 @@
 //! 2017, <https://arxiv.org/abs/1706.07979>; Samek et al., "Evaluating the Visualization of What a
 //! Deep Neural Network Has Learned", 2015, <https://arxiv.org/abs/1509.06321>.
 
-use ganscope_model::FeatureMap;
 use ganscope_model::network::Real;
+use ganscope_model::{FeatureMap, Shape};
 use ganscope_stats::random::RandomState;
 
 use crate::error::require;
@@ -50,6 +50,29 @@ pub fn continuity(
         largest = largest.max(change / distance);
     }
     Ok(largest)
+}
+
+/// The same map elsewhere: moved by a random way, what leaves on one side coming in on the other, and
+/// mirrored by chance in each direction.
+///
+/// How a map is shaped matters as well as where it points: a hole is missed more than as many single
+/// pixels that their neighbours make up for, and squares of one colour all over an image more than one
+/// hole. The same map elsewhere has the same shape.
+pub fn elsewhere<T: Real>(map: &FeatureMap<T>, random: &mut RandomState) -> FeatureMap<T> {
+    let Shape { c, h, w } = map.shape;
+    let mut place = |size: usize| {
+        let start = (random.uniform() * size as f64) as usize;
+        let mirrored = random.uniform() < 0.5;
+        move |i: usize| (start + if mirrored { size - 1 - i } else { i }) % size
+    };
+    let (row, column) = (place(h), place(w));
+    let data = map.data.chunks_exact(c * h * w).flat_map(|image| {
+        (0..h * w).flat_map(move |i| {
+            let from = row(i / w) * w + column(i % w);
+            image[c * from..c * (from + 1)].iter().copied()
+        })
+    });
+    FeatureMap { data: data.collect(), ..*map }
 }
 
 /// Which end of the curve an image starts from.

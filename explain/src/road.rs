@@ -2,9 +2,9 @@
 //!
 //! Rong et al., "A Consistent and Efficient Evaluation Strategy for Attribution Methods", 2022,
 //! <https://arxiv.org/abs/2202.00449>. A removed pixel takes the value that its neighbours suggest, so
-//! that neither its colour nor the outline of the hole tells the network anything. Without that,
-//! squares of one colour all over an image destroy its texture, and a network misses those more than
-//! it misses a hole in the right place.
+//! that the colour of what is put in its place tells the network nothing. Single pixels are made up for
+//! better than a hole: maps of one grain can be compared, and any map with itself
+//! [`elsewhere`](crate::measure::elsewhere).
 
 use ganscope_model::{FeatureMap, Shape};
 use ganscope_stats::random::RandomState;
@@ -18,8 +18,8 @@ use crate::measure::same_place;
 /// Weights of the eight neighbours: those that share a side, and those that share a corner.
 const SIDE: f64 = 1.0 / 6.0;
 const CORNER: f64 = 1.0 / 12.0;
-/// Residual at which the values of removed pixels are taken as found, as a share of the right side.
-/// Images are float32, and noise of [`Road::noise`] is added.
+/// Residual at which the values of removed pixels are taken as found, as a share of the right side or
+/// of the first residual. Images are float32, and noise of [`Road::noise`] is added.
 const TOLERANCE: f64 = 1e-7;
 
 /// Removal of growing shares of the pixels, the most relevant first.
@@ -53,7 +53,8 @@ impl Road {
     ///
     /// # Errors
     /// When the relevance is not of the size of the image, the shares do not grow from above 0 to
-    /// below 1, the noise is negative, and those of `score`.
+    /// below 1, the last leaves no pixel, the noise is negative, a value is not finite, and those of
+    /// `score`.
     pub fn measure(
         &self,
         image: &FeatureMap,
@@ -62,11 +63,17 @@ impl Road {
     ) -> Result<Vec<f64>> {
         one_image(image)?;
         same_place(image, relevance)?;
+        finite(image)?;
+        let pixels = image.shape.h * image.shape.w;
+        let count = |share: f64| (share * pixels as f64).round() as usize;
         let grow = self.shares.is_sorted_by(|a, b| a < b);
         let within = self.shares.iter().all(|&share| 0.0 < share && share < 1.0);
-        let shares = format!("{:?}", self.shares);
-        require(grow && within, "the shares", "growing, above 0 and below 1", shares)?;
-        require(self.noise >= 0.0, "the noise", "at least 0", self.noise)?;
+        let leaves = self.shares.last().is_some_and(|&share| count(share) < pixels);
+        let shares = format!("{:?} of {pixels} pixels", self.shares);
+        let expected = "growing, above 0 and below 1, and to leave a pixel";
+        require(grow && within && leaves, "the shares", expected, shares)?;
+        let positive = self.noise >= 0.0 && self.noise.is_finite();
+        require(positive, "the noise", "at least 0", self.noise)?;
         let sums: Vec<f64> = relevance
             .data
             .chunks_exact(relevance.shape.c)
@@ -80,8 +87,8 @@ impl Road {
         let mut removed = vec![false; sums.len()];
         let mut filled = image.clone();
         let mut batch = Vec::with_capacity(self.shares.len() * image.data.len());
-        for share in &self.shares {
-            let count = (share * order.len() as f64).round() as usize;
+        for &share in &self.shares {
+            let count = count(share);
             order[..count].iter().for_each(|&pixel| removed[pixel] = true);
             // What was found at the share before is close.
             filled = fill(&filled, &removed);
@@ -105,7 +112,7 @@ impl Road {
 /// found.
 ///
 /// # Errors
-/// When `removed` has not one entry for each pixel, or no pixel is left.
+/// When `removed` has not one entry for each pixel, no pixel is left, or a value is not finite.
 pub fn impute(image: &FeatureMap, removed: &[bool]) -> Result<FeatureMap> {
     one_image(image)?;
     let pixels = image.shape.h * image.shape.w;
@@ -116,7 +123,13 @@ pub fn impute(image: &FeatureMap, removed: &[bool]) -> Result<FeatureMap> {
         removed.len(),
     )?;
     require(!removed.iter().all(|&r| r), "the share of removed pixels", "below 1", 1.0)?;
+    finite(image)?;
     Ok(fill(image, removed))
+}
+
+fn finite(image: &FeatureMap) -> Result<()> {
+    let other = image.data.iter().find(|v| !v.is_finite());
+    require(other.is_none(), "a value of the image", "finite", other.unwrap_or(&0.0))
 }
 
 fn fill(image: &FeatureMap, removed: &[bool]) -> FeatureMap {
@@ -183,7 +196,7 @@ impl System {
         let mut direction = scaled(&residual);
         let mut power = dot(&residual, &direction);
         let enough = TOLERANCE * TOLERANCE * power.max(dot(&right, &scaled(&right)));
-        // In exact arithmetic there is a step for each removed pixel at most.
+        // In exact arithmetic a step for each pixel is more than enough.
         for _ in 0..x.len() {
             if power <= enough {
                 break;

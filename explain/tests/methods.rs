@@ -4,8 +4,8 @@
 
 use std::sync::Arc;
 
-use ganscope_explain::measure::{Curve, Selectivity, area, continuity, positivity};
-use ganscope_explain::road::Road;
+use ganscope_explain::measure::{Curve, Selectivity, area, continuity, elsewhere, positivity};
+use ganscope_explain::road::{Road, impute};
 use ganscope_explain::{
     Evidence, Fill, IntegratedGradients, Lime, Maximization, Occlusion, Result, SmoothGrad,
     Superpixels, Target, cam, grad_cam, gradient,
@@ -13,6 +13,7 @@ use ganscope_explain::{
 use ganscope_golden as golden;
 use ganscope_model::network::{Builder, ConvSpec, Convolution, PoolSpec, Rectifier, Walker};
 use ganscope_model::{FeatureMap, Network, Node, Op, Shape};
+use ganscope_stats::random::RandomState;
 
 const SHAPE: Shape = Shape { c: 2, h: 8, w: 8 };
 
@@ -247,26 +248,65 @@ fn the_most_relevant_pixels_leave_first_and_no_other_changes() {
 }
 
 #[test]
-fn what_is_removed_from_a_flat_image_leaves_no_trace() {
-    let flat = image().map(|_| 0.75);
-    let road = Road { noise: 0.0, ..Road::default() };
-    let relevance = FeatureMap::new(1, Shape { c: 1, ..SHAPE }, random("map", 64)).unwrap();
-    let scores = road.measure(&flat, &relevance, |batch| {
-        assert!(batch.data.iter().all(|v| (v - 0.75).abs() < 1e-6));
-        Ok(vec![0.0; batch.n])
-    });
-    assert_eq!(scores.unwrap().len(), 9);
-    let fail = |road: Road, relevance: &FeatureMap| {
-        road.measure(&flat, relevance, |_| unreachable!()).unwrap_err().to_string()
+fn a_large_hole_in_a_ramp_is_filled_with_the_ramp() {
+    // The mean of the neighbours of any place on a plane is its own height.
+    let (h, w) = (90, 120);
+    let plane = |i: usize| [0.01 * (i % w) as f32 - 0.5, 0.02 * (i / w) as f32 + 0.3];
+    let ramp: Vec<f32> = (0..h * w).flat_map(plane).collect();
+    let ramp = FeatureMap::new(1, Shape { c: 2, h, w }, ramp).unwrap();
+    let inside = |i: usize| (1..h - 1).contains(&(i / w)) && (1..w - 1).contains(&(i % w));
+    let removed: Vec<bool> = (0..h * w).map(inside).collect();
+    let mut spoilt = ramp.clone();
+    for (values, _) in spoilt.data.chunks_exact_mut(2).zip(&removed).filter(|(_, r)| **r) {
+        values.fill(-3.0);
+    }
+    let filled = impute(&spoilt, &removed).unwrap();
+    let errors = filled.data.iter().zip(&ramp.data).map(|(a, b)| (a - b).abs());
+    assert!(errors.fold(0.0, f32::max) < 1e-4);
+    spoilt.data[0] = f32::NAN;
+    assert!(impute(&spoilt, &removed).is_err());
+}
+
+#[test]
+fn a_removal_that_cannot_be_measured_is_refused() {
+    let (image, map) = (image(), FeatureMap::new(1, SHAPE, random("map", SHAPE.len())).unwrap());
+    let fail = |road: Road, map: &FeatureMap| {
+        road.measure(&image, map, |_| unreachable!()).unwrap_err().to_string()
     };
-    let back = Road { shares: vec![0.5, 0.4], ..Road::default() };
-    assert!(fail(back, &relevance).contains("growing, above 0 and below 1, got [0.5, 0.4]"));
-    let all = Road { shares: vec![1.0], ..Road::default() };
-    assert!(fail(all, &relevance).contains("below 1"));
-    assert!(fail(Road { noise: -1.0, ..Road::default() }, &relevance).contains("noise"));
+    let of = |shares: &[f64]| fail(Road { shares: shares.to_vec(), ..Road::default() }, &map);
+    for shares in [&[0.5, 0.4][..], &[1.0], &[0.0], &[0.999], &[], &[f64::NAN]] {
+        assert!(of(shares).contains("growing, above 0 and below 1"), "{shares:?}");
+    }
+    for noise in [-1.0, f64::NAN, f64::INFINITY] {
+        assert!(fail(Road { noise, ..Road::default() }, &map).contains("the noise"));
+    }
     let small = FeatureMap::new(1, Shape { c: 1, h: 4, w: 8 }, vec![0.0; 32]).unwrap();
     let told = fail(Road::default(), &small);
     assert_eq!(told, "height and width of the relevance: expected 8 x 8, got 4 x 8");
+}
+
+#[test]
+fn a_map_elsewhere_keeps_its_values_and_neighbours() {
+    let shape = Shape { c: 2, h: 3, w: 4 };
+    let map = FeatureMap::new(1, shape, (0..24).map(|v| v as f32).collect()).unwrap();
+    let mut random = RandomState::new(0);
+    let mut places = std::collections::BTreeSet::new();
+    for _ in 0..1000 {
+        let moved = elsewhere(&map, &mut random);
+        let at = |y: usize, x: usize| moved.data[2 * ((y % 3) * 4 + x % 4)];
+        let pixel = |y, x| (at(y, x) as usize / 2 / 4, at(y, x) as usize / 2 % 4);
+        let (y, x) = pixel(0, 0);
+        // Steps between neighbours are one pixel forth or back, everywhere the same.
+        let down = (pixel(1, 0).0 + 3 - y) % 3;
+        let right = (pixel(0, 1).1 + 4 - x) % 4;
+        assert!([1, 2].contains(&down) && [1, 3].contains(&right));
+        for (i, j) in (0..3).flat_map(|i| (0..4).map(move |j| (i, j))) {
+            assert_eq!(pixel(i, j), ((y + i * down) % 3, (x + j * right) % 4));
+            assert_eq!(moved.data[2 * (i * 4 + j) + 1], at(i, j) + 1.0, "channels stay together");
+        }
+        places.insert((y, x, down, right));
+    }
+    assert_eq!(places.len(), 3 * 4 * 2 * 2);
 }
 
 #[test]

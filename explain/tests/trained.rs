@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ganscope_explain::cam::{channel_sum, enlarge};
-use ganscope_explain::measure::{Curve, Selectivity, area};
+use ganscope_explain::measure::{Curve, Selectivity, area, elsewhere};
 use ganscope_explain::road::Road;
 use ganscope_explain::{
     Composite, Explainer, Fill, Lime, Method, Occlusion, Prepared, Settings, Target,
@@ -25,6 +25,8 @@ const BLACK: f32 = -1.0;
 const FASTER: f64 = 0.1;
 /// Random orders that chance is the mean of.
 const ORDERS: u32 = 3;
+/// Places of a map that chance is the mean of.
+const PLACES: usize = 4;
 /// Rank correlation below which two maps are no longer alike; that of unchanged maps is 1, that of
 /// unrelated ones 0 but for what both owe to the picture.
 const FORGOTTEN: f64 = 0.4;
@@ -113,6 +115,7 @@ fn what_claims_relevance_is_missed_before_anything_else() {
     let explainer = Explainer::new(classifier());
     let (samples, settings) = (samples(&explainer), settings());
     assert_eq!(samples.len(), 10);
+    let mut random = RandomState::new(0);
     let in_random_order = |measure: &dyn Fn(&FeatureMap, &FeatureMap) -> f64| {
         let area = |(seed, sample): (u32, &Prepared)| {
             measure(&sample.input, &noise(seed, sample.input.shape))
@@ -125,12 +128,12 @@ fn what_claims_relevance_is_missed_before_anything_else() {
     });
     let road_order = in_random_order(&|image, map| road(&explainer, image, map));
     println!(
-        "{:22} {:>8} {:>8} {:>8} {:>8} {:>8}",
-        "method", "nothing", "deletion", "order", "ROAD", "order"
+        "{:22} {:>8} {:>8} {:>8} {:>8} {:>8} {:>9}",
+        "method", "nothing", "deletion", "order", "ROAD", "order", "elsewhere"
     );
     for method in Method::ALL {
         let nothing = nothing_of(method);
-        let (mut deleted, mut removed) = (0.0, 0.0);
+        let (mut deleted, mut removed, mut chance) = (0.0, 0.0, 0.0);
         for sample in &samples {
             let class = best(&explainer, &sample.input);
             let target = Target::class(&explainer.classifier().network, class);
@@ -139,15 +142,20 @@ fn what_claims_relevance_is_missed_before_anything_else() {
             let map = enlarge(&map, [h, w]);
             deleted += deletion(&explainer, &sample.input, &map, nothing);
             removed += road(&explainer, &sample.input, &map);
+            for _ in 0..PLACES {
+                let moved = elsewhere(&map, &mut random);
+                chance += road(&explainer, &sample.input, &moved) / PLACES as f64;
+            }
         }
-        let [deleted, removed] = [deleted, removed].map(|sum| sum / samples.len() as f64);
+        let means = [deleted, removed, chance].map(|sum| sum / samples.len() as f64);
+        let [deleted, removed, chance] = means;
         let (_, order) = orders.into_iter().find(|(n, _)| *n == nothing).unwrap();
         println!(
-            "{method:22} {nothing:8} {deleted:8.4} {order:8.4} {removed:8.4} {road_order:8.4}"
+            "{method:22} {nothing:8} {deleted:8.4} {order:8.4} {removed:8.4} {road_order:8.4} {chance:9.4}"
         );
         if method.claims_relevance() {
-            for (own, order) in [(deleted, order), (removed, road_order)] {
-                assert!(own < (1.0 - FASTER) * order, "{method}: {own:.3}, at random {order:.3}");
+            for (own, other) in [(deleted, order), (removed, road_order), (removed, chance)] {
+                assert!(own < (1.0 - FASTER) * other, "{method}: {own:.3}, at random {other:.3}");
             }
         }
     }

@@ -21,7 +21,8 @@ pub(crate) fn nearest(point: &[f32], centers: &Features) -> usize {
     distances.min_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(index, _)| index)
 }
 
-/// `count` centers of `points`, each the mean of the points that it is nearest to.
+/// `count` centers of `points`, each the mean of the points that it is nearest to, if the rounds suffice
+/// for that; one that lost all its points stays where it was.
 ///
 /// Starts from points drawn with a probability proportional to their squared distance from those
 /// drawn before, the best of a few each time, as in scikit-learn. Ends when no point changes its
@@ -51,7 +52,6 @@ pub(crate) fn centers(
             sum += point;
             sizes[member] += 1;
         }
-        // A center that lost all its points stays where it is.
         for (i, &size) in sizes.iter().enumerate().filter(|&(_, &size)| size > 0) {
             centers.set_column(i, &(sums.column(i) / size as f64));
         }

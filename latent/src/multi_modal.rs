@@ -1,8 +1,8 @@
 //! Truncation towards the nearest of several centers of W.
 //!
-//! Mokady et al., "Self-Distilled StyleGAN: Towards Generation from Internet Photos", 2022,
-//! <https://arxiv.org/abs/2202.12211>, section 4: where images are of many kinds, the mean of W is none
-//! of them.
+//! After Mokady et al., "Self-Distilled StyleGAN: Towards Generation from Internet Photos", 2022,
+//! <https://arxiv.org/abs/2202.12211>: where images are of many kinds, the mean of W is none of them.
+//! They cluster and compare images by a perceptual distance; here both are Euclidean in W.
 
 use std::sync::OnceLock;
 
@@ -17,6 +17,8 @@ use crate::{Error, Prior, RandomState, Result};
 /// of StyleGAN2 takes the mean of W.
 const SAMPLES: usize = 10_000;
 const SEED: u32 = 123;
+/// Most centers: ten latents for each.
+const MOST_CENTERS: usize = SAMPLES / 10;
 /// Latents that are mapped at once.
 const BATCH: usize = 500;
 
@@ -26,7 +28,7 @@ pub enum Centers {
     /// As many means of clusters (k-means) of 10,000 `w`, for each class of its own. One center is the
     /// mean of the class.
     Clusters(usize),
-    /// Rows (K, `w_dim`), for all classes, as those published with the paper.
+    /// Rows (K, `w_dim`), for all classes.
     Given(Features),
 }
 
@@ -66,12 +68,12 @@ impl MultiModal {
             return Err(ganscope_model::Error::Input(message.into()).into());
         }
         match centers {
-            Centers::Clusters(count) if (1..=SAMPLES).contains(&count) => {
+            Centers::Clusters(count) if (1..=MOST_CENTERS).contains(&count) => {
                 let centers = (0..info.c_dim.max(1)).map(|_| OnceLock::new()).collect();
                 Ok(Self { generator, count, centers })
             }
             Centers::Clusters(count) => {
-                let (got, expected) = (count as f64, format!("1 to {SAMPLES}"));
+                let (got, expected) = (count as f64, format!("1 to {MOST_CENTERS}"));
                 Err(Error::OutOfRange { name: "number of centers", got, expected })
             }
             Centers::Given(rows) => {
@@ -87,19 +89,15 @@ impl MultiModal {
         }
     }
 
-    /// The centers (K, `w_dim`) towards which images of `class` are truncated.
-    ///
-    /// # Errors
-    /// When the generator has no such class.
-    pub fn centers(&self, class: Option<u32>) -> Result<&Features> {
-        // An entry that is missing is found, too: by the generator, which refuses the class.
+    /// The centers (K, `w_dim`) towards which images of `class`, one of the generator, are truncated.
+    fn centers(&self, class: Option<u32>) -> Result<&Features> {
         let index = if self.centers.len() == 1 { 0 } else { class.unwrap_or(0) as usize };
-        let known = self.centers.get(index).and_then(OnceLock::get);
-        if let Some(known) = known {
+        let cell = &self.centers[index];
+        if let Some(known) = cell.get() {
             return Ok(known);
         }
         let found = self.clusters(class)?;
-        Ok(self.centers[index].get_or_init(|| found))
+        Ok(cell.get_or_init(|| found))
     }
 
     /// Means of clusters of the `w` of `class`.
@@ -240,7 +238,8 @@ mod tests {
             assert_eq!(centers.len(), 4);
             assert!(centers.rows().any(|center| center == image[0]), "class {class}");
         }
-        assert!(generator.centers(Some(10)).is_err());
+        let beyond = Sampler::new(&generator, 0.0, Some(Class::One(10))).unwrap();
+        assert!(beyond.ws(&generator, &[1]).is_err());
     }
 
     #[test]
@@ -250,7 +249,7 @@ mod tests {
         let threshold = fail(TruncationKind::Threshold, Centers::Clusters(2));
         assert_eq!(threshold, "the generator does not truncate in W, it takes no centers");
         let none = fail(TruncationKind::Psi, Centers::Clusters(0));
-        assert_eq!(none, "number of centers is 0, expected 1 to 10000");
+        assert_eq!(none, "number of centers is 0, expected 1 to 1000");
         let given = |values: Vec<f32>, dim| {
             fail(TruncationKind::Psi, Centers::Given(Features::from_vec(values, dim).unwrap()))
         };

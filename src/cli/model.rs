@@ -32,8 +32,9 @@ pub(super) struct GeneratorArgs {
     #[arg(long, value_name = "N")]
     trunc_cutoff: Option<usize>,
 
-    /// Truncate towards the nearest of several centers, not the mean of W: their number, for which
-    /// they are found by k-means (each class has its own), or a file (.npy) of K rows of W
+    /// Where psi is not 1, truncate towards the nearest of several centers, not the mean of W: their
+    /// number, for which they are found by k-means (each class has its own), or a file (.npy) of K
+    /// rows of W
     #[arg(long, value_name = "N|FILE")]
     trunc_centers: Option<CentersArg>,
 
@@ -123,6 +124,14 @@ impl std::fmt::Display for CentersArg {
 }
 
 impl CentersArg {
+    /// As reports name them.
+    fn value(&self) -> Value {
+        match self {
+            Self::Count(count) => (*count).into(),
+            Self::File(path) => path.display().to_string().into(),
+        }
+    }
+
     fn read(&self) -> Result<Centers> {
         let path = match self {
             Self::Count(count) => return Ok(Centers::Clusters(*count)),
@@ -236,9 +245,14 @@ impl GeneratorArgs {
         Ok(sampler)
     }
 
+    /// Whether psi moves towards other places than the mean of W.
+    pub(super) fn has_centers(&self) -> bool {
+        self.trunc_centers.is_some()
+    }
+
     /// Whether options of psi are given.
     fn shapes_psi(&self) -> bool {
-        self.trunc_cutoff.is_some() || self.trunc_centers.is_some()
+        self.trunc_cutoff.is_some() || self.has_centers()
     }
 
     fn prior(&self) -> ThresholdPrior {
@@ -253,7 +267,7 @@ impl GeneratorArgs {
         };
         set("family", Some(open.family.into()));
         set("trunc_cutoff", self.trunc_cutoff.map(Value::from));
-        set("trunc_centers", self.trunc_centers.as_ref().map(|c| c.to_string().into()));
+        set("trunc_centers", self.trunc_centers.as_ref().map(CentersArg::value));
         match open.generator.info().truncation {
             TruncationKind::Psi => {
                 let noise = self.noise_mode.unwrap_or(Noise::Const).to_possible_value();

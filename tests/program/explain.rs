@@ -94,6 +94,7 @@ fn several_images_share_a_sheet_and_measures_come_with_chance() {
             assert!(measure("insertion") > measure("deletion"));
             assert!(measure("insertion") > random("insertion"));
             assert!(measure("road") < random("road"));
+            assert!(measure("road") < measure("road_elsewhere"));
             assert!(measure("continuity") > 0.0 && measure("positivity") > 0.5);
         }
     }
@@ -251,6 +252,8 @@ fn what_cannot_be_explained_is_said_with_the_way_out() {
             assert!(stderr.contains(word), "no `{word}` in: {stderr}");
         }
     };
+    let centers = ["latent", "fashion-stylegan2", "--class", "bag", "--trunc-centers", "4"];
+    expect(&[&centers[..], &["--space", "w"]].concat(), &["from the mean of W", "--space z"]);
     expect(&["shap", &boot], &["no method `shap`", "hint:", "grad-cam"]);
     expect(&["lrp", &boot, "--class", "cat"], &["no class `cat`", "hint:", "ankle-boot"]);
     expect(&["lrp", &boot, "--class", "10"], &["class 10 is beyond", "hint:", "0 to 9"]);

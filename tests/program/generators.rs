@@ -354,7 +354,7 @@ fn centers_that_do_not_fit() {
     ");
     insta::assert_snapshot!(told("nan.npy", &[1, 64], &[f32::NAN; 64]), @"error: `--trunc-centers nan.npy`: the list of centers holds a value that is not finite, in row 0");
     let options = ["fashion-stylegan2", "--seeds", "0", "--trunc-centers"];
-    insta::assert_snapshot!(refusal(&[&options[..], &["0"]].concat(), 1), @"error: `--trunc-centers 0`: number of centers is 0, expected 1 to 10000");
+    insta::assert_snapshot!(refusal(&[&options[..], &["0"]].concat(), 1), @"error: `--trunc-centers 0`: number of centers is 0, expected 1 to 1000");
     insta::assert_snapshot!(refusal(&[&options[..], &["none.npy"]].concat(), 1), @"error: `--trunc-centers none.npy`: cannot read `none.npy`: No such file or directory (os error 2)");
     let biggan = ["fashion-biggan", "--seeds", "0", "--class", "1", "--trunc-centers", "4"];
     insta::assert_snapshot!(refusal(&biggan, 1), @r"

@@ -203,6 +203,8 @@ impl<T: Real> Terms<T> {
 }
 
 type Weight<T> = Box<dyn Fn(T) -> T + Sync>;
+/// The weights and the inputs of a part.
+type Ready<'a, T> = (Linear<'a, T, &'a Weight<T>>, FeatureMap<T>);
 
 /// Contributions `input(x) weight(w)` with a bias `bias(b)`.
 struct Part<T> {
@@ -251,7 +253,7 @@ fn redistribute<T: Real>(visit: &Visit<'_, T>, terms: &Terms<T>, biases: Biases)
     let x = visit.inputs[0];
     let nothing = FeatureMap::filled(x.n, x.shape, T::ZERO);
     let Some(signal) = terms.signal(visit, biases) else { return nothing };
-    let parts = |biases| -> Vec<(Linear<'_, T, &Weight<T>>, FeatureMap<T>)> {
+    let parts = |biases| -> Vec<Ready<'_, T>> {
         let of = terms.parts.iter().filter_map(|part| {
             let bias = part.bias.as_ref().filter(|_| biases != Biases::Ignore);
             let bias = |b| bias.map_or(T::ZERO, |bias| bias(b));
@@ -259,7 +261,7 @@ fn redistribute<T: Real>(visit: &Visit<'_, T>, terms: &Terms<T>, biases: Biases)
         });
         of.collect()
     };
-    let sum = |parts: &[(Linear<'_, T, &Weight<T>>, FeatureMap<T>)]| {
+    let sum = |parts: &[Ready<'_, T>]| {
         let zeros = FeatureMap::filled(x.n, visit.output.shape, T::ZERO);
         parts.iter().fold(zeros, |z, (linear, x)| z.zip(&linear.forward(x), |a, b| a + b))
     };

@@ -55,7 +55,8 @@ pub(super) struct ImageArgs {
     /// Deletion is the mean probability while the patches become nothing, the most relevant first:
     /// the lower, the better. Insertion puts them back in that order: the higher, the better. ROAD is
     /// the mean probability while 10 to 90 % of the pixels take the values that their neighbours
-    /// suggest, so that no hole shows: the lower, the better. The last row is for random order.
+    /// suggest: the lower, the better; elsewhere is the same for that map moved and mirrored at random.
+    /// The last row is for random order.
     #[arg(long)]
     measure: bool,
 
@@ -290,7 +291,7 @@ fn print(found: &Found, bar: &ProgressBar, terminal: &Terminal) -> Result<()> {
     table.load_style(presets::NOTHING);
     let mut header = vec!["method", "sum", "positive", "negative", "conservation error"];
     if report.random_order.is_some() {
-        header.extend(["positivity", "continuity", "deletion", "insertion", "ROAD"]);
+        header.extend(["positivity", "continuity", "deletion", "insertion", "ROAD", "elsewhere"]);
     }
     table.set_header(header);
     let number = |value: f64| format!("{value:.4}");
@@ -304,8 +305,8 @@ fn print(found: &Found, bar: &ProgressBar, terminal: &Terminal) -> Result<()> {
             lost,
         ];
         if let Some(m) = &map.measures {
-            let measures = [m.positivity, m.continuity, m.deletion, m.insertion, m.road];
-            row.extend(measures.map(number));
+            row.extend([m.positivity, m.continuity, m.deletion, m.insertion].map(number));
+            row.extend([m.road, m.road_elsewhere].map(number));
         }
         table.add_row(row);
     }

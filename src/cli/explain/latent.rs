@@ -77,6 +77,12 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, terminal: &Terminal) -> Result<()> {
     cache::check_writable(&args.output)?;
+    if args.space == "w" && args.generator.has_centers() {
+        return Err(advised(
+            "an ascent in W measures its way from the mean of W, which `--trunc-centers` replaces",
+            "leave `--trunc-centers` out, or give `--space z`",
+        ));
+    }
     let open = args.network.open(None, terminal)?;
     let generator = args.generator.open(&Device::Cpu, terminal)?;
     let aims = args.aim.aims(&open)?;
