@@ -3,6 +3,8 @@
 use anyhow::{Context as _, Result, anyhow};
 use ganscope_images::Image;
 use plotters::coord::Shift;
+use plotters::coord::ranged1d::BoldPoints;
+use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{FontStyle, register_font};
@@ -11,6 +13,8 @@ use plotters::style::{FontStyle, register_font};
 const FONT: &[u8] = include_bytes!("plot/roboto-latin.ttf");
 const FAMILY: &str = "sans-serif";
 const SIZE: (u32, u32) = (600, 420);
+/// Most labels of an axis.
+const LABELS: usize = 10;
 const INK: RGBColor = RGBColor(0x1f, 0x4e, 0x79);
 const GREY: RGBColor = RGBColor(0x55, 0x55, 0x55);
 const TEXT: RGBColor = RGBColor(0x22, 0x22, 0x22);
@@ -56,6 +60,8 @@ impl Curve {
         area.fill(&WHITE).map_err(failed)?;
         let xs = range(self.points.iter().map(|p| p.0));
         let ys = range(self.points.iter().map(|p| p.1));
+        let (x_digits, y_digits) = (digits(&xs), digits(&ys));
+        let (left, right, bottom, top) = (xs.start, xs.end, ys.start, ys.end);
         let mut chart = ChartBuilder::on(area)
             .caption(&self.title, (FAMILY, 22))
             .margin(16)
@@ -67,6 +73,10 @@ impl Curve {
             .configure_mesh()
             .x_desc(&self.x_name)
             .y_desc(&self.y_name)
+            .x_labels(LABELS)
+            .y_labels(LABELS)
+            .x_label_formatter(&|x| format!("{x:.x_digits$}"))
+            .y_label_formatter(&|y| format!("{y:.y_digits$}"))
             .label_style((FAMILY, 15))
             .axis_desc_style((FAMILY, 17))
             .light_line_style(TRANSPARENT)
@@ -77,11 +87,19 @@ impl Curve {
         chart.draw_series(LineSeries::new(line, INK.stroke_width(2))).map_err(failed)?;
         let dots = self.points.iter().map(|p| Circle::new((p.0, p.1), 4, INK.filled()));
         chart.draw_series(dots).map_err(failed)?;
-        let style = (FAMILY, 14).into_font().color(&GREY);
-        let label = |p: &(f64, f64, String)| {
-            EmptyElement::at((p.0, p.1)) + Text::new(p.2.clone(), (7, -15), style.clone())
+        let places: Vec<_> = self.points.iter().map(|p| (p.0, p.1)).collect();
+        let scale = (f64::from(SIZE.0) / (right - left), f64::from(SIZE.1) / (top - bottom));
+        let label = |(index, p): (usize, &(f64, f64, String))| {
+            let (side, up) = free_corner(&places, index, scale);
+            let horizontal = if side > 0.0 { HPos::Left } else { HPos::Right };
+            let vertical = if up > 0.0 { VPos::Bottom } else { VPos::Top };
+            let style = TextStyle::from((FAMILY, 14).into_font())
+                .color(&GREY)
+                .pos(Pos::new(horizontal, vertical));
+            let offset = ((7.0 * side) as i32, (-3.0 * up) as i32);
+            EmptyElement::at((p.0, p.1)) + Text::new(p.2.clone(), offset, style)
         };
-        chart.draw_series(self.points.iter().map(label)).map_err(failed)?;
+        chart.draw_series(self.points.iter().enumerate().map(label)).map_err(failed)?;
         area.present().map_err(failed)
     }
 }
@@ -156,6 +174,35 @@ fn range(values: impl Iterator<Item = f64> + Clone) -> std::ops::Range<f64> {
     }
 }
 
+/// Digits after the point with which the labels of an axis are exact, four at most.
+fn digits(range: &std::ops::Range<f64>) -> usize {
+    let labels = RangedCoordf64::from(range.clone()).key_points(BoldPoints(LABELS));
+    let exact = |digits: &usize| {
+        let scale = 10_f64.powi(*digits as i32);
+        labels.iter().all(|label| (label * scale - (label * scale).round()).abs() < 1e-6 * scale)
+    };
+    (0..4).find(exact).unwrap_or(4)
+}
+
+/// The corner, right or left and above or below, in which a label at `points[index]` is farthest from
+/// the lines to its neighbours; `scale` makes pixels of differences.
+fn free_corner(points: &[(f64, f64)], index: usize, scale: (f64, f64)) -> (f64, f64) {
+    let (x, y) = points[index];
+    let before = index.checked_sub(1).and_then(|before| points.get(before));
+    let lines = before.into_iter().chain(points.get(index + 1)).map(|&(to_x, to_y)| {
+        let (dx, dy) = ((to_x - x) * scale.0, (to_y - y) * scale.1);
+        let length = dx.hypot(dy).max(f64::MIN_POSITIVE);
+        (dx / length, dy / length)
+    });
+    let lines: Vec<_> = lines.collect();
+    let nearness = |(right, up): (f64, f64)| {
+        lines.iter().map(|(dx, dy)| right * dx + up * dy).fold(f64::NEG_INFINITY, f64::max)
+    };
+    let corners = [(1.0, 1.0), (-1.0, 1.0), (1.0, -1.0), (-1.0, -1.0)];
+    let best = corners.into_iter().min_by(|&a, &b| nearness(a).total_cmp(&nearness(b)));
+    best.expect("there are four corners")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -199,6 +246,26 @@ mod tests {
         let mut image = Image::filled(120, 40, [255; 3]);
         write_lines(&mut image, &[line(Align::Right, (70, 10))]).unwrap();
         assert!(dark(&image).iter().all(|&x| x <= 71), "{:?}", dark(&image));
+    }
+
+    #[test]
+    fn labels_of_an_axis_are_exact() {
+        let cases =
+            [(0.896..0.917, 3), (0.0..1.0, 1), (0.364..0.899, 2), (0.0..12.0, 0), (5.5..7.6, 1)];
+        for (range, expected) in cases {
+            assert_eq!(digits(&range), expected, "{range:?}");
+        }
+    }
+
+    #[test]
+    fn a_label_keeps_away_from_the_line() {
+        let rising = [(0.0, 0.0), (1.0, 1.0), (2.0, 2.0)];
+        assert_eq!(free_corner(&rising, 1, (1.0, 1.0)), (-1.0, 1.0));
+        let falling = [(0.0, 2.0), (1.0, 1.0), (2.0, 0.0)];
+        assert_eq!(free_corner(&falling, 1, (1.0, 1.0)), (1.0, 1.0));
+        let valley = [(0.0, 1.0), (1.0, 0.0), (2.0, 1.0)];
+        assert_eq!(free_corner(&valley, 1, (1.0, 1.0)).1, -1.0);
+        assert_eq!(free_corner(&[(0.0, 0.0)], 0, (1.0, 1.0)), (1.0, 1.0));
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub struct Shipped {
     pub bytes: &'static [u8],
 }
 
+#[cfg(feature = "models")]
 macro_rules! shipped {
     ($name:literal, $about:literal) => {
         Shipped {

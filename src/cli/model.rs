@@ -34,7 +34,7 @@ pub(super) struct GeneratorArgs {
 
     /// Where psi is not 1, truncate towards the nearest of several centers, not the mean of W: their
     /// number, for which they are found by k-means (each class has its own), or a file (.npy) of K
-    /// rows of W
+    /// rows of W. Walks through Z jump where the nearest center changes
     #[arg(long, value_name = "N|FILE")]
     trunc_centers: Option<CentersArg>,
 
