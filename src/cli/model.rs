@@ -250,8 +250,8 @@ impl GeneratorArgs {
         self.trunc_centers.is_some()
     }
 
-    /// Whether options of psi are given.
-    fn shapes_psi(&self) -> bool {
+    /// Whether options of truncation other than psi are given.
+    fn has_truncation_options(&self) -> bool {
         self.trunc_cutoff.is_some() || self.has_centers()
     }
 
@@ -302,7 +302,9 @@ impl ModelArgs {
     pub(super) fn path_prior(&self, open: &OpenGenerator) -> Result<Prior> {
         check_threshold(open, self.trunc, "above 0 and at most 1", |t| t > 0.0 && t <= 1.0)?;
         match open.generator.info().truncation {
-            TruncationKind::Psi if self.trunc == 1.0 && !self.generator.shapes_psi() => {
+            TruncationKind::Psi
+                if self.trunc == 1.0 && !self.generator.has_truncation_options() =>
+            {
                 Ok(Prior::Normal)
             }
             TruncationKind::Psi => Err(advised(
