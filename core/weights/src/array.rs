@@ -94,7 +94,7 @@ impl Array {
     /// An array of the bytes `data`, little endian and in C order.
     ///
     /// # Errors
-    /// [`Error::ShapeMismatch`] when `data` is not what `shape` and `dtype` need.
+    /// [`Error::ShapeMismatch`] if `data` is not what `shape` and `dtype` need.
     pub fn new(shape: impl Into<Vec<usize>>, dtype: Dtype, data: Vec<u8>) -> Result<Self> {
         let shape = shape.into();
         let needed = elements(&shape).and_then(|n| n.checked_mul(dtype.size()));
@@ -108,7 +108,7 @@ impl Array {
     /// An array of `f32` values in C order.
     ///
     /// # Errors
-    /// [`Error::ShapeMismatch`] when the number of values is not the product of `shape`.
+    /// [`Error::ShapeMismatch`] if the number of values is not the product of `shape`.
     pub fn from_f32(shape: impl Into<Vec<usize>>, values: &[f32]) -> Result<Self> {
         Self::new(shape, Dtype::F32, bytes(values, f32::to_le_bytes))
     }
@@ -116,7 +116,7 @@ impl Array {
     /// An array of `f64` values in C order.
     ///
     /// # Errors
-    /// [`Error::ShapeMismatch`] when the number of values is not the product of `shape`.
+    /// [`Error::ShapeMismatch`] if the number of values is not the product of `shape`.
     pub fn from_f64(shape: impl Into<Vec<usize>>, values: &[f64]) -> Result<Self> {
         Self::new(shape, Dtype::F64, bytes(values, f64::to_le_bytes))
     }
@@ -124,7 +124,7 @@ impl Array {
     /// An array of `i64` values in C order.
     ///
     /// # Errors
-    /// [`Error::ShapeMismatch`] when the number of values is not the product of `shape`.
+    /// [`Error::ShapeMismatch`] if the number of values is not the product of `shape`.
     pub fn from_i64(shape: impl Into<Vec<usize>>, values: &[i64]) -> Result<Self> {
         Self::new(shape, Dtype::I64, bytes(values, i64::to_le_bytes))
     }
@@ -132,7 +132,7 @@ impl Array {
     /// An array of bytes in C order.
     ///
     /// # Errors
-    /// [`Error::ShapeMismatch`] when the number of values is not the product of `shape`.
+    /// [`Error::ShapeMismatch`] if the number of values is not the product of `shape`.
     pub fn from_u8(shape: impl Into<Vec<usize>>, values: Vec<u8>) -> Result<Self> {
         Self::new(shape, Dtype::U8, values)
     }
@@ -186,7 +186,7 @@ impl Array {
         }
     }
 
-    /// The values as `f64`, exact but for integers beyond 2^53; false is 0 and true is 1.
+    /// The values as `f64`, exact except for integers beyond 2^53; false is 0 and true is 1.
     pub fn to_f64(&self) -> Vec<f64> {
         match self.dtype {
             Dtype::I64 => self.map(|b| i64::from_le_bytes(b) as f64),
@@ -194,7 +194,7 @@ impl Array {
             Dtype::I32 => self.map(|b| i32::from_le_bytes(b) as f64),
             Dtype::U32 => self.map(|b| u32::from_le_bytes(b) as f64),
             Dtype::F64 => self.map(f64::from_le_bytes),
-            // `f32` holds all values of the smaller types.
+            // `f32` represents all values of the smaller types.
             _ => self.to_f32().into_iter().map(f64::from).collect(),
         }
     }
@@ -253,7 +253,8 @@ mod tests {
     #[test]
     fn large_integers_are_exact_as_i64() {
         let value = (1i64 << 53) + 1;
-        assert_eq!(Array::from_i64([1], &[value]).unwrap().to_i64(), [value]);
+        let array = Array::new([1], Dtype::I64, value.to_le_bytes().to_vec()).unwrap();
+        assert_eq!(array.to_i64(), [value]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::{Error, Result};
 
-/// What an entry that is kept costs beside its name, in bytes of the [`Budget`]. An entry that is
+/// The cost of a kept entry besides its name, in bytes of the [`Budget`]. An entry that is
 /// only looked at costs one byte.
 pub(crate) const ENTRY: u64 = 128;
 
@@ -21,7 +21,7 @@ pub(crate) struct Budget {
 impl Budget {
     /// Multiple of the file's size that its arrays may take.
     pub(crate) const FACTOR: u64 = 16;
-    /// What a file of any size may take: 64 MiB.
+    /// Bytes that a file of any size may use: 64 MiB.
     pub(crate) const FLOOR: u64 = 1 << 26;
 
     /// The budget of a file of `size` bytes.

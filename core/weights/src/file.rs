@@ -1,7 +1,9 @@
-//! Writing files so that they are whole or not there.
+//! Files: written completely or not at all, and read by several threads at once.
 
-use std::io::{BufWriter, Write as _};
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write as _};
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::{Error, Result};
 
@@ -10,10 +12,10 @@ use crate::{Error, Result};
 /// An interrupted run leaves an old file as it was. `content` gets a buffered writer.
 ///
 /// # Errors
-/// [`Error::File`] with the path when the folder is missing, the disk is full, or `content` fails.
+/// [`Error::File`] with the path if the folder is missing, the disk is full, or `content` fails.
 pub fn write_atomically(
     path: &Path,
-    content: impl FnOnce(&mut BufWriter<&std::fs::File>) -> Result<()>,
+    content: impl FnOnce(&mut BufWriter<&File>) -> Result<()>,
 ) -> Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let write = || -> Result<()> {
@@ -22,7 +24,7 @@ pub fn write_atomically(
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt as _;
-            // As `File::create` does, less the umask; the default is private.
+            // As `File::create` does, minus the umask; the default is private.
             builder.permissions(std::fs::Permissions::from_mode(0o666));
         }
         let temporary = builder.tempfile_in(folder.unwrap_or(Path::new(".")))?;
@@ -36,9 +38,103 @@ pub fn write_atomically(
     write().map_err(Error::writing(path))
 }
 
+/// A reader with its own position in a file that its clones share.
+///
+/// It reads by position, so readers neither wait for each other nor move the file's own position.
+#[derive(Debug, Clone)]
+pub struct SharedFile {
+    file: Arc<File>,
+    position: u64,
+}
+
+impl SharedFile {
+    /// A reader at the start of `file`.
+    pub fn new(file: impl Into<Arc<File>>) -> Self {
+        Self { file: file.into(), position: 0 }
+    }
+
+    /// A reader of the same file at `position`.
+    #[must_use]
+    pub fn at(&self, position: u64) -> Self {
+        Self { file: Arc::clone(&self.file), position }
+    }
+
+    /// Size of the file in bytes.
+    ///
+    /// # Errors
+    /// If the system does not report it.
+    pub fn size(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+
+    /// The `len` bytes at `position`; nothing is allocated for bytes beyond the end.
+    ///
+    /// # Errors
+    /// If the file ends earlier or cannot be read.
+    pub fn read_range(&self, position: u64, len: u64) -> io::Result<Vec<u8>> {
+        let size = self.size()?;
+        if position.checked_add(len).is_none_or(|end| end > size) {
+            let text = format!("{len} bytes at {position} of a file of {size} bytes");
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, text));
+        }
+        let mut bytes = vec![0; len as usize];
+        self.at(position).read_exact(&mut bytes)?;
+        Ok(bytes)
+    }
+}
+
+impl Read for SharedFile {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        #[cfg(unix)]
+        let read = std::os::unix::fs::FileExt::read_at(&*self.file, buffer, self.position)?;
+        #[cfg(windows)]
+        let read = std::os::windows::fs::FileExt::seek_read(&*self.file, buffer, self.position)?;
+        self.position += read as u64;
+        Ok(read)
+    }
+}
+
+impl Seek for SharedFile {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let position = match to {
+            SeekFrom::Start(position) => Some(position),
+            SeekFrom::End(offset) => self.size()?.checked_add_signed(offset),
+            SeekFrom::Current(offset) => self.position.checked_add_signed(offset),
+        };
+        let outside = || io::Error::new(io::ErrorKind::InvalidInput, "seek before the start");
+        self.position = position.ok_or_else(outside)?;
+        Ok(self.position)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn readers_of_one_file_have_positions_of_their_own() {
+        let mut file = tempfile::tempfile().unwrap();
+        let content: Vec<u8> = (0..=255).cycle().take(100_000).collect();
+        file.write_all(&content).unwrap();
+        let file = SharedFile::new(file);
+        std::thread::scope(|scope| {
+            for first in 0..4 {
+                let (mut reader, expected) = (file.at(first), &content[first as usize..]);
+                scope.spawn(move || {
+                    let mut bytes = Vec::new();
+                    reader.read_to_end(&mut bytes).unwrap();
+                    assert_eq!(bytes, expected);
+                });
+            }
+        });
+        let mut reader = file.clone();
+        assert_eq!(reader.seek(SeekFrom::End(-3)).unwrap(), 99_997);
+        assert_eq!(reader.seek(SeekFrom::Current(-7)).unwrap(), 99_990);
+        assert!(reader.seek(SeekFrom::Current(-99_991)).is_err());
+        assert_eq!(reader.stream_position().unwrap(), 99_990);
+        assert_eq!(file.read_range(5, 3).unwrap(), [5, 6, 7]);
+        assert!(file.read_range(99_999, 2).is_err() && file.read_range(u64::MAX, 2).is_err());
+    }
 
     #[test]
     fn a_failed_write_leaves_the_old_file() {
@@ -47,7 +143,7 @@ mod tests {
         write_atomically(&path, |file| Ok(file.write_all(b"old")?)).unwrap();
         let failed = write_atomically(&path, |file| {
             file.write_all(b"new")?;
-            Err(std::io::Error::other("no more").into())
+            Err(io::Error::other("no more").into())
         });
         assert!(matches!(failed, Err(Error::File { action: "write", .. })));
         assert_eq!(std::fs::read(&path).unwrap(), b"old");

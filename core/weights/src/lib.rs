@@ -1,10 +1,10 @@
-//! Checkpoint files of every kind as named arrays, and where to get them.
+//! Checkpoint files of every kind as named arrays.
 //!
 //! [`read`] turns any of these into [`Weights`]: safetensors; the zip archives and the older
 //! legacy files of `torch.save`; NVIDIA snapshots of StyleGAN networks; `.npz` and `.npy`. The
-//! format is told by the content, never by the file's name. Nothing in a file is ever run.
+//! format is decided by the content, never by the file's name. Nothing in a file is ever run.
 //!
-//! A hostile file gives an [`Error`]: never a panic, never a hang, and never more memory than
+//! A hostile file results in an [`Error`]: never a panic, never a hang, and never more memory than
 //! some multiple of its size. Pickles take about a hundred bytes a byte, up to 400 MB; all arrays
 //! of one file take at most 16 times its size, or 64 MiB if that is more.
 //!
@@ -25,7 +25,6 @@ mod array;
 mod budget;
 mod error;
 mod file;
-pub mod hub;
 mod listing;
 pub mod npy;
 pub mod npz;
@@ -39,7 +38,7 @@ mod tree;
 
 pub use array::{Array, Dtype};
 pub use error::{Error, Result};
-pub use file::write_atomically;
+pub use file::{SharedFile, write_atomically};
 pub use listing::{Entry, Listing, inspect, inspect_bytes};
 pub use read::{Format, ReadOptions, Weights, read, read_bytes};
 pub use safetensors::write_safetensors;

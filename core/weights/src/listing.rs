@@ -1,4 +1,4 @@
-//! What is in a checkpoint, without its values.
+//! The content of a checkpoint without its values.
 
 use std::fs::File;
 use std::io::{BufReader, Read as _, Seek, SeekFrom};
@@ -23,7 +23,7 @@ pub struct Entry {
     pub dtype: String,
 }
 
-/// What is in a file.
+/// The content of a file.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Listing {
     /// The format.
@@ -39,7 +39,7 @@ pub struct Listing {
 /// Of safetensors, npz and npy files only the headers are read.
 ///
 /// # Errors
-/// [`Error::File`] around what is wrong with the file.
+/// [`Error::File`] around the problem with the file.
 pub fn inspect(path: &Path) -> Result<Listing> {
     let inspect = || {
         if let Some(mut archive) = npz::Archive::sniff(path)? {

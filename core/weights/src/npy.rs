@@ -1,6 +1,10 @@
 //! NumPy's `.npy` files: one array behind a short header.
 //!
 //! <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>
+//!
+//! Read by hand because files may be hostile and large. The crate `npyz` (0.9) allocates the length
+//! that a header claims, up to 4 GiB, before it reads the header. Here nothing is allocated beyond
+//! a multiple of the file's size, and the rows of an array can be read one by one.
 
 mod header;
 
@@ -20,7 +24,7 @@ const FORMAT: &str = "npy file";
 /// The array in the file `path`.
 ///
 /// # Errors
-/// [`Error::File`] around what is wrong with the file.
+/// [`Error::File`] around the problem with the file.
 pub fn read(path: &Path) -> Result<Array> {
     let read = || {
         let file = File::open(path)?;
@@ -30,7 +34,7 @@ pub fn read(path: &Path) -> Result<Array> {
     read().map_err(Error::reading(path))
 }
 
-/// The array that `reader` delivers, little endian and in C order whatever the file has.
+/// The array that `reader` delivers, little endian and in C order whatever the order in the file.
 pub(crate) fn read_from(reader: &mut dyn Read, budget: &mut Budget) -> Result<Array> {
     let header = Header::read(&mut *reader)?;
     let len = header.bytes()?;
@@ -58,7 +62,7 @@ fn exactly(reader: &mut dyn Read, len: u64) -> Result<Vec<u8>> {
 /// Writes `array` as a `.npy` file, under a temporary name until it is whole.
 ///
 /// # Errors
-/// When NumPy has no such element type (bfloat16), or the file cannot be written.
+/// If NumPy has no such element type (bfloat16), or the file cannot be written.
 pub fn write(path: &Path, array: &Array) -> Result<()> {
     write_atomically(path, |file| write_to(file, array))
 }
@@ -66,7 +70,7 @@ pub fn write(path: &Path, array: &Array) -> Result<()> {
 /// Writes `array` in the `.npy` format.
 ///
 /// # Errors
-/// When NumPy has no such element type (bfloat16), or `writer` fails.
+/// If NumPy has no such element type (bfloat16), or `writer` fails.
 pub fn write_to(mut writer: impl Write, array: &Array) -> Result<()> {
     write_header(&mut writer, array.dtype(), array.shape())?;
     Ok(writer.write_all(array.data())?)
@@ -75,7 +79,7 @@ pub fn write_to(mut writer: impl Write, array: &Array) -> Result<()> {
 /// Writes the header of a C-order, little-endian array, whose data are to follow.
 ///
 /// # Errors
-/// When NumPy has no such element type (bfloat16), or `writer` fails.
+/// If NumPy has no such element type (bfloat16), or `writer` fails.
 pub fn write_header(mut writer: impl Write, dtype: Dtype, shape: &[usize]) -> Result<()> {
     Ok(writer.write_all(&header::to_bytes(dtype, shape)?)?)
 }
@@ -93,7 +97,7 @@ impl Rows<BufReader<File>> {
     /// The rows of the file `path`.
     ///
     /// # Errors
-    /// [`Error::File`] around what is wrong with its header.
+    /// [`Error::File`] around the problem with its header.
     pub fn open(path: &Path) -> Result<Self> {
         let open = || Self::new(BufReader::new(File::open(path)?));
         open().map_err(Error::reading(path))
@@ -104,7 +108,7 @@ impl<R: Read> Rows<R> {
     /// The rows that `reader` delivers.
     ///
     /// # Errors
-    /// When the header is malformed, or the array is a scalar or in Fortran order, where rows do
+    /// If the header is malformed, or the array is a scalar or in Fortran order, where rows do
     /// not follow each other.
     pub fn new(mut reader: R) -> Result<Self> {
         let header = Header::read(&mut reader)?;
@@ -141,7 +145,7 @@ impl<R: Read> Rows<R> {
     /// The next `count` rows, fewer at the end, none after it.
     ///
     /// # Errors
-    /// When the stream ends early or cannot be read.
+    /// If the stream ends early or cannot be read.
     pub fn next(&mut self, count: usize) -> Result<Option<Array>> {
         let count = count.min(self.left);
         if count == 0 {

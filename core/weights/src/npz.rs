@@ -1,4 +1,8 @@
 //! NumPy's `.npz` files: zip archives of `.npy` files.
+//!
+//! Read by hand for the reasons of [`npy`]: bounded memory, and rows one by one, also
+//! of a deflated member. The `npz` feature of the crate `npyz` (0.9) brings a second, old zip
+//! reader.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -33,7 +37,7 @@ impl Archive<BufReader<File>> {
     /// Opens the file `path`.
     ///
     /// # Errors
-    /// [`Error::File`] around what is wrong with it.
+    /// [`Error::File`] around the problem with it.
     pub fn open(path: &Path) -> Result<Self> {
         let open = || {
             let file = File::open(path)?;
@@ -62,7 +66,7 @@ impl<'a> Archive<Cursor<&'a [u8]>> {
     /// Opens an archive in memory.
     ///
     /// # Errors
-    /// When it is no zip archive.
+    /// If it is not a zip archive.
     pub fn from_bytes(bytes: &'a [u8]) -> Result<Self> {
         Self::new(Cursor::new(bytes), bytes.len() as u64)
     }
@@ -91,7 +95,7 @@ impl<R: Read + Seek> Archive<R> {
     /// Element type and shape of the array `name`.
     ///
     /// # Errors
-    /// [`Error::MissingKey`] when there is none, or what is wrong with it.
+    /// [`Error::MissingKey`] if there is none, or the problem with it.
     pub fn header(&mut self, name: &str) -> Result<Header> {
         Header::read(&mut self.member(name)?).map_err(Error::in_array(name))
     }
@@ -99,7 +103,7 @@ impl<R: Read + Seek> Archive<R> {
     /// The array `name`.
     ///
     /// # Errors
-    /// [`Error::MissingKey`] when there is none, or what is wrong with it.
+    /// [`Error::MissingKey`] if there is none, or the problem with it.
     pub fn array(&mut self, name: &str) -> Result<Array> {
         let mut budget = Budget::of_file(self.size);
         self.array_within(name, &mut budget)
@@ -127,7 +131,7 @@ impl<R: Read + Seek> Archive<R> {
 /// All arrays of the file `path`.
 ///
 /// # Errors
-/// [`Error::File`] around what is wrong with the file.
+/// [`Error::File`] around the problem with the file.
 pub fn read(path: &Path) -> Result<BTreeMap<String, Array>> {
     let mut archive = Archive::open(path)?;
     let mut budget = Budget::of_file(archive.size);
@@ -145,7 +149,7 @@ impl<R: Read + Seek> Archive<R> {
 /// The rows of the array `name` in the file `path`, read as they are asked for.
 ///
 /// # Errors
-/// [`Error::File`] around what is wrong with the file, such as [`Error::MissingKey`].
+/// [`Error::File`] around the problem with the file, such as [`Error::MissingKey`].
 pub fn rows(path: &Path, name: &str) -> Result<Rows<Member>> {
     let rows = || {
         let mut archive = Archive::open(path)?;
@@ -220,10 +224,10 @@ impl Read for Member {
 
 /// Writes `arrays` as an uncompressed `.npz` file, under a temporary name until it is whole.
 ///
-/// The same arrays in the same order give the same bytes.
+/// The same arrays in the same order result in the same bytes.
 ///
 /// # Errors
-/// When NumPy has no such element type (bfloat16), or the file cannot be written.
+/// If NumPy has no such element type (bfloat16), or the file cannot be written.
 pub fn write<'a>(
     path: &Path,
     arrays: impl IntoIterator<Item = (&'a str, &'a Array)>,

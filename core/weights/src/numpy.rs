@@ -48,7 +48,7 @@ pub(crate) fn is_array<'a>(pickle: &Pickle<'a>, value: Value<'a>) -> bool {
 /// The pickled array or scalar `value`.
 ///
 /// # Errors
-/// When its record contradicts itself or the elements are no numbers.
+/// If its record contradicts itself or the elements are not numbers.
 pub(crate) fn view<'a>(
     pickle: &Pickle<'a>,
     value: Value<'a>,

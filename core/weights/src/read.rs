@@ -55,7 +55,7 @@ pub struct Weights {
     pub format: Format,
 }
 
-/// What to read.
+/// Options of reading.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ReadOptions {
     /// The entry to read, such as `G` or `g_ema`, with dots between nested ones. Without it the
@@ -73,7 +73,7 @@ impl ReadOptions {
 /// The arrays of the network that `options` ask for, in a checkpoint of any format.
 ///
 /// # Errors
-/// [`Error::File`] around what is wrong with the file, or around [`Error::AmbiguousKey`],
+/// [`Error::File`] around the problem with the file, or around [`Error::AmbiguousKey`],
 /// [`Error::MissingKey`] and [`Error::NoArrays`], which list the entries.
 pub fn read(path: &Path, options: &ReadOptions) -> Result<Weights> {
     let read = || {
@@ -128,7 +128,7 @@ pub fn read_bytes(bytes: &[u8], options: &ReadOptions) -> Result<Weights> {
     }
 }
 
-/// The format that the first bytes tell.
+/// The format according to the first bytes.
 pub(crate) fn sniff(bytes: &[u8]) -> Result<Format> {
     let format = match bytes {
         _ if safetensors::is_safetensors(bytes, bytes.len() as u64) => Format::Safetensors,
@@ -156,7 +156,7 @@ pub(crate) fn is_data(name: &str) -> bool {
     name == "data.pkl" || name.ends_with("/data.pkl")
 }
 
-/// What else a file may be, for the message.
+/// A description of a file of another kind, for the message.
 fn looks_like(bytes: &[u8]) -> String {
     let found = match bytes {
         [] => "the file is empty",

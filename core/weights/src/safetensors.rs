@@ -14,21 +14,25 @@ use crate::{Array, Dtype, Error, Result, Weights, write_atomically};
 
 const FORMAT: &str = "safetensors";
 
-/// Metadata entry that holds the hyper-parameters.
+/// Metadata entry that contains the hyper-parameters.
 const CONFIG: &str = "config";
 
 /// Writes `weights` as safetensors under a temporary name and renames the file when it is whole.
 ///
 /// The hyper-parameters go into the metadata entry `config` as a JSON object. The same weights
-/// give the same bytes.
+/// result in the same bytes.
 ///
 /// # Errors
-/// When the file cannot be written.
+/// If the file cannot be written.
 pub fn write_safetensors(path: &Path, weights: &Weights) -> Result<()> {
     write_atomically(path, |file| write(file, weights))
 }
 
 /// Writes header and arrays, those of large elements first, so that all are aligned.
+///
+/// Arrays with elements of one size are in the order of their names.
+/// `safetensors::serialize_to_file` orders them by element type first, so a file of integers and
+/// floats would get other bytes.
 fn write(mut writer: impl Write, weights: &Weights) -> Result<()> {
     let mut arrays: Vec<_> = weights.arrays.iter().collect();
     arrays.sort_by_key(|(_, array)| Reverse(array.dtype().size()));

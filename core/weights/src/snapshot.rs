@@ -107,7 +107,7 @@ impl<'a> Walk<'_, 'a> {
         Ok(())
     }
 
-    /// What `state_dict()` of the module would return, with `prefix` before the names.
+    /// The `state_dict()` of the module, with `prefix` before the names.
     fn module(&mut self, value: Value<'a>, prefix: &str, depth: usize) -> Result<()> {
         check_depth(depth)?;
         self.budget.take(prefix.len() as u64 + ENTRY)?;

@@ -42,11 +42,11 @@ pub(crate) enum Storages<'a> {
 pub(crate) struct Tensors<'a> {
     pickle: Pickle<'a>,
     storages: Storages<'a>,
-    /// Storages of legacy blobs inside of the pickle, by the value that holds the blob.
+    /// Storages of legacy blobs inside of the pickle, by the value that contains the blob.
     inline: RefCell<HashMap<Blob, (Dtype, Bytes<'a>)>>,
 }
 
-/// Identity of a value that holds a legacy blob: its address and length, or its node.
+/// Identity of a value that contains a legacy blob: its address and length, or its node.
 type Blob = (usize, usize);
 
 impl<'a> Tensors<'a> {
@@ -70,7 +70,7 @@ impl<'a> Tensors<'a> {
     /// The view of a storage that the tensor or parameter `value` is.
     ///
     /// # Errors
-    /// When the record contradicts itself or reaches beyond its storage.
+    /// If the record contradicts itself or reaches beyond its storage.
     pub(crate) fn view(&self, value: Value<'a>, budget: &mut Budget) -> Result<View<'a>> {
         let mut object = self.pickle.object(value);
         for _ in 0..MAX_WRAPPERS {
@@ -206,7 +206,7 @@ impl<'a> StorageId<'a> {
         )
     }
 
-    /// What the storage shows of `bytes`, its data.
+    /// The part of `bytes`, its data, that the storage shows.
     fn part_of(&self, bytes: Bytes<'a>) -> Result<Bytes<'a>> {
         let Self { key, elements, .. } = self;
         if bytes.len() != self.bytes()? {

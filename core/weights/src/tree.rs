@@ -9,7 +9,7 @@ use crate::pickle::Value;
 use crate::torch::Tensors;
 use crate::{Error, Result, numpy, snapshot};
 
-/// Entries that hold the wanted network, most wanted first.
+/// Entries that contain the wanted network, most wanted first.
 ///
 /// Averaged generators come before the rest of a training state, and generators before networks
 /// of no stated kind.
@@ -31,7 +31,7 @@ pub const KEYS: &[&str] = &[
 /// The networks of a TensorFlow snapshot, which is a tuple.
 const TF_SNAPSHOT: [&str; 3] = ["G", "D", "Gs"];
 
-/// Name of the array in a file that holds nothing else and does not name it.
+/// Name of the array in a file that contains nothing else and does not name it.
 pub(crate) const LONE: &str = "array";
 
 /// Dicts in dicts that are followed.
@@ -110,7 +110,7 @@ pub(crate) fn build<'a>(
     Ok(Tree::Branch(branch))
 }
 
-/// The name that a key of a dict gives; state dicts of optimizers count their entries.
+/// The name for a key of a dict; state dicts of optimizers count their entries.
 fn name(key: Value<'_>) -> Option<String> {
     match key {
         Value::Text(text) => Some(text.to_owned()),
@@ -195,7 +195,7 @@ impl<'a> Branch<'a> {
         networks.filter(|(_, config)| !config.is_empty()).map(|(n, c)| (n, c.into())).collect()
     }
 
-    /// The entry to go into: one of [`KEYS`], or the only one if no array is beside it.
+    /// The entry to enter: one of [`KEYS`], or the only one if no array is beside it.
     fn wanted(&self) -> Result<Option<String>> {
         let holds = |name: &&str| match self.entries.get(*name) {
             Some(tree @ Tree::Branch(_)) => tree.has_leaves(),

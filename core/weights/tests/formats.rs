@@ -102,7 +102,6 @@ fn a_pickled_module_is_refused_by_the_name_of_its_class() {
     let error = inner(open("module.pth"));
     let Error::ForbiddenGlobal { module, name } = &error else { panic!("{error}") };
     assert_eq!((module.as_str(), name.as_str()), ("torch.nn.modules.linear", "Linear"));
-    assert!(error.hint().is_some());
 }
 
 #[test]

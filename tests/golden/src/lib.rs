@@ -2,7 +2,10 @@
 //!
 //! `tests/golden/README.md` tells what each file of `tests/golden/data` holds and which
 //! implementation printed it; `recipe.py` is the definition that this crate follows, so that a
-//! network of any size can be filled without shipping its weights.
+//! network of any size can be filled without shipping its weights. [`hub`] is the server of the
+//! tests of downloads.
+
+pub mod hub;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -17,7 +20,7 @@ pub fn data() -> PathBuf {
 /// Bytes of the golden file `name`.
 ///
 /// # Panics
-/// When there is no such file.
+/// If there is no such file.
 pub fn bytes(name: &str) -> Vec<u8> {
     let path = data().join(name);
     std::fs::read(&path).unwrap_or_else(|e| panic!("read {}: {e}", path.display()))
@@ -26,7 +29,7 @@ pub fn bytes(name: &str) -> Vec<u8> {
 /// The golden JSON file `name`.
 ///
 /// # Panics
-/// When it is missing or not JSON.
+/// If it is missing or not JSON.
 pub fn json(name: &str) -> serde_json::Value {
     serde_json::from_slice(&bytes(name)).expect("golden JSON parses")
 }
@@ -50,7 +53,7 @@ impl Array {
 /// All arrays of the golden safetensors file `name`.
 ///
 /// # Panics
-/// When the file is missing, unreadable, or holds a dtype that golden files do not use.
+/// If the file is missing, unreadable, or holds a dtype that golden files do not use.
 pub fn arrays(name: &str) -> BTreeMap<String, Array> {
     use safetensors::Dtype;
     let bytes = bytes(name);
@@ -114,7 +117,7 @@ pub fn span(name: &str, shape: &[usize]) -> (f64, f64) {
 /// The recipe checkpoint whose names and shapes are in the golden file `shapes` (`*-weights.json`).
 ///
 /// # Panics
-/// When the file is missing or not a map of names to shapes.
+/// If the file is missing or not a map of names to shapes.
 pub fn weights(shapes: &str) -> BTreeMap<String, (Vec<usize>, Vec<f32>)> {
     let shapes: BTreeMap<String, Vec<usize>> =
         serde_json::from_value(json(shapes)).expect("names to shapes");
@@ -147,7 +150,7 @@ pub fn image(k: usize, h: usize, w: usize) -> Vec<u8> {
 /// Relative error `|actual - expected| / |expected|` in the Euclidean norm.
 ///
 /// # Panics
-/// When the lengths differ.
+/// If the lengths differ.
 pub fn relative_l2<A: Into<f64> + Copy>(actual: &[A], expected: &[f64]) -> f64 {
     assert_eq!(actual.len(), expected.len(), "lengths differ");
     let square = |v: f64| v * v;

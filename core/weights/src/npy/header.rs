@@ -16,7 +16,7 @@ const MAX_LENGTH: u32 = 1 << 16;
 /// Data start at a multiple of this.
 const ALIGNMENT: usize = 64;
 
-/// What a `.npy` file says about its array.
+/// The header of a `.npy` file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Header {
@@ -34,7 +34,7 @@ impl Header {
     /// Reads the header at the start of a `.npy` stream.
     ///
     /// # Errors
-    /// When the stream does not start with one, or the elements are no plain numbers.
+    /// If the stream does not start with one, or the elements are not plain numbers.
     pub fn read(mut reader: impl Read) -> Result<Self> {
         let mut start = [0; 8];
         reader.read_exact(&mut start)?;
@@ -135,7 +135,7 @@ impl<'a> Scanner<'a> {
         Ok(text)
     }
 
-    /// What stands before the next character that is no letter or digit.
+    /// The text before the next character that is not a letter or digit.
     fn word(&mut self) -> &'a str {
         let rest = self.rest.trim_start();
         let end = rest.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(rest.len());

@@ -2,10 +2,10 @@
 
 use crate::{Dtype, Error, Result};
 
-/// What an allowed global stands for.
+/// The meaning of an allowed global.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Global {
-    /// `dict` and its subclasses without behaviour of interest.
+    /// `dict` and its subclasses without behavior of interest.
     Dict,
     /// `set` or `frozenset`.
     Set,

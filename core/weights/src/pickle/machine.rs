@@ -18,7 +18,7 @@ const MAX_INSTRUCTIONS: u64 = 1 << 22;
 /// Reads the pickle at the start of `input`.
 ///
 /// # Errors
-/// When the input ends early, contradicts itself, or names a global that is not allowed.
+/// If the input ends early, contradicts itself, or names a global that is not allowed.
 pub(crate) fn load(input: &[u8]) -> Result<Pickle<'_>> {
     let mut machine = Machine::new(input);
     for _ in 0..MAX_INSTRUCTIONS {
@@ -191,7 +191,7 @@ impl<'a> Machine<'a> {
         Ok(array)
     }
 
-    /// What follows a length of `N` little-endian bytes.
+    /// The bytes after a length of `N` little-endian bytes.
     fn counted<const N: usize>(&mut self) -> Result<&'a [u8]> {
         let mut length = [0; 8];
         length[..N].copy_from_slice(self.take(N)?);
@@ -413,7 +413,7 @@ impl<'a> Machine<'a> {
     }
 }
 
-/// Keys and values that stand in turn.
+/// Alternating keys and values.
 fn pairs<'a>(items: &[Value<'a>]) -> Result<Vec<(Value<'a>, Value<'a>)>> {
     let (pairs, []) = items.as_chunks::<2>() else {
         return malformed!(FORMAT, "a dict of {} keys and values", items.len());

@@ -23,7 +23,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// What the value is, for messages.
+    /// A description of the value, for messages.
     pub(crate) fn kind(self) -> &'static str {
         match self {
             Self::None => "None",

@@ -13,7 +13,7 @@ use super::FORMAT;
 /// Axes that an array may have; NumPy allows as many.
 const MAX_AXES: usize = 64;
 
-/// Bytes of a storage: a part of the file, or what a part of the file unpacks to.
+/// Bytes of a storage: a part of the file, or its unpacked content.
 #[derive(Debug, Clone)]
 pub(crate) enum Bytes<'a> {
     Borrowed(&'a [u8]),
@@ -65,7 +65,7 @@ impl<'a> View<'a> {
     /// A view whose elements are all inside of `storage`. Offset and strides count elements.
     ///
     /// # Errors
-    /// When a shape, a stride or the place of an element is impossible.
+    /// If a shape, a stride or the place of an element is impossible.
     pub(crate) fn new(
         storage: Bytes<'a>,
         dtype: Dtype,
@@ -125,7 +125,7 @@ impl<'a> View<'a> {
     /// The elements in C order, little endian.
     ///
     /// # Errors
-    /// When they take more memory than `budget` allows.
+    /// If they take more memory than `budget` allows.
     pub(crate) fn array(&self, budget: &mut Budget) -> Result<Array> {
         let size = self.dtype.size();
         let bytes = elements(&self.shape).and_then(|n| n.checked_mul(size));

@@ -129,7 +129,6 @@ fn globals_outside_of_the_list_are_named_and_refused() {
             error.to_string(),
             "the pickle asks for `os.system`, which is not on the list of allowed globals"
         );
-        assert!(error.hint().is_some());
     }
     let stacked = Pickle::protocol(4).text("builtins").text("eval").raw(b"\x93").stop();
     assert!(refused(&stacked).to_string().contains("`builtins.eval`"));

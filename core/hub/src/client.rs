@@ -1,13 +1,4 @@
-//! Where weights come from: a table of [`KNOWN`] files, the Hugging Face hub, and plain URLs.
-//!
-//! Files are kept in the layout that all hub clients share, or in the cache folder of this
-//! project if they are not on the hub. A file has its name only once it is whole and its digest
-//! is right; an interrupted download goes on where it was.
-
-mod known;
-mod metadata;
-mod source;
-mod transfer;
+//! The client: its caches, and downloads of missing files.
 
 use std::path::{Path, PathBuf};
 
@@ -15,17 +6,14 @@ use etcetera::BaseStrategy as _;
 use hf_hub::{Cache, CacheRepo, Repo, RepoType};
 use ureq::Agent;
 
-pub use known::{KNOWN, Known, known};
-use metadata::{Metadata, metadata};
-pub use source::Source;
-pub use transfer::sha256;
-use transfer::{Request, failed};
-
-use crate::{Error, Result};
+use crate::error::Failure;
+use crate::metadata::{Metadata, metadata};
+use crate::transfer::{self, Request};
+use crate::{Error, Known, Result, Source, known};
 
 const ENDPOINT: &str = "https://huggingface.co";
 
-/// Told bytes that are there and, where it is known, bytes of the whole file.
+/// Called with the bytes downloaded so far and, where known, the bytes of the whole file.
 pub type Progress<'a> = dyn FnMut(u64, Option<u64>) + 'a;
 
 /// A client of the hub and of other servers, with its caches.
@@ -44,20 +32,20 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// The client that the environment asks for.
+    /// The client with the settings of the environment.
     ///
-    /// `HF_ENDPOINT` is the hub; `HF_HOME` holds its cache, else `~/.cache/huggingface`;
-    /// `HF_TOKEN` is the token, else the file that `hf auth login` writes; `HF_HUB_OFFLINE=1`
-    /// forbids the network; `GANSCOPE_CACHE` holds other files, else `ganscope` in the user's
-    /// cache folder.
+    /// `HF_ENDPOINT` is the hub; `HF_HOME` contains its cache, by default `~/.cache/huggingface`;
+    /// `HF_TOKEN` is the token, by default read from the file that `hf auth login` writes;
+    /// `HF_HUB_OFFLINE=1` forbids the network; `GANSCOPE_CACHE` is the folder of other files, by
+    /// default `ganscope` in the user's cache folder.
     ///
     /// # Errors
-    /// When there is no home folder and no variable that replaces it.
+    /// [`Error::NoHome`] if there is no home folder and no variable that replaces it.
     pub fn from_env() -> Result<Self> {
         let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
         let home = || match etcetera::choose_base_strategy() {
             Ok(home) => Ok(home.cache_dir()),
-            Err(e) => Err(Error::Io(std::io::Error::other(e))),
+            Err(_) => Err(Error::NoHome),
         };
         let cache = match set("HF_HOME") {
             Some(folder) => Path::new(&folder).join("hub"),
@@ -76,7 +64,7 @@ impl Hub {
         })
     }
 
-    /// The file `id`: of [`KNOWN`], or a [`Source`] in its written form.
+    /// The file `id`: an entry of [`KNOWN`](crate::KNOWN), or a [`Source`] in its written form.
     ///
     /// The digest is compared on each call where the table has one, cached or not. The sources of
     /// a known file are tried in turn.
@@ -88,6 +76,11 @@ impl Hub {
         let Some(known) = known(id) else {
             return self.fetch_source(&id.parse()?, None, progress);
         };
+        let placed = self.place(id);
+        if placed.is_file() {
+            known.sha256.map_or(Ok(()), |expected| transfer::verify(&placed, expected))?;
+            return Ok(placed);
+        }
         let mut first = None;
         for source in known.sources {
             match self.fetch_source(&source.parse()?, known.sha256, progress) {
@@ -98,17 +91,35 @@ impl Hub {
         Err(first.unwrap_or_else(|| Error::UnknownId { id: id.to_owned() }))
     }
 
-    /// The file `id` if it is in a cache, whole but not compared with its digest.
+    /// The path at which a known file that was downloaded by other means is expected.
+    pub fn place(&self, id: &str) -> PathBuf {
+        self.downloads.join("weights").join(id)
+    }
+
+    /// The first address of `known`.
+    pub fn url(&self, known: &Known) -> String {
+        let source = known.sources.first().map(|source| source.parse::<Source>());
+        source.and_then(Result::ok).map_or_else(String::new, |source| source.url(&self.endpoint))
+    }
+
+    /// Whether the file `id` is in a cache.
+    pub fn is_cached(&self, id: &str) -> bool {
+        self.cached(id).is_some()
+    }
+
+    /// The path of the file `id` if it is in a cache; complete, but not compared with its digest.
     pub fn cached(&self, id: &str) -> Option<PathBuf> {
         let cached = |source: &str| self.cached_source(&source.parse().ok()?);
-        known(id).map_or_else(|| cached(id), |row| row.sources.iter().copied().find_map(cached))
+        let Some(known) = known(id) else { return cached(id) };
+        let placed = Some(self.place(id)).filter(|path| path.is_file());
+        placed.or_else(|| known.sources.iter().copied().find_map(cached))
     }
 
     /// The file at `source`, whose SHA-256 is or starts with `sha256`.
     ///
     /// # Errors
-    /// [`Error::Download`] with address and digest, or [`Error::Checksum`], after which nothing is
-    /// left of what was downloaded.
+    /// [`Error::Download`] with address and digest, or [`Error::Checksum`], after which the
+    /// download is deleted.
     pub fn fetch_source(
         &self,
         source: &Source,
@@ -123,7 +134,7 @@ impl Hub {
         }
         let url = source.url(&self.endpoint);
         if self.offline {
-            return Err(failed(&url, sha256, "the network is switched off"));
+            return Err(Failure::new("the network is switched off").of(&url, sha256));
         }
         match source {
             Source::Hub { file, .. } => self.download_from_hub(source, file, sha256, progress),
@@ -148,7 +159,7 @@ impl Hub {
         path.is_file().then_some(path)
     }
 
-    /// A folder for each address, so that equal file names do not meet.
+    /// One folder per address, so that equal file names do not collide.
     fn download_path(&self, url: &str) -> PathBuf {
         let name = url.split(['?', '#']).next().unwrap_or(url).rsplit('/').next().unwrap_or(url);
         let digest = transfer::hex(&transfer::digest_of(url.as_bytes()));
@@ -167,19 +178,21 @@ impl Hub {
         progress: &mut Progress<'_>,
     ) -> Result<PathBuf> {
         let (agent, url, token) = (agent(), source.url(&self.endpoint), self.token.as_deref());
-        let Some(repo) = self.repo(source) else {
-            return Err(failed(&url, sha256, "not a file of the hub"));
+        let Some(repo) = hub_repo(source) else {
+            return Err(Failure::new("not a file of the hub").of(&url, sha256));
         };
-        let metadata = metadata(&agent, &url, token).map_err(|e| failed(&url, sha256, &e))?;
+        let blobs = self.cache.join(repo.folder_name()).join("blobs");
+        let repo = Cache::new(self.cache.clone()).repo(repo);
+        let metadata = metadata(&agent, &url, token).map_err(|e| e.of(&url, sha256))?;
         let Metadata { etag, commit, bytes } = metadata;
         // The hub's tag of a large file is its digest.
         let is_digest = etag.len() == 64 && etag.bytes().all(|b| b.is_ascii_hexdigit());
         let sha256 = sha256.or(is_digest.then_some(&etag));
-        let blob = repo.blob_path(&etag);
+        let blob = blobs.join(&etag);
         transfer::download(&agent, &Request { url: &url, token, sha256, bytes }, &blob, progress)?;
         let path = repo.pointer_path(&commit).join(file);
-        link(&blob, &path, file).map_err(Error::from).map_err(Error::writing(&path))?;
-        repo.create_ref(&commit).map_err(Error::from).map_err(Error::writing(&self.cache))?;
+        link(&blob, &path, file).map_err(Error::writing(&path))?;
+        repo.create_ref(&commit).map_err(Error::writing(&self.cache))?;
         Ok(path)
     }
 }

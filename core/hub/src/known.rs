@@ -6,26 +6,17 @@
 pub struct Known {
     /// The short name.
     pub id: &'static str,
-    /// What the file holds.
-    pub what: &'static str,
-    /// The network, and how its images or its outputs are scaled.
-    pub convention: &'static str,
-    /// The licence of the weights.
-    pub licence: &'static str,
-    /// SHA-256, or its first digits where only those are published; none where the file has never
-    /// been compared with a published digest, so that a download of it is unverified.
+    /// The content of the file.
+    pub about: &'static str,
+    /// The license of the weights.
+    pub license: &'static str,
+    /// SHA-256, or its first digits if only those are published; none if no digest is published,
+    /// so that a download cannot be verified.
     pub sha256: Option<&'static str>,
-    /// Bytes of the file, where they are known to the last one.
+    /// Size of the file in bytes, where known.
     pub bytes: Option<u64>,
-    /// Places of the same file, tried in turn, each as a [`Source`](super::Source) is written.
+    /// Places of the same file, tried in turn, each as a [`Source`](crate::Source) is written.
     pub sources: &'static [&'static str],
-}
-
-impl Known {
-    /// Whether a download is compared with a digest.
-    pub fn is_verified(&self) -> bool {
-        self.sha256.is_some()
-    }
 }
 
 /// The file with the short name `id`.
@@ -33,37 +24,27 @@ pub fn known(id: &str) -> Option<&'static Known> {
     KNOWN.iter().find(|known| known.id == id)
 }
 
-const INCEPTION: &str = "inception-v3-fid; the preset says how images are resized and scaled";
-const BIGGAN: &str = "biggan-deep; images in [-1, 1], 1000 ImageNet classes";
-const STYLEGAN2: &str = "stylegan2; images in [-1, 1]";
-const STYLEGAN2_TF: &str = "stylegan2 of TensorFlow; images in [-1, 1]";
-const STYLEGAN3: &str = "stylegan3; images in [-1, 1]";
-const CLASSIFIER: &str = "torchvision classifier; images in [0, 1] less the ImageNet mean, by its \
-                          standard deviation";
-
 const APACHE: &str = "Apache-2.0";
 const BSD: &str = "BSD-3-Clause";
 const NVIDIA: &str = "NVIDIA Source Code License (non-commercial)";
 const UNSTATED: &str = "not stated";
 
-/// A row whose file is behind plain addresses and was never compared with a digest.
+/// A file behind plain addresses whose digest is not published.
 const fn unverified(
     id: &'static str,
-    what: &'static str,
-    convention: &'static str,
-    licence: &'static str,
+    about: &'static str,
+    license: &'static str,
     sources: &'static [&'static str],
 ) -> Known {
-    Known { id, what, convention, licence, sha256: None, bytes: None, sources }
+    Known { id, about, license, sha256: None, bytes: None, sources }
 }
 
-/// A snapshot of the StyleGAN3 model catalogue.
+/// A snapshot of the StyleGAN3 model catalog.
 macro_rules! stylegan3 {
-    ($id:literal, $what:literal) => {
+    ($id:literal, $about:literal) => {
         unverified(
             $id,
-            $what,
-            STYLEGAN3,
+            $about,
             NVIDIA,
             &[concat!(
                 "https://api.ngc.nvidia.com/v2/models/nvidia/research/stylegan3/versions/1/files/",
@@ -74,13 +55,12 @@ macro_rules! stylegan3 {
     };
 }
 
-/// A snapshot of the StyleGAN2 model catalogue.
+/// A snapshot of the StyleGAN2 model catalog.
 macro_rules! stylegan2 {
-    ($id:literal, $what:literal) => {
+    ($id:literal, $about:literal) => {
         unverified(
             $id,
-            $what,
-            STYLEGAN2,
+            $about,
             NVIDIA,
             &[concat!(
                 "https://api.ngc.nvidia.com/v2/models/nvidia/research/stylegan2/versions/1/files/",
@@ -93,12 +73,11 @@ macro_rules! stylegan2 {
 
 /// A snapshot of the TensorFlow StyleGAN2.
 macro_rules! stylegan2_tf {
-    ($id:literal, $what:literal, $sha256:literal, $file:literal) => {
+    ($id:literal, $about:literal, $sha256:literal, $file:literal) => {
         Known {
             id: $id,
-            what: $what,
-            convention: STYLEGAN2_TF,
-            licence: NVIDIA,
+            about: $about,
+            license: NVIDIA,
             sha256: Some($sha256),
             bytes: None,
             sources: &[
@@ -111,12 +90,11 @@ macro_rules! stylegan2_tf {
 
 /// A classifier of torchvision, whose file name ends in the first digits of its digest.
 macro_rules! torchvision {
-    ($id:literal, $what:literal, $file:literal, $sha256:literal) => {
+    ($id:literal, $about:literal, $file:literal, $sha256:literal) => {
         Known {
             id: $id,
-            what: $what,
-            convention: CLASSIFIER,
-            licence: BSD,
+            about: $about,
+            license: BSD,
             sha256: Some($sha256),
             bytes: None,
             sources: &[concat!(
@@ -134,9 +112,8 @@ macro_rules! torchvision {
 pub const KNOWN: &[Known] = &[
     Known {
         id: "inception-fid",
-        what: "Inception-v3 of 2015-12-05, the network of FID, IS and KID",
-        convention: INCEPTION,
-        licence: APACHE,
+        about: "Inception-v3 of 2015-12-05, the network of FID, IS and KID",
+        license: APACHE,
         sha256: Some("6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"),
         bytes: Some(95_628_359),
         sources: &[
@@ -149,18 +126,16 @@ pub const KNOWN: &[Known] = &[
     },
     Known {
         id: "inception-fid-safetensors",
-        what: "the same network as safetensors, converted by a third party",
-        convention: INCEPTION,
-        licence: APACHE,
+        about: "the same network as safetensors, converted by a third party",
+        license: APACHE,
         sha256: Some("b7a528bf4051f62c057bc14657865abf180a23eb1748d00ff0933d84698202ed"),
         bytes: None,
         sources: &["hub:nikhilr01/sen-bridge-weights/fid_inception.safetensors"],
     },
     Known {
         id: "biggan-deep-128",
-        what: "BigGAN-deep of ImageNet, 128 x 128",
-        convention: BIGGAN,
-        licence: UNSTATED,
+        about: "BigGAN-deep of ImageNet, 128 x 128",
+        license: UNSTATED,
         sha256: Some("b86146a8cfcde4cda135adba4b2806f78b3abe2dac9d0fd090cc3ab318604ad9"),
         bytes: None,
         sources: &[
@@ -172,7 +147,6 @@ pub const KNOWN: &[Known] = &[
     unverified(
         "biggan-deep-256",
         "BigGAN-deep of ImageNet, 256 x 256",
-        BIGGAN,
         UNSTATED,
         &[concat!(
             "https://s3.amazonaws.com/models.huggingface.co/biggan/",
@@ -182,7 +156,6 @@ pub const KNOWN: &[Known] = &[
     unverified(
         "biggan-deep-512",
         "BigGAN-deep of ImageNet, 512 x 512",
-        BIGGAN,
         UNSTATED,
         &[concat!(
             "https://s3.amazonaws.com/models.huggingface.co/biggan/",
@@ -191,18 +164,16 @@ pub const KNOWN: &[Known] = &[
     ),
     Known {
         id: "stylegan2-ffhq-512x512",
-        what: "faces of FFHQ, 512 x 512",
-        convention: STYLEGAN2,
-        licence: NVIDIA,
+        about: "faces of FFHQ, 512 x 512",
+        license: NVIDIA,
         sha256: Some("d2b1c92f41ce8a64c55f7a75ef06c4c0eef9e17b1eb29aae8c10fb37b3e60478"),
         bytes: None,
         sources: &["hub:DragGan/DragGan-Models/stylegan2-ffhq-512x512.pkl"],
     },
     Known {
         id: "stylegan2-ada-ffhq",
-        what: "faces of FFHQ, 1024 x 1024",
-        convention: STYLEGAN2,
-        licence: NVIDIA,
+        about: "faces of FFHQ, 1024 x 1024",
+        license: NVIDIA,
         sha256: Some("a205a346e86a9ddaae702e118097d014b7b8bd719491396a162cca438f2f524c"),
         bytes: Some(381_624_121),
         sources: &[
@@ -213,14 +184,12 @@ pub const KNOWN: &[Known] = &[
     unverified(
         "stylegan2-ada-cifar10",
         "CIFAR-10 with its classes, 32 x 32",
-        STYLEGAN2,
         NVIDIA,
         &["https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained/cifar10.pkl"],
     ),
     unverified(
         "stylegan2-ada-metfaces",
         "faces in paintings, 1024 x 1024",
-        STYLEGAN2,
         NVIDIA,
         &["https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained/metfaces.pkl"],
     ),
@@ -252,9 +221,8 @@ pub const KNOWN: &[Known] = &[
     stylegan3!("stylegan3-r-afhqv2-512x512", "animal faces, 512 x 512"),
     Known {
         id: "stylegan3-t-lhq-256",
-        what: "landscapes, 256 x 256",
-        convention: STYLEGAN3,
-        licence: "MIT",
+        about: "landscapes, 256 x 256",
+        license: "MIT",
         sha256: Some("cdf396b1e68a7da77faa292b3360e97bab42d12f0817016616a2146b8ed4a10a"),
         bytes: None,
         sources: &["hub:justinpinkney/stylegan3-t-lhq-256/lhq-256-stylegan3-t-25Mimg.pkl"],
@@ -291,9 +259,8 @@ pub const KNOWN: &[Known] = &[
     ),
     Known {
         id: "lpips-vgg",
-        what: "the weights of LPIPS on VGG-16",
-        convention: "LPIPS; images in [-1, 1]",
-        licence: "BSD-2-Clause",
+        about: "the weights of LPIPS on VGG-16",
+        license: "BSD-2-Clause",
         sha256: Some("a96ef46bc0b0a064b67e277c15af82caa42278dd79aba0034815ed355e1aaacb"),
         bytes: None,
         sources: &["hub:nikhilr01/sen-bridge-weights/lpips_vgg.safetensors"],
@@ -307,8 +274,8 @@ pub const KNOWN: &[Known] = &[
 
 #[cfg(test)]
 mod tests {
-    use super::super::Source;
     use super::*;
+    use crate::Source;
 
     #[test]
     fn rows_are_complete_and_ids_unique() {
@@ -316,7 +283,7 @@ mod tests {
             let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
             assert!(row.id.bytes().all(plain), "{}", row.id);
             assert!(KNOWN[..index].iter().all(|other| other.id != row.id), "{}", row.id);
-            assert!(!row.what.is_empty() && !row.licence.is_empty() && !row.sources.is_empty());
+            assert!(!row.about.is_empty() && !row.license.is_empty() && !row.sources.is_empty());
             let is_digest = |digits: &str| {
                 [8, 16, 64].contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_hexdigit())
             };

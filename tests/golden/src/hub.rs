@@ -1,20 +1,24 @@
-//! A small HTTP server that speaks as the hub does, and can misbehave.
+//! A small HTTP server that answers like the Hugging Face hub, and can misbehave.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-/// One request as it arrived.
+/// A request as it arrived.
 #[derive(Debug, Clone)]
-pub(super) struct Seen {
-    pub(super) method: String,
-    pub(super) path: String,
-    pub(super) headers: Vec<(String, String)>,
+pub struct Seen {
+    /// `GET` or `HEAD`.
+    pub method: String,
+    /// Path of the address.
+    pub path: String,
+    /// Names and values.
+    pub headers: Vec<(String, String)>,
 }
 
 impl Seen {
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    /// The value of the header `name`, in any case of letters.
+    pub fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())
     }
@@ -22,57 +26,66 @@ impl Seen {
 
 /// How the server behaves.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Behaviour {
+pub struct Behavior {
     /// The content of every file.
-    pub(super) content: Vec<u8>,
+    pub content: Vec<u8>,
     /// The `ETag`, without quotes.
-    pub(super) etag: String,
-    /// Bodies end after so many bytes, as often as given.
-    pub(super) cut: Option<(usize, usize)>,
-    /// Whether `Range` is overheard.
-    pub(super) ignores_ranges: bool,
+    pub etag: String,
+    /// Bodies end after this many bytes, this many times.
+    pub cut: Option<(usize, usize)>,
+    /// Whether `Range` is ignored.
+    pub ignores_ranges: bool,
     /// Where the bodies are: the base address of another server.
-    pub(super) redirect: Option<String>,
+    pub redirect: Option<String>,
     /// The path of the repository that answers; another one is redirected to it.
-    pub(super) renamed: Option<String>,
-    /// A status to answer with in place of all else, as often as given.
-    pub(super) status: Option<(u16, usize)>,
-    /// Whether a token must be sent.
-    pub(super) needs_token: Option<String>,
+    pub renamed: Option<String>,
+    /// A status to answer with instead, this many times.
+    pub status: Option<(u16, usize)>,
+    /// A token that each request must carry.
+    pub needs_token: Option<String>,
 }
 
 /// A server on a free port of this machine.
 #[derive(Debug)]
-pub(super) struct Server {
+pub struct Server {
     address: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,
 }
 
 impl Server {
-    pub(super) const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+    /// The commit of every repository.
+    pub const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
-    pub(super) fn start(behaviour: Behaviour) -> Self {
+    /// A server that behaves like this until the process ends.
+    ///
+    /// # Panics
+    /// If no port is free.
+    pub fn start(behavior: Behavior) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
         let address = listener.local_addr().expect("the port is known");
         let seen = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&seen);
-        let behaviour = Arc::new(Mutex::new(behaviour));
+        let behavior = Arc::new(Mutex::new(behavior));
         // The threads end with the process.
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (log, behaviour) = (Arc::clone(&log), Arc::clone(&behaviour));
-                thread::spawn(move || drop(answer(stream, &log, &behaviour)));
+                let (log, behavior) = (Arc::clone(&log), Arc::clone(&behavior));
+                thread::spawn(move || drop(answer(stream, &log, &behavior)));
             }
         });
         Self { address, seen }
     }
 
-    pub(super) fn url(&self) -> String {
+    /// Its base address.
+    pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// The requests so far.
-    pub(super) fn seen(&self) -> Vec<Seen> {
+    ///
+    /// # Panics
+    /// If a thread of the server panicked.
+    pub fn seen(&self) -> Vec<Seen> {
         self.seen.lock().expect("no thread panics").clone()
     }
 }
@@ -80,7 +93,7 @@ impl Server {
 fn answer(
     stream: TcpStream,
     log: &Mutex<Vec<Seen>>,
-    behaviour: &Mutex<Behaviour>,
+    behavior: &Mutex<Behavior>,
 ) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
@@ -99,7 +112,7 @@ fn answer(
     }
     let seen = Seen { method, path, headers };
     log.lock().expect("no thread panics").push(seen.clone());
-    let response = respond(&seen, &mut behaviour.lock().expect("no thread panics"));
+    let response = respond(&seen, &mut behavior.lock().expect("no thread panics"));
     let mut stream = reader.into_inner();
     stream.write_all(&response)?;
     stream.shutdown(std::net::Shutdown::Write)?;
@@ -108,40 +121,40 @@ fn answer(
     Ok(())
 }
 
-fn respond(seen: &Seen, behaviour: &mut Behaviour) -> Vec<u8> {
+fn respond(seen: &Seen, behavior: &mut Behavior) -> Vec<u8> {
     let head = |status: u16, lines: &[String]| {
         let lines = lines.iter().fold(String::new(), |all, line| all + line + "\r\n");
         format!("HTTP/1.1 {status} Some\r\nConnection: close\r\n{lines}\r\n").into_bytes()
     };
     let empty = "Content-Length: 0".to_owned();
-    if let Some((status, times)) = &mut behaviour.status
+    if let Some((status, times)) = &mut behavior.status
         && *times > 0
     {
         *times -= 1;
         return head(*status, &[empty]);
     }
-    if let Some(token) = &behaviour.needs_token
+    if let Some(token) = &behavior.needs_token
         && seen.header("authorization") != Some(&format!("Bearer {token}"))
     {
         return head(401, &[empty]);
     }
-    if let Some(renamed) = &behaviour.renamed
+    if let Some(renamed) = &behavior.renamed
         && !seen.path.starts_with(renamed)
     {
         let rest = seen.path.splitn(4, '/').nth(3).unwrap_or_default();
         return head(307, &[format!("Location: {renamed}/{rest}"), empty]);
     }
-    let etag = &behaviour.etag;
+    let etag = &behavior.etag;
     let commit = format!("X-Repo-Commit: {}", Server::COMMIT);
-    if let Some(elsewhere) = &behaviour.redirect {
+    if let Some(elsewhere) = &behavior.redirect {
         let location = format!("Location: {elsewhere}/bodies{}", seen.path);
-        let size = format!("X-Linked-Size: {}", behaviour.content.len());
+        let size = format!("X-Linked-Size: {}", behavior.content.len());
         return head(302, &[location, commit, size, format!("X-Linked-ETag: \"{etag}\""), empty]);
     }
-    let content = &behaviour.content;
+    let content = &behavior.content;
     let range = seen.header("range").and_then(|range| range.strip_prefix("bytes="));
     let range = range.and_then(|range| range.split_once('-'));
-    let range = range.filter(|_| !behaviour.ignores_ranges);
+    let range = range.filter(|_| !behavior.ignores_ranges);
     let (start, end) = range.map_or((0, content.len()), |(start, end)| {
         let end = end.parse().map_or(content.len(), |end: usize| end + 1);
         (start.parse().unwrap_or(0), end.min(content.len()))
@@ -152,7 +165,7 @@ fn respond(seen: &Seen, behaviour: &mut Behaviour) -> Vec<u8> {
     let mut body = &content[start..end];
     let length = format!("Content-Length: {}", body.len());
     let place = format!("Content-Range: bytes {start}-{}/{}", end - 1, content.len());
-    if let Some((after, times)) = &mut behaviour.cut
+    if let Some((after, times)) = &mut behavior.cut
         && *times > 0
         && seen.method == "GET"
     {

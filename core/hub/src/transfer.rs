@@ -1,47 +1,66 @@
 //! Downloading one file: resumed where it was cut, verified, then renamed.
 
 use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Read as _, Seek as _, Write as _};
+use std::io::{self, ErrorKind, Read as _, Seek as _, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 use ureq::{Agent, Body, http::Response};
 
-use crate::hub::Progress;
-use crate::{Error, Result};
+use crate::error::Failure;
+use crate::{Error, Progress, Result};
 
-/// Attempts in a row that bring nothing.
+/// Attempts in a row without new bytes.
 const MAX_FAILURES: u32 = 5;
 
 /// Pause after the first of them; it doubles each time.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Bytes that are read before the caller hears of them.
+/// Bytes that are read between two calls of the watcher.
 const CHUNK: usize = 1 << 17;
 
 /// One file on a server.
 #[derive(Debug)]
-pub(super) struct Request<'a> {
-    pub(super) url: &'a str,
-    pub(super) token: Option<&'a str>,
+pub(crate) struct Request<'a> {
+    pub(crate) url: &'a str,
+    pub(crate) token: Option<&'a str>,
     /// The SHA-256, or its first digits.
-    pub(super) sha256: Option<&'a str>,
+    pub(crate) sha256: Option<&'a str>,
     /// Bytes of the whole file.
-    pub(super) bytes: Option<u64>,
+    pub(crate) bytes: Option<u64>,
 }
 
-/// What became of one attempt.
+impl Request<'_> {
+    /// The error of this request.
+    fn failed(&self, failure: Failure) -> Fault {
+        Fault::Told(failure.of(self.url, self.sha256))
+    }
+}
+
+/// The outcome of one attempt.
 enum Outcome {
     Whole,
     /// The connection ended early, or the server asked to come back.
-    Cut(String),
+    Cut(Failure),
+}
+
+/// An error of the download, or of the file that it is written to.
+enum Fault {
+    Told(Error),
+    Io(io::Error),
+}
+
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
 }
 
 /// Downloads to `target`, by way of `target` with `.part` behind its name.
 ///
 /// Of several processes one downloads and the others wait for it.
-pub(super) fn download(
+pub(crate) fn download(
     agent: &Agent,
     request: &Request<'_>,
     target: &Path,
@@ -70,16 +89,16 @@ pub(super) fn download(
             if !matches(&found, expected) {
                 std::fs::remove_file(&part)?;
                 let (what, expected) = (request.url.to_owned(), expected.to_owned());
-                return Err(Error::Checksum { what, expected, found });
+                return Err(Fault::Told(Error::Checksum { what, expected, found }));
             }
         }
         file.sync_all()?;
         Ok(std::fs::rename(&part, target)?)
     };
-    match work() {
-        Err(Error::Io(e)) => Err(Error::writing(target)(e.into())),
-        other => other,
-    }
+    work().map_err(|fault| match fault {
+        Fault::Told(error) => error,
+        Fault::Io(error) => Error::writing(target)(error),
+    })
 }
 
 /// Fills `file` with the whole content.
@@ -88,30 +107,30 @@ fn transfer(
     request: &Request<'_>,
     file: &mut File,
     progress: &mut Progress<'_>,
-) -> Result<()> {
+) -> Result<(), Fault> {
     let mut failures = 0;
     loop {
         let before = file.metadata()?.len();
-        let reason = match attempt(agent, request, file, progress)? {
+        let failure = match attempt(agent, request, file, progress)? {
             Outcome::Whole => return Ok(()),
-            Outcome::Cut(reason) => reason,
+            Outcome::Cut(failure) => failure,
         };
         let grown = file.metadata()?.len() > before;
         failures = if grown { 0 } else { failures + 1 };
         if failures == MAX_FAILURES {
-            return Err(failed(request.url, request.sha256, &reason));
+            return Err(request.failed(failure));
         }
         std::thread::sleep(PAUSE * 2u32.pow(failures));
     }
 }
 
-/// Asks for what is missing and appends it.
+/// Requests the missing part and appends it.
 fn attempt(
     agent: &Agent,
     request: &Request<'_>,
     file: &mut File,
     progress: &mut Progress<'_>,
-) -> Result<Outcome> {
+) -> Result<Outcome, Fault> {
     let start = file.metadata()?.len();
     if start > 0 && request.bytes == Some(start) {
         return Ok(Outcome::Whole);
@@ -129,13 +148,12 @@ fn attempt(
         // The part is longer than the file, or as long but of unknown size: start again.
         Err(ureq::Error::StatusCode(416)) => {
             file.set_len(0)?;
-            return Ok(Outcome::Cut("the server has less than is here".to_owned()));
+            return Ok(Outcome::Cut(Failure::new("the server has less than is here")));
         }
         Err(ureq::Error::StatusCode(status)) if status < 500 && status != 408 && status != 429 => {
-            let reason = reason(ureq::Error::StatusCode(status));
-            return Err(failed(request.url, request.sha256, &reason));
+            return Err(request.failed(Failure::of_status(status)));
         }
-        Err(e) => return Ok(Outcome::Cut(reason(e))),
+        Err(e) => return Ok(Outcome::Cut(e.into())),
     };
     let resumed = response.status() == 206;
     let total = total(&response, resumed).or(request.bytes);
@@ -143,10 +161,10 @@ fn attempt(
         && total != bytes
     {
         let reason = format!("{total} bytes are offered in place of {bytes}");
-        return Err(failed(request.url, request.sha256, &reason));
+        return Err(request.failed(Failure::new(reason)));
     }
     if !resumed {
-        // The server sends the file from its start, whatever was asked.
+        // The server sends the whole file, whichever part was requested.
         file.set_len(0)?;
     }
     append(response, file, total, progress)
@@ -158,7 +176,7 @@ fn append(
     file: &mut File,
     total: Option<u64>,
     progress: &mut Progress<'_>,
-) -> Result<Outcome> {
+) -> Result<Outcome, Fault> {
     let mut done = file.metadata()?.len();
     let mut body = response.into_body().into_reader();
     let mut chunk = vec![0; CHUNK];
@@ -166,18 +184,21 @@ fn append(
     loop {
         match body.read(&mut chunk) {
             Ok(0) if total.is_none_or(|total| done == total) => return Ok(Outcome::Whole),
-            Ok(0) => return Ok(Outcome::Cut(format!("the connection ended after {done} bytes"))),
+            Ok(0) => {
+                let reason = format!("the connection ended after {done} bytes");
+                return Ok(Outcome::Cut(Failure::new(reason)));
+            }
             Ok(n) => {
                 file.write_all(&chunk[..n])?;
                 done += n as u64;
                 progress(done, total);
             }
-            Err(e) => return Ok(Outcome::Cut(e.to_string())),
+            Err(e) => return Ok(Outcome::Cut(Failure::new(e.to_string()))),
         }
     }
 }
 
-/// Bytes of the whole file, as the response tells.
+/// Size of the whole file in bytes, according to the response.
 fn total(response: &Response<Body>, resumed: bool) -> Option<u64> {
     let header = |name| response.headers().get(name)?.to_str().ok();
     if resumed {
@@ -187,23 +208,8 @@ fn total(response: &Response<Body>, resumed: bool) -> Option<u64> {
     }
 }
 
-/// The error of a download.
-pub(super) fn failed(url: &str, sha256: Option<&str>, reason: &str) -> Error {
-    let sha256 = sha256.map(str::to_owned);
-    Error::Download { url: url.to_owned(), sha256, reason: reason.to_owned() }
-}
-
-/// What went wrong with a request.
-pub(super) fn reason(error: ureq::Error) -> String {
-    match error {
-        ureq::Error::StatusCode(status) => format!("the server answers {status}"),
-        ureq::Error::HostNotFound => "the server is not found".to_owned(),
-        other => other.to_string(),
-    }
-}
-
 /// Compares the SHA-256 of the file `path` with `expected`, or with its first digits.
-pub(super) fn verify(path: &Path, expected: &str) -> Result<()> {
+pub(crate) fn verify(path: &Path, expected: &str) -> Result<()> {
     let found = sha256(path)?;
     if matches(&found, expected) {
         return Ok(());
@@ -219,13 +225,13 @@ fn matches(found: &str, expected: &str) -> bool {
 /// SHA-256 of the file `path`, in hexadecimal digits.
 ///
 /// # Errors
-/// [`Error::File`] when it cannot be read.
+/// [`Error::File`] if it cannot be read.
 pub fn sha256(path: &Path) -> Result<String> {
     let read = || digest(&mut File::open(path)?);
-    read().map_err(Error::from).map_err(Error::reading(path))
+    read().map_err(Error::reading(path))
 }
 
-fn digest(file: &mut File) -> std::io::Result<String> {
+fn digest(file: &mut File) -> io::Result<String> {
     let mut hasher = Sha256::new();
     let mut chunk = vec![0; CHUNK];
     loop {
@@ -236,12 +242,12 @@ fn digest(file: &mut File) -> std::io::Result<String> {
     }
 }
 
-pub(super) fn digest_of(bytes: &[u8]) -> [u8; 32] {
+pub(crate) fn digest_of(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }
 
 /// Hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     let digit = |half: u8| char::from(b"0123456789abcdef"[half as usize]);
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }

@@ -1,12 +1,9 @@
 //! Downloads from a server on this machine that speaks as the hub does.
 
-mod server;
-
 use std::path::{Path, PathBuf};
 
-use ganscope_weights::hub::{Hub, Source, sha256};
-use ganscope_weights::{Error, ReadOptions, read};
-use server::{Behaviour, Server};
+use ganscope_golden::hub::{Behavior, Server};
+use ganscope_hub::{Error, Hub, Source, sha256};
 use tempfile::TempDir;
 
 /// A checkpoint of 1.3 MB, so that it comes in several pieces.
@@ -21,10 +18,10 @@ struct Setup {
 }
 
 impl Setup {
-    fn new(behaviour: Behaviour) -> Self {
+    fn new(behavior: Behavior) -> Self {
         let content = ganscope_golden::bytes(CHECKPOINT);
-        let etag = if behaviour.etag.is_empty() { digest() } else { behaviour.etag };
-        let server = Server::start(Behaviour { content, etag, ..behaviour });
+        let etag = if behavior.etag.is_empty() { digest() } else { behavior.etag };
+        let server = Server::start(Behavior { content, etag, ..behavior });
         let folder = tempfile::tempdir().expect("there is a temporary folder");
         let hub = Hub {
             endpoint: server.url(),
@@ -76,7 +73,6 @@ fn digest() -> String {
 fn assert_whole(path: &Path) {
     let bytes = std::fs::read(path).expect("the file is read");
     assert_eq!(bytes, ganscope_golden::bytes(CHECKPOINT));
-    assert!(read(path, &ReadOptions::default()).is_ok_and(|weights| !weights.arrays.is_empty()));
 }
 
 #[test]
@@ -91,7 +87,7 @@ fn the_digest_is_that_of_sha256sum() {
 
 #[test]
 fn a_file_of_the_hub_is_downloaded_once_into_the_common_layout() {
-    let setup = Setup::new(Behaviour::default());
+    let setup = Setup::new(Behavior::default());
     assert_eq!(setup.hub.cached(FILE), None);
     let mut told = Vec::new();
     let path = setup
@@ -119,7 +115,7 @@ fn a_file_of_the_hub_is_downloaded_once_into_the_common_layout() {
 
 #[test]
 fn a_cut_download_goes_on_where_it_was() {
-    let setup = Setup::new(Behaviour { cut: Some((500_000, 2)), ..Behaviour::default() });
+    let setup = Setup::new(Behavior { cut: Some((500_000, 2)), ..Behavior::default() });
     assert_whole(&setup.fetch(FILE, Some(&digest())).unwrap());
     let resumed = |range: &str| Some(format!("bytes={range}-"));
     assert_eq!(setup.ranges(), [None, resumed("500000"), resumed("1000000")]);
@@ -127,7 +123,7 @@ fn a_cut_download_goes_on_where_it_was() {
 
 #[test]
 fn an_interrupted_run_is_continued_by_the_next() {
-    let setup = Setup::new(Behaviour::default());
+    let setup = Setup::new(Behavior::default());
     let blobs = setup.hub.cache.join("models--owner--repo/blobs");
     std::fs::create_dir_all(&blobs).unwrap();
     let start = &ganscope_golden::bytes(CHECKPOINT)[..123_456];
@@ -139,7 +135,7 @@ fn an_interrupted_run_is_continued_by_the_next() {
 
 #[test]
 fn a_part_that_is_longer_than_the_file_is_thrown_away() {
-    let setup = Setup::new(Behaviour::default());
+    let setup = Setup::new(Behavior::default());
     let blobs = setup.hub.cache.join("models--owner--repo/blobs");
     std::fs::create_dir_all(&blobs).unwrap();
     std::fs::write(blobs.join(digest() + ".part"), vec![7; 2_000_000]).unwrap();
@@ -149,13 +145,13 @@ fn a_part_that_is_longer_than_the_file_is_thrown_away() {
 #[test]
 fn a_server_that_cannot_resume_sends_all_again() {
     let cut = Some((500_000, 1));
-    let setup = Setup::new(Behaviour { cut, ignores_ranges: true, ..Behaviour::default() });
+    let setup = Setup::new(Behavior { cut, ignores_ranges: true, ..Behavior::default() });
     assert_whole(&setup.fetch(FILE, Some(&digest())).unwrap());
 }
 
 #[test]
 fn a_server_that_never_finishes_is_given_up_and_nothing_looks_whole() {
-    let setup = Setup::new(Behaviour { cut: Some((0, usize::MAX)), ..Behaviour::default() });
+    let setup = Setup::new(Behavior { cut: Some((0, usize::MAX)), ..Behavior::default() });
     let error = setup.fetch(FILE, Some(&digest())).unwrap_err();
     assert!(matches!(error, Error::Download { .. }), "{error}");
     assert_eq!(setup.hub.cached(FILE), None);
@@ -164,7 +160,7 @@ fn a_server_that_never_finishes_is_given_up_and_nothing_looks_whole() {
 
 #[test]
 fn another_file_than_expected_is_refused_and_removed() {
-    let setup = Setup::new(Behaviour::default());
+    let setup = Setup::new(Behavior::default());
     let wrong = "0".repeat(64);
     let error = setup.fetch(FILE, Some(&wrong)).unwrap_err();
     let Error::Checksum { expected, found, .. } = &error else { panic!("{error}") };
@@ -175,31 +171,30 @@ fn another_file_than_expected_is_refused_and_removed() {
 
 #[test]
 fn the_tag_of_a_large_file_on_the_hub_is_its_digest() {
-    let setup = Setup::new(Behaviour { etag: "0".repeat(64), ..Behaviour::default() });
+    let setup = Setup::new(Behavior { etag: "0".repeat(64), ..Behavior::default() });
     assert!(matches!(setup.fetch(FILE, None), Err(Error::Checksum { .. })));
     assert_eq!(setup.files(), Vec::<PathBuf>::new());
     // That of a small file is not.
-    let setup = Setup::new(Behaviour { etag: "0".repeat(40), ..Behaviour::default() });
+    let setup = Setup::new(Behavior { etag: "0".repeat(40), ..Behavior::default() });
     assert_whole(&setup.fetch(FILE, None).unwrap());
 }
 
 #[test]
 fn a_damaged_file_in_the_cache_is_noticed() {
-    let setup = Setup::new(Behaviour::default());
+    let setup = Setup::new(Behavior::default());
     let path = setup.fetch(FILE, Some(&digest())).unwrap();
     let mut bytes = std::fs::read(&path).unwrap();
     bytes[1000] ^= 1;
     std::fs::write(&path, bytes).unwrap();
     let error = setup.fetch(FILE, Some(&digest())).unwrap_err();
     assert!(matches!(error, Error::Checksum { .. }), "{error}");
-    assert!(error.hint().is_some());
 }
 
 #[test]
 fn the_first_digits_of_a_digest_are_compared_too() {
-    let setup = Setup::new(Behaviour::default());
+    let setup = Setup::new(Behavior::default());
     assert!(setup.fetch(FILE, Some(&digest()[..8])).is_ok());
-    let setup = Setup::new(Behaviour::default());
+    let setup = Setup::new(Behavior::default());
     let wrong = if digest().starts_with('0') { "10000000" } else { "00000000" };
     assert!(matches!(setup.fetch(FILE, Some(wrong)), Err(Error::Checksum { .. })));
 }
@@ -207,13 +202,13 @@ fn the_first_digits_of_a_digest_are_compared_too() {
 #[test]
 fn the_token_goes_to_the_hub_and_nowhere_else() {
     let needs_token = Some("hf_secret".to_owned());
-    let bodies = Setup::new(Behaviour::default());
+    let bodies = Setup::new(Behavior::default());
     // Another name, as a port does not make another host.
     let redirect = Some(bodies.server.url().replace("127.0.0.1", "localhost"));
-    let mut setup = Setup::new(Behaviour { redirect, needs_token, ..Behaviour::default() });
+    let mut setup = Setup::new(Behavior { redirect, needs_token, ..Behavior::default() });
     let error = setup.fetch(FILE, None).unwrap_err();
     assert!(error.to_string().contains("the server answers 401"), "{error}");
-    assert!(error.hint().unwrap().contains("HF_TOKEN"));
+    assert!(matches!(error, Error::Download { status: Some(401), .. }), "{error:?}");
 
     setup.hub.token = Some("hf_secret".to_owned());
     assert_whole(&setup.fetch(FILE, None).unwrap());
@@ -231,22 +226,22 @@ fn the_token_goes_to_the_hub_and_nowhere_else() {
 fn a_repository_that_was_renamed_is_followed_with_the_token() {
     let renamed = Some("/new/name".to_owned());
     let needs_token = Some("hf_secret".to_owned());
-    let mut setup = Setup::new(Behaviour { renamed, needs_token, ..Behaviour::default() });
+    let mut setup = Setup::new(Behavior { renamed, needs_token, ..Behavior::default() });
     setup.hub.token = Some("hf_secret".to_owned());
     assert_whole(&setup.fetch(FILE, Some(&digest())).unwrap());
 }
 
 #[test]
 fn a_server_that_is_busy_is_asked_again() {
-    let behaviour = Behaviour { status: Some((503, 2)), ..Behaviour::default() };
-    let setup = Setup::new(behaviour);
+    let behavior = Behavior { status: Some((503, 2)), ..Behavior::default() };
+    let setup = Setup::new(behavior);
     let url = format!("{}/files/model.bin", setup.server.url());
     assert_whole(&setup.fetch(&url, Some(&digest())).unwrap());
 }
 
 #[test]
 fn a_plain_address_is_downloaded_into_the_own_cache() {
-    let setup = Setup::new(Behaviour { cut: Some((500_000, 1)), ..Behaviour::default() });
+    let setup = Setup::new(Behavior { cut: Some((500_000, 1)), ..Behavior::default() });
     let url = format!("{}/files/model.bin?download=1", setup.server.url());
     let path = setup.fetch(&url, None).unwrap();
     assert_whole(&path);
@@ -258,13 +253,13 @@ fn a_plain_address_is_downloaded_into_the_own_cache() {
 
 #[test]
 fn errors_name_the_address_and_the_digest() {
-    let mut setup = Setup::new(Behaviour { status: Some((404, 9)), ..Behaviour::default() });
+    let mut setup = Setup::new(Behavior { status: Some((404, 9)), ..Behavior::default() });
     let url = format!("{}/owner/repo/resolve/main/folder/model.bin", setup.server.url());
     let error = setup.fetch(FILE, Some(&digest())).unwrap_err();
     let expected =
         format!("cannot download `{url}` (SHA-256 {}): the server answers 404", digest());
     assert_eq!(error.to_string(), expected);
-    assert!(error.hint().unwrap().contains("--weights FILE"));
+    assert!(matches!(error, Error::Download { status: Some(404), .. }), "{error:?}");
 
     setup.hub.offline = true;
     let error = setup.fetch(FILE, None).unwrap_err();
@@ -283,7 +278,7 @@ fn errors_name_the_address_and_the_digest() {
 #[test]
 fn names_from_the_server_cannot_leave_the_cache() {
     for etag in ["../../../etc/passwd", "a/b", "..", " "] {
-        let setup = Setup::new(Behaviour { etag: etag.to_owned(), ..Behaviour::default() });
+        let setup = Setup::new(Behavior { etag: etag.to_owned(), ..Behavior::default() });
         let error = setup.fetch(FILE, None).unwrap_err();
         assert!(matches!(error, Error::Download { .. }), "{error}");
         assert_eq!(setup.files(), Vec::<PathBuf>::new());
@@ -292,7 +287,7 @@ fn names_from_the_server_cannot_leave_the_cache() {
 
 #[test]
 fn two_downloads_at_once_share_the_work() {
-    let setup = Setup::new(Behaviour::default());
+    let setup = Setup::new(Behavior::default());
     std::thread::scope(|scope| {
         let fetches: Vec<_> =
             (0..4).map(|_| scope.spawn(|| setup.fetch(FILE, Some(&digest())))).collect();
@@ -304,17 +299,16 @@ fn two_downloads_at_once_share_the_work() {
 }
 
 #[test]
-fn an_unknown_name_is_refused_with_a_hint() {
-    let setup = Setup::new(Behaviour::default());
+fn an_unknown_name_is_refused() {
+    let setup = Setup::new(Behavior::default());
     let error = setup.hub.fetch("no-such-model", &mut |_, _| {}).unwrap_err();
     assert_eq!(error.to_string(), "unknown weights `no-such-model`");
-    assert!(error.hint().unwrap().contains("ganscope list"));
     assert_eq!(setup.hub.cached("no-such-model"), None);
 }
 
 #[test]
 fn known_files_are_taken_from_the_cache_of_other_clients() {
-    let mut setup = Setup::new(Behaviour::default());
+    let mut setup = Setup::new(Behavior::default());
     let repo = setup.hub.cache.join("models--osanseviero--BigGAN-deep-128");
     let snapshot = repo.join("snapshots").join(Server::COMMIT);
     std::fs::create_dir_all(repo.join("refs")).unwrap();

@@ -1,36 +1,36 @@
-//! What the hub tells about a file before it is downloaded.
+//! Facts about a file that the hub sends before the download.
 
+use ureq::Agent;
 use ureq::http::HeaderMap;
-use ureq::{Agent, Error as RequestError};
 
-use super::transfer::reason;
+use crate::error::Failure;
 
 /// Redirections within the hub, as for a repository that was renamed.
 const MAX_MOVES: usize = 5;
 
 /// Name of a file in the cache, and its size.
 #[derive(Debug)]
-pub(super) struct Metadata {
+pub(crate) struct Metadata {
     /// The tag of the content: the SHA-256 of a large file.
-    pub(super) etag: String,
-    /// The commit that the revision stands for.
-    pub(super) commit: String,
+    pub(crate) etag: String,
+    /// The commit of the revision.
+    pub(crate) commit: String,
     /// Bytes of the file.
-    pub(super) bytes: Option<u64>,
+    pub(crate) bytes: Option<u64>,
 }
 
 /// Asks for the file at `url`, with the token, which is not sent to any other server.
 ///
 /// A redirection to another server, where the bodies of large files are, is answer enough: its
 /// headers describe the file.
-pub(super) fn metadata(agent: &Agent, url: &str, token: Option<&str>) -> Result<Metadata, String> {
+pub(crate) fn metadata(agent: &Agent, url: &str, token: Option<&str>) -> Result<Metadata, Failure> {
     let mut url = url.to_owned();
     for _ in 0..MAX_MOVES {
         let mut head = agent.head(&url).header("Accept-Encoding", "identity");
         if let Some(token) = token {
             head = head.header("Authorization", format!("Bearer {token}"));
         }
-        let response = head.config().max_redirects(0).build().call().map_err(reason)?;
+        let response = head.config().max_redirects(0).build().call()?;
         let (status, headers) = (response.status(), response.headers());
         if status.is_redirection()
             && let Some(path) = text(headers, "location").filter(|path| path.starts_with('/'))
@@ -40,22 +40,22 @@ pub(super) fn metadata(agent: &Agent, url: &str, token: Option<&str>) -> Result<
             continue;
         }
         if !status.is_success() && !status.is_redirection() {
-            return Err(reason(RequestError::StatusCode(status.as_u16())));
+            return Err(Failure::of_status(status.as_u16()));
         }
         return parse(headers, status.is_success());
     }
-    Err(format!("the file moves more than {MAX_MOVES} times"))
+    Err(Failure::new(format!("the file moves more than {MAX_MOVES} times")))
 }
 
-fn parse(headers: &HeaderMap, is_body: bool) -> Result<Metadata, String> {
+fn parse(headers: &HeaderMap, is_body: bool) -> Result<Metadata, Failure> {
     let etag = text(headers, "x-linked-etag").or_else(|| text(headers, "etag"));
     let (Some(etag), Some(commit)) = (etag, text(headers, "x-repo-commit")) else {
-        return Err("the server does not answer as a hub does".to_owned());
+        return Err(Failure::new("the server does not answer as a hub does"));
     };
     let etag = etag.trim_start_matches("W/").trim_matches('"').to_owned();
     // They become names of files.
     if !is_plain_name(&etag) || !is_plain_name(commit) {
-        return Err("the server names the file or its commit strangely".to_owned());
+        return Err(Failure::new("the server names the file or its commit strangely"));
     }
     let bytes = text(headers, "x-linked-size");
     let bytes = bytes.or_else(|| text(headers, "content-length").filter(|_| is_body));
