@@ -1,59 +1,56 @@
-//! Everything the metrics may ask about one set of images.
+//! The features of one set of images, as far as metrics read them.
 
-use std::ops::BitOr;
+use std::fmt;
 
-use crate::{Error, FeatureStats, Features, Logits, Result, StatsBuilder};
+use bitflags::bitflags;
 
-// Parts of a set, as errors name them.
-const STATS: &str = "the mean and covariance of the features";
-const FEATURES: &str = "the features of each image";
-const LOGITS: &str = "the logits";
-const SPATIAL: &str = "the mean and covariance of the spatial features";
+use crate::{Error, FeatureStats, Features, LeastImages, Logits, Result, Side, StatsBuilder};
 
-/// What a metric reads, so that nothing else is kept.
-///
-/// ```
-/// use ganscope_stats::Needs;
-/// let both = Needs::STATS | Needs::LOGITS;
-/// assert!(both.contains(Needs::LOGITS) && !both.contains(Needs::FEATURES));
-/// ```
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub struct Needs(u8);
-
-impl Needs {
-    /// Nothing.
-    pub const NONE: Self = Self(0);
-    /// Mean and covariance of the features.
-    pub const STATS: Self = Self(1);
-    /// The features themselves.
-    pub const FEATURES: Self = Self(2);
-    /// The logits of the classifier.
-    pub const LOGITS: Self = Self(4);
-    /// Mean and covariance of the spatial features.
-    pub const SPATIAL: Self = Self(8);
-
-    /// Whether all of `other` is among these.
-    #[must_use]
-    pub const fn contains(self, other: Self) -> bool {
-        self.0 & other.0 == other.0
-    }
-
-    /// These, but for `other`.
-    #[must_use]
-    pub const fn without(self, other: Self) -> Self {
-        Self(self.0 & !other.0)
+bitflags! {
+    /// The parts of a set that a metric reads, so that nothing else is kept.
+    ///
+    /// ```
+    /// use ganscope_stats::Needs;
+    /// let both = Needs::STATS | Needs::LOGITS;
+    /// assert!(both.contains(Needs::LOGITS) && !both.contains(Needs::FEATURES));
+    /// ```
+    #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+    pub struct Needs: u8 {
+        /// Nothing.
+        const NONE = 0;
+        /// Mean and covariance of the features.
+        const STATS = 1;
+        /// The features themselves.
+        const FEATURES = 2;
+        /// The logits of the classifier.
+        const LOGITS = 4;
+        /// Mean and covariance of the spatial features.
+        const SPATIAL = 8;
     }
 }
 
-impl BitOr for Needs {
-    type Output = Self;
+/// Each part with its name in messages.
+const PARTS: [(Needs, &str); 4] = [
+    (Needs::STATS, "the mean and covariance of the features"),
+    (Needs::SPATIAL, "the mean and covariance of the spatial features"),
+    (Needs::FEATURES, "the features of each image"),
+    (Needs::LOGITS, "the logits of each image"),
+];
 
-    fn bitor(self, other: Self) -> Self {
-        Self(self.0 | other.0)
+/// The parts in words, as a list.
+impl fmt::Display for Needs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> =
+            PARTS.iter().filter(|(part, _)| self.contains(*part)).map(|(_, name)| *name).collect();
+        match names.as_slice() {
+            [] => f.write_str("nothing"),
+            [one] => f.write_str(one),
+            [first @ .., last] => write!(f, "{} and {last}", first.join(", ")),
+        }
     }
 }
 
-/// What a network says about one batch of images, a row an image in each part.
+/// The output of a network for one batch of images, one row per image in each part.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FeatureBatch {
     /// Pooled features, (N, dim).
@@ -64,7 +61,7 @@ pub struct FeatureBatch {
     pub spatial: Option<Features>,
 }
 
-/// What is known about one set of images.
+/// The features of one set of images, or their moments.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct FeatureSet {
     /// Mean and covariance of the features.
@@ -78,7 +75,7 @@ pub struct FeatureSet {
 }
 
 impl FeatureSet {
-    /// What the set holds.
+    /// The parts that the set contains.
     pub fn holds(&self) -> Needs {
         let part = |held: bool, need| if held { need } else { Needs::NONE };
         part(self.stats.is_some(), Needs::STATS)
@@ -87,7 +84,7 @@ impl FeatureSet {
             | part(self.spatial.is_some(), Needs::SPATIAL)
     }
 
-    /// Number of images, where a part of the set tells it.
+    /// Number of images, unless only moments of unknown count are there.
     pub fn count(&self) -> Option<u64> {
         let stats = |part: &Option<FeatureStats>| part.as_ref().and_then(FeatureStats::count);
         stats(&self.stats)
@@ -96,12 +93,73 @@ impl FeatureSet {
             .or_else(|| stats(&self.spatial))
     }
 
-    /// Joins what is known of two parts of one set: exact moments are merged, rows appended.
+    /// Number of images behind `part`, a single part that the set contains, if known.
+    fn count_of(&self, part: Needs) -> Option<u64> {
+        match part {
+            Needs::STATS => self.stats.as_ref()?.count(),
+            Needs::SPATIAL => self.spatial.as_ref()?.count(),
+            Needs::FEATURES => Some(self.features.as_ref()?.len() as u64),
+            _ => Some(self.logits.as_ref()?.len() as u64),
+        }
+    }
+
+    /// Width of `part`, a single part, if the set contains it.
+    fn width_of(&self, part: Needs) -> Option<usize> {
+        match part {
+            Needs::STATS => self.stats.as_ref().map(FeatureStats::dim),
+            Needs::SPATIAL => self.spatial.as_ref().map(FeatureStats::dim),
+            Needs::FEATURES => self.features.as_ref().map(Features::dim),
+            _ => self.logits.as_ref().map(Logits::dim),
+        }
+    }
+
+    /// Checks that the set contains what `metric` needs, and enough images.
+    pub(crate) fn check(
+        &self,
+        metric: &'static str,
+        side: Side,
+        needs: Needs,
+        least: LeastImages,
+    ) -> Result<()> {
+        let held = self.holds();
+        if held == Needs::NONE {
+            least.check(metric, side, 0)?;
+        }
+        if !held.contains(needs) {
+            return Err(Error::Missing { metric, part: needs.difference(held), side, held });
+        }
+        let counts = PARTS.iter().filter(|(part, _)| needs.contains(*part));
+        match counts.filter_map(|(part, _)| self.count_of(*part)).min() {
+            Some(count) => least.check(metric, side, usize::try_from(count).unwrap_or(usize::MAX)),
+            None => Ok(()),
+        }
+    }
+
+    /// Checks that this set, as the generated one, is as wide as `reference`, in the parts that are
+    /// compared of each of them.
+    pub(crate) fn check_widths(&self, reference: &Self, [mine, others]: [Needs; 2]) -> Result<()> {
+        let pooled = [Needs::STATS, Needs::FEATURES];
+        for kind in [&pooled[..], &[Needs::LOGITS], &[Needs::SPATIAL]] {
+            let width = |set: &Self, needs: Needs| {
+                kind.iter()
+                    .filter(|part| needs.contains(**part))
+                    .find_map(|part| set.width_of(*part))
+            };
+            if let (Some(got), Some(expected)) = (width(self, mine), width(reference, others))
+                && got != expected
+            {
+                return Err(Error::Dimension { what: "the generated set", expected, got });
+            }
+        }
+        Ok(())
+    }
+
+    /// Joins the features of two parts of one set: exact moments are merged, rows appended.
     ///
     /// # Errors
-    /// [`Error::Missing`] when one part holds what the other lacks, [`Error::Dimension`] for parts of
-    /// different width, [`Error::UnknownCount`] for moments that do not tell their count, and those of
-    /// reading logits that are not in memory. The set stays as it was then.
+    /// [`Error::PartsDiffer`] if the sets contain different parts, [`Error::Dimension`] for parts
+    /// of different width, [`Error::UnknownCount`] for moments without their count, and those of
+    /// reading logits that are not in memory. The set is unchanged then.
     pub fn merge(&mut self, other: Self) -> Result<()> {
         self.check_merge(&other)?;
         if let (Some(mine), Some(other)) = (&mut self.logits, &other.logits) {
@@ -120,39 +178,30 @@ impl FeatureSet {
     }
 
     fn check_merge(&self, other: &Self) -> Result<()> {
-        let missing = |what, side| Err(Error::Missing { metric: "a merged set", what, side });
-        for ((what, mine), (_, other)) in self.widths().into_iter().zip(other.widths()) {
-            match (mine, other) {
-                (None, Some(_)) => return missing(what, "first"),
-                (Some(_), None) => return missing(what, "second"),
+        let (first, second) = (self.holds(), other.holds());
+        if first != second {
+            return Err(Error::PartsDiffer { first, second });
+        }
+        for (part, what) in PARTS {
+            match (self.width_of(part), other.width_of(part)) {
                 (Some(expected), Some(got)) if expected != got => {
                     return Err(Error::Dimension { what, expected, got });
                 }
                 _ => {}
             }
         }
-        let moments = [&self.stats, &self.spatial, &other.stats, &other.spatial];
-        if moments.into_iter().flatten().all(|stats| stats.count().is_some()) {
-            Ok(())
-        } else {
-            Err(Error::UnknownCount)
-        }
+        if self.is_mergeable() && other.is_mergeable() { Ok(()) } else { Err(Error::UnknownCount) }
     }
 
-    /// Width of each part that the set holds.
-    fn widths(&self) -> [(&'static str, Option<usize>); 4] {
-        [
-            (STATS, self.stats.as_ref().map(FeatureStats::dim)),
-            (SPATIAL, self.spatial.as_ref().map(FeatureStats::dim)),
-            (FEATURES, self.features.as_ref().map(Features::dim)),
-            (LOGITS, self.logits.as_ref().map(Logits::dim)),
-        ]
+    /// Whether all moments come with their number of images.
+    pub(crate) fn is_mergeable(&self) -> bool {
+        [&self.stats, &self.spatial].into_iter().flatten().all(|stats| stats.count().is_some())
     }
 
-    /// The reference, for `metric`.
+    /// The reference, which `metric` needs.
     ///
     /// # Errors
-    /// [`Error::NoReference`] when there is none.
+    /// [`Error::NoReference`] if there is none.
     pub fn reference_for<'a>(
         reference: Option<&'a Self>,
         metric: &'static str,
@@ -160,40 +209,44 @@ impl FeatureSet {
         reference.ok_or(Error::NoReference { metric })
     }
 
-    /// The statistics, for `metric`, which calls this set `side`.
+    /// The mean and covariance of the features, which `metric` needs of this set.
     ///
     /// # Errors
-    /// [`Error::Missing`] when the set holds none.
-    pub fn stats_for(&self, metric: &'static str, side: &'static str) -> Result<&FeatureStats> {
-        self.stats.as_ref().ok_or(Error::Missing { metric, what: STATS, side })
+    /// [`Error::Missing`] if the set does not contain them.
+    pub fn stats_for(&self, metric: &'static str, side: Side) -> Result<&FeatureStats> {
+        self.stats.as_ref().ok_or_else(|| self.missing(metric, Needs::STATS, side))
     }
 
-    /// The features, for `metric`, which calls this set `side`.
+    /// The features, which `metric` needs of this set.
     ///
     /// # Errors
-    /// [`Error::Missing`] when the set holds none.
-    pub fn features_for(&self, metric: &'static str, side: &'static str) -> Result<&Features> {
-        self.features.as_ref().ok_or(Error::Missing { metric, what: FEATURES, side })
+    /// [`Error::Missing`] if the set does not contain them.
+    pub fn features_for(&self, metric: &'static str, side: Side) -> Result<&Features> {
+        self.features.as_ref().ok_or_else(|| self.missing(metric, Needs::FEATURES, side))
     }
 
-    /// The logits, for `metric`, which calls this set `side`.
+    /// The logits, which `metric` needs of this set.
     ///
     /// # Errors
-    /// [`Error::Missing`] when the set holds none.
-    pub fn logits_for(&self, metric: &'static str, side: &'static str) -> Result<&Logits> {
-        self.logits.as_ref().ok_or(Error::Missing { metric, what: LOGITS, side })
+    /// [`Error::Missing`] if the set does not contain them.
+    pub fn logits_for(&self, metric: &'static str, side: Side) -> Result<&Logits> {
+        self.logits.as_ref().ok_or_else(|| self.missing(metric, Needs::LOGITS, side))
     }
 
-    /// The spatial statistics, for `metric`, which calls this set `side`.
+    /// The mean and covariance of the spatial features, which `metric` needs of this set.
     ///
     /// # Errors
-    /// [`Error::Missing`] when the set holds none.
-    pub fn spatial_for(&self, metric: &'static str, side: &'static str) -> Result<&FeatureStats> {
-        self.spatial.as_ref().ok_or(Error::Missing { metric, what: SPATIAL, side })
+    /// [`Error::Missing`] if the set does not contain them.
+    pub fn spatial_for(&self, metric: &'static str, side: Side) -> Result<&FeatureStats> {
+        self.spatial.as_ref().ok_or_else(|| self.missing(metric, Needs::SPATIAL, side))
+    }
+
+    fn missing(&self, metric: &'static str, part: Needs, side: Side) -> Error {
+        Error::Missing { metric, part, side, held: self.holds() }
     }
 }
 
-/// Collects a [`FeatureSet`] batch by batch, keeping only what is needed.
+/// Collects a [`FeatureSet`] batch by batch, keeping only the parts that are needed.
 ///
 /// The result depends on the rows and their order, not on how they were cut into batches.
 #[derive(Debug, Clone, PartialEq)]
@@ -211,7 +264,7 @@ impl FeatureSetBuilder {
         Self { needs, stats: None, features: None, logits: None, spatial: None }
     }
 
-    /// What is collected.
+    /// The parts that are collected.
     pub fn needs(&self) -> Needs {
         self.needs
     }
@@ -219,15 +272,16 @@ impl FeatureSetBuilder {
     /// Adds a batch.
     ///
     /// # Errors
-    /// [`Error::Missing`] when the batch lacks a part that is collected, [`Error::Dimension`] when
-    /// a part is as wide as no earlier one, [`Error::NotFinite`] for an infinity or a NaN.
+    /// [`Error::Lacks`] if the batch does not contain a part that is collected,
+    /// [`Error::Dimension`] if a part has another width than before, [`Error::NotFinite`] for an
+    /// infinity or a NaN.
     pub fn push(&mut self, batch: &FeatureBatch) -> Result<()> {
         let wanted = |need| self.needs.contains(need);
-        let missing = |what| Error::Missing { metric: "the set", what, side: "pushed" };
+        let missing = |part| Error::Lacks { what: "the batch", part };
         let (logits, spatial) = (batch.logits.as_ref(), batch.spatial.as_ref());
-        let logits = wanted(Needs::LOGITS).then(|| logits.ok_or(missing(LOGITS))).transpose()?;
+        let logits = wanted(Needs::LOGITS).then(|| logits.ok_or(missing("logits"))).transpose()?;
         let spatial = wanted(Needs::SPATIAL)
-            .then(|| spatial.ok_or(missing("the spatial features")))
+            .then(|| spatial.ok_or(missing("spatial features")))
             .transpose()?;
         let stats = wanted(Needs::STATS).then_some(&batch.features);
         let features = wanted(Needs::FEATURES).then_some(&batch.features);
@@ -258,7 +312,7 @@ impl FeatureSetBuilder {
         push_stats(&mut self.spatial, spatial)
     }
 
-    /// The set as far as it was collected.
+    /// The set of all batches so far.
     #[must_use]
     pub fn finish(self) -> FeatureSet {
         FeatureSet {

@@ -1,4 +1,4 @@
-//! Rows of float32 features, one row an image.
+//! Rows of float32 features, one row per image.
 
 use crate::{Error, Result};
 
@@ -13,7 +13,7 @@ impl Features {
     /// No rows yet, each `dim` wide.
     ///
     /// # Errors
-    /// [`Error::Parameter`] when `dim` is zero.
+    /// [`Error::Parameter`] if `dim` is zero.
     pub fn new(dim: usize) -> Result<Self> {
         Self::from_vec(Vec::new(), dim)
     }
@@ -21,7 +21,7 @@ impl Features {
     /// Rows laid end to end.
     ///
     /// # Errors
-    /// [`Error::Parameter`] when `dim` is zero; [`Error::RaggedRows`] when the length is not a
+    /// [`Error::Parameter`] if `dim` is zero; [`Error::RaggedRows`] if the length is not a
     /// multiple of it.
     pub fn from_vec(data: Vec<f32>, dim: usize) -> Result<Self> {
         check_rows(data.len(), dim)?;
@@ -31,7 +31,7 @@ impl Features {
     /// Appends rows laid end to end.
     ///
     /// # Errors
-    /// [`Error::RaggedRows`] when the length is not a multiple of the dimension.
+    /// [`Error::RaggedRows`] if the length is not a multiple of the dimension.
     pub fn push_rows(&mut self, rows: &[f32]) -> Result<()> {
         check_rows(rows.len(), self.dim)?;
         self.data.extend_from_slice(rows);
@@ -41,7 +41,7 @@ impl Features {
     /// Appends the rows of `other`.
     ///
     /// # Errors
-    /// [`Error::Dimension`] when they are not as wide.
+    /// [`Error::Dimension`] if they are not as wide.
     pub fn append(&mut self, other: &Self) -> Result<()> {
         if self.dim != other.dim {
             let (expected, got) = (self.dim, other.dim);
@@ -69,7 +69,7 @@ impl Features {
     /// Row `index`.
     ///
     /// # Panics
-    /// When there is no such row.
+    /// If there is no such row.
     pub fn row(&self, index: usize) -> &[f32] {
         &self.data[index * self.dim..][..self.dim]
     }
@@ -82,7 +82,7 @@ impl Features {
     /// The rows of `indices`, in that order.
     ///
     /// # Panics
-    /// When an index names no row.
+    /// If an index names no row.
     #[must_use]
     pub fn select(&self, indices: &[usize]) -> Self {
         let data = indices.iter().flat_map(|&i| self.row(i)).copied().collect();
@@ -102,7 +102,7 @@ impl Features {
     /// Checks that every value is finite; `what` names the features in the error.
     ///
     /// # Errors
-    /// [`Error::NotFinite`] with the first row that holds another value.
+    /// [`Error::NotFinite`] with the first row that contains an infinity or NaN.
     pub fn check_finite(&self, what: &'static str) -> Result<()> {
         match self.data.iter().position(|v| !v.is_finite()) {
             Some(at) => Err(Error::NotFinite { what, row: at / self.dim }),

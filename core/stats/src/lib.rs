@@ -1,7 +1,7 @@
 //! Features, their exact moments, and the linear algebra of scores.
 //!
-//! A [`FeatureSet`] is what a network says about a set of images; a [`Metric`] turns one or two of
-//! them into [`Score`]s. Moments are accumulated in float64 in an order that depends on the rows
+//! A [`FeatureSet`] contains the features of a set of images; a [`Metric`] turns one or two of them
+//! into [`Score`]s. Moments are accumulated in float64 in an order that depends on the rows
 //! alone, so neither the batch size nor the number of threads changes a digit.
 
 mod feature_set;
@@ -12,29 +12,31 @@ mod logits;
 mod metric;
 mod moments;
 pub mod random;
+mod softmax;
 
 pub use feature_set::{FeatureBatch, FeatureSet, FeatureSetBuilder, Needs};
 pub use features::Features;
 pub use logits::{Logits, Rows};
-pub use metric::{Metric, Score, Spread};
+pub use metric::{LeastImages, Metric, Parameter, Score, Side, Spread};
 pub use moments::{FeatureStats, StatsBuilder};
+pub use softmax::{entropy, softmax, softmax_into};
 
-/// What can be wrong with features, statistics, or the parameters of a metric.
+/// Errors of features, statistics and the parameters of a metric.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// Two things that must be equally wide are not.
     #[error("{what} has {got} dimensions, expected {expected}")]
     Dimension {
-        /// What was too wide or too narrow.
+        /// The set or part that is too wide or too narrow.
         what: &'static str,
         /// Dimensions it must have.
         expected: usize,
         /// Dimensions it has.
         got: usize,
     },
-    /// A flat buffer does not hold whole rows.
-    #[error("{len} values do not make whole rows of {dim}")]
+    /// A flat buffer does not consist of whole rows.
+    #[error("{len} values cannot be divided into rows of {dim}")]
     RaggedRows {
         /// Values in the buffer.
         len: usize,
@@ -52,9 +54,9 @@ pub enum Error {
         got: usize,
     },
     /// A value is infinite or not a number.
-    #[error("{what} holds a value that is not finite, in row {row}")]
+    #[error("{what} contains an infinite value or NaN in row {row}")]
     NotFinite {
-        /// What holds it.
+        /// The set or part that contains it.
         what: &'static str,
         /// First such row.
         row: usize,
@@ -81,25 +83,81 @@ pub enum Error {
         /// Samples there are.
         got: usize,
     },
-    /// A metric needs something that was not collected.
-    #[error("{metric} needs {what}, which the {side} set does not hold")]
-    Missing {
-        /// Name of the metric.
+    /// A set has fewer images than a metric needs.
+    #[error(
+        "{metric} needs at least {}{}; the {side} set has {got}",
+        images(*needed),
+        reason(*parameter)
+    )]
+    TooFewImages {
+        /// Title of the metric.
         metric: &'static str,
-        /// What it needs.
+        /// The set.
+        side: Side,
+        /// Images that the metric needs.
+        needed: usize,
+        /// Images of the set.
+        got: usize,
+        /// The option that sets `needed`, if a smaller value of it would help.
+        parameter: Option<Parameter>,
+    },
+    /// A set does not contain what a metric needs.
+    #[error("{metric} needs {part}; the {side} set contains only {held}")]
+    Missing {
+        /// Title of the metric.
+        metric: &'static str,
+        /// The part that is missing.
+        part: Needs,
+        /// The set.
+        side: Side,
+        /// The parts that the set contains.
+        held: Needs,
+    },
+    /// A batch or a set does not contain what has to be collected or written.
+    #[error("{what} does not contain {part}")]
+    Lacks {
+        /// The batch or set.
         what: &'static str,
-        /// `generated` or `reference`.
-        side: &'static str,
+        /// The part that is missing.
+        part: &'static str,
     },
     /// A metric compares with a reference, and there is none.
-    #[error("{metric} needs a reference")]
+    #[error("{metric} needs a reference set")]
     NoReference {
-        /// Name of the metric.
+        /// Title of the metric.
         metric: &'static str,
     },
-    /// Statistics of unknown count cannot be merged.
-    #[error("statistics that do not tell their count cannot be merged")]
+    /// Two sets contain different parts, so they cannot be merged.
+    #[error(
+        "different parts cannot be merged: the first set contains {first}, the second {second}"
+    )]
+    PartsDiffer {
+        /// Parts of the first set.
+        first: Needs,
+        /// Parts of the second set.
+        second: Needs,
+    },
+    /// The number of images behind mean and covariance is needed and unknown.
+    #[error("the mean and covariance come without the number of images")]
     UnknownCount,
+    /// A file of statistics does not contain the number of images.
+    #[error(
+        "cannot merge `{}`: it does not contain the number of its images (npz files of other \
+         programs never do)",
+        path.display()
+    )]
+    Uncounted {
+        /// The file.
+        path: std::path::PathBuf,
+    },
+    /// A file of statistics does not fit to those before it.
+    #[error("cannot merge `{}`", path.display())]
+    Merge {
+        /// The file.
+        path: std::path::PathBuf,
+        /// The difference.
+        source: Box<Self>,
+    },
     /// A parameter is outside its domain.
     #[error("{name} must be {expected}, got {got}")]
     Parameter {
@@ -128,28 +186,28 @@ pub enum Error {
         /// The trace.
         trace: f64,
     },
-    /// Features were taken under different conditions.
-    #[error("taken under another convention: {differences}")]
+    /// Features were computed under different conditions.
+    #[error("the features were computed under other conditions: {differences}")]
     OtherConvention {
         /// Every difference.
         differences: String,
     },
-    /// A file holds something else.
-    #[error("no statistics: {0}")]
+    /// A file contains something else.
+    #[error("not a file of statistics: {0}")]
     NotStatistics(String),
     /// A file is at fault.
     #[error("cannot read `{}`", path.display())]
     Read {
         /// The file.
         path: std::path::PathBuf,
-        /// What is wrong with it.
+        /// The problem.
         source: Box<Self>,
     },
     /// A file cannot be read or written.
     #[error(transparent)]
     File(#[from] ganscope_weights::Error),
-    /// Rows that are kept elsewhere cannot be read.
-    #[error("cannot read kept rows")]
+    /// Rows that are not in memory cannot be read.
+    #[error("cannot read stored rows")]
     Rows(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// An iteration did not converge.
     #[error("the {0} did not converge")]
@@ -159,8 +217,29 @@ pub enum Error {
 /// Result with this crate's [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
+fn images(n: usize) -> String {
+    if n == 1 { "1 image".into() } else { format!("{n} images") }
+}
+
+fn reason(parameter: Option<Parameter>) -> String {
+    parameter.map(|parameter| format!(" ({parameter})")).unwrap_or_default()
+}
+
+/// Checks that `value` of the option `name` is within its range, which `expected` states.
+///
+/// # Errors
+/// [`Error::Parameter`] unless `holds`.
+pub fn check_parameter(
+    name: &'static str,
+    value: impl ToString,
+    expected: &'static str,
+    holds: bool,
+) -> Result<()> {
+    if holds { Ok(()) } else { Err(Error::Parameter { name, expected, got: value.to_string() }) }
+}
+
 impl Error {
-    /// The error of reading `path`; what tells its file already stays as it is.
+    /// The error of reading `path`; an error that names its file already stays unchanged.
     fn reading(path: &std::path::Path) -> impl FnOnce(Self) -> Self {
         move |source| match source {
             Self::File(error @ ganscope_weights::Error::File { .. }) => Self::File(error),

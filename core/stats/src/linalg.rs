@@ -25,7 +25,7 @@ const TRUSTED: f64 = 1e-6;
 /// Share of a nuclear norm that does not change a score.
 const NEGLIGIBLE: f64 = 1e-14;
 
-/// Eigenvalues, ascending, and their unit eigenvectors, one a column.
+/// Eigenvalues, ascending, and their unit eigenvectors, one per column.
 ///
 /// Only the lower triangle is read.
 ///
@@ -54,7 +54,7 @@ pub fn symmetric_eigen(matrix: &DMatrix<f64>) -> Result<(DVector<f64>, DMatrix<f
 /// Negative eigenvalues are taken as zero as long as they are rounding.
 ///
 /// # Errors
-/// [`Error::NotPsd`] when they are not, and those of [`symmetric_eigen`].
+/// [`Error::NotPsd`] if they are not, and those of [`symmetric_eigen`].
 pub fn sqrt_psd(matrix: &DMatrix<f64>) -> Result<DMatrix<f64>> {
     let (values, vectors) = symmetric_eigen(matrix)?;
     let (trace, lost) =
@@ -80,8 +80,8 @@ pub fn sqrt_psd(matrix: &DMatrix<f64>) -> Result<DMatrix<f64>> {
 /// Only the lower triangle is read.
 ///
 /// # Errors
-/// [`Error::NotPsd`] when no such factor comes near the matrix, [`Error::NotSquare`],
-/// [`Error::NotFinite`], and [`Error::NoConvergence`] when a product is beyond the range of numbers.
+/// [`Error::NotPsd`] if no such factor comes near the matrix, [`Error::NotSquare`],
+/// [`Error::NotFinite`], and [`Error::NoConvergence`] if a product is beyond the range of numbers.
 pub fn factor_psd(matrix: DMatrix<f64>, max_rank: usize) -> Result<DMatrix<f64>> {
     let n = checked_size(&matrix)?;
     let trace = matrix.trace();
@@ -118,8 +118,8 @@ pub fn factor_psd(matrix: DMatrix<f64>, max_rank: usize) -> Result<DMatrix<f64>>
 
 /// The sum of the singular values.
 ///
-/// They are roots of the eigenvalues of the smaller Gram matrix. What is too small beside the
-/// largest of them is projected out and decomposed again on its own scale, so small singular
+/// They are roots of the eigenvalues of the smaller Gram matrix. Those too small next to the
+/// largest of them are projected out and decomposed again on its own scale, so small singular
 /// values are as exact as those of an SVD, at a third of its cost.
 ///
 /// # Errors
@@ -142,7 +142,7 @@ pub fn nuclear_norm(matrix: &DMatrix<f64>) -> Result<f64> {
 /// `a^T b`.
 ///
 /// # Panics
-/// When the numbers of rows differ.
+/// If the numbers of rows differ.
 pub fn tr_mul(a: &DMatrix<f64>, b: &DMatrix<f64>) -> DMatrix<f64> {
     product(view(a).transpose(), view(b))
 }
@@ -150,7 +150,7 @@ pub fn tr_mul(a: &DMatrix<f64>, b: &DMatrix<f64>) -> DMatrix<f64> {
 /// `a b`.
 ///
 /// # Panics
-/// When `a` has not as many columns as `b` has rows.
+/// If `a` has not as many columns as `b` has rows.
 pub fn mul(a: &DMatrix<f64>, b: &DMatrix<f64>) -> DMatrix<f64> {
     product(view(a), view(b))
 }
@@ -159,7 +159,7 @@ pub fn mul(a: &DMatrix<f64>, b: &DMatrix<f64>) -> DMatrix<f64> {
 /// long and laid end to end. Runs on the calling thread, for use on tiles.
 ///
 /// # Panics
-/// When a length is not a multiple of `dim`.
+/// If a length is not a multiple of `dim`.
 pub fn row_products(a: &[f64], b: &[f64], dim: usize) -> DMatrix<f64> {
     let mut products = DMatrix::zeros(a.len() / dim, b.len() / dim);
     let out = view_mut(&mut products);

@@ -1,4 +1,4 @@
-//! Rows of logits, in memory or kept elsewhere.
+//! Rows of logits, in memory or in a file.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -65,7 +65,7 @@ impl Logits {
     /// All rows, in memory.
     ///
     /// # Errors
-    /// When kept rows cannot be read.
+    /// If kept rows cannot be read.
     pub fn to_features(&self) -> Result<Features> {
         let mut all = Features::new(self.dim())?;
         for batch in self.batches() {
@@ -77,7 +77,7 @@ impl Logits {
     /// Appends the rows of `other`; the result is in memory.
     ///
     /// # Errors
-    /// [`Error::Dimension`] when they are not as wide; when kept rows cannot be read. The rows stay
+    /// [`Error::Dimension`] if they are not as wide; if kept rows cannot be read. The rows stay
     /// as they were then.
     pub fn append(&mut self, other: &Self) -> Result<()> {
         let (expected, got) = (self.dim(), other.dim());

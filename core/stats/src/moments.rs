@@ -44,15 +44,14 @@ impl FeatureStats {
     /// Moments from their parts, for readers of files.
     ///
     /// # Errors
-    /// [`Error::Dimension`] when the scatter is not (dim, dim), [`Error::NotFinite`] and
-    /// [`Error::NotSymmetric`] when it cannot be one.
+    /// [`Error::Dimension`] if the scatter is not (dim, dim), [`Error::NotFinite`] and
+    /// [`Error::NotSymmetric`] if it cannot be one.
     pub fn from_scatter(count: u64, mean: DVector<f64>, scatter: DMatrix<f64>) -> Result<Self> {
         let scatter = checked(&mean, scatter)?;
         Ok(Self { count: Some(count), mean, scatter })
     }
 
-    /// Mean and covariance that another program estimated; `count` where it tells how many samples
-    /// went into them.
+    /// Mean and covariance from a file, with the number of samples behind them if it is known.
     ///
     /// # Errors
     /// Those of [`FeatureStats::from_scatter`], and [`Error::TooFewSamples`] for a count below 2.
@@ -64,7 +63,7 @@ impl FeatureStats {
         Ok(Self { count, mean, scatter })
     }
 
-    /// Number of rows; `None` for [imported](FeatureStats::from_cov) moments that do not tell.
+    /// Number of rows; `None` for [imported](FeatureStats::from_cov) moments without it.
     pub fn count(&self) -> Option<u64> {
         self.count
     }
@@ -104,7 +103,7 @@ impl FeatureStats {
     /// Moments of the rows of both, exact up to rounding.
     ///
     /// # Errors
-    /// [`Error::Dimension`] when `other` is not as wide, [`Error::UnknownCount`] when either does
+    /// [`Error::Dimension`] if `other` is not as wide, [`Error::UnknownCount`] if either does
     /// not tell its count.
     pub fn merge(&mut self, other: &Self) -> Result<()> {
         if self.dim() != other.dim() {
@@ -147,7 +146,7 @@ impl StatsBuilder {
     /// No rows yet, each `dim` wide.
     ///
     /// # Errors
-    /// [`Error::Parameter`] when `dim` is zero.
+    /// [`Error::Parameter`] if `dim` is zero.
     pub fn new(dim: usize) -> Result<Self> {
         check_rows(0, dim)?;
         Ok(Self::empty(dim))
@@ -171,7 +170,7 @@ impl StatsBuilder {
     /// Adds rows.
     ///
     /// # Errors
-    /// [`Error::Dimension`] when they are not as wide as the earlier ones.
+    /// [`Error::Dimension`] if they are not as wide as the earlier ones.
     pub fn push(&mut self, rows: &Features) -> Result<()> {
         if rows.dim() != self.dim() {
             let (expected, got) = (self.dim(), rows.dim());
@@ -220,15 +219,15 @@ impl StatsBuilder {
             }
         }
         mean /= n as f64;
-        let mut centred = Vec::with_capacity((n + 1) * dim);
+        let mut centered = Vec::with_capacity((n + 1) * dim);
         for row in rows.chunks_exact(dim) {
-            centred.extend(row.iter().zip(&mean).map(|(&x, m)| f64::from(x) - m));
+            centered.extend(row.iter().zip(&mean).map(|(&x, m)| f64::from(x) - m));
         }
         let (weight, delta) = shift(&mut self.mean, self.count, &mean, n as u64);
         self.count += n as u64;
-        centred.extend(delta.iter().map(|d| weight.sqrt() * d));
+        centered.extend(delta.iter().map(|d| weight.sqrt() * d));
 
-        let x = MatRef::from_column_major_slice(&centred, dim, n + 1);
+        let x = MatRef::from_column_major_slice(&centered, dim, n + 1);
         self.scatter.as_mut_slice().par_chunks_mut(PANEL * dim).enumerate().for_each(
             |(panel, columns)| {
                 let first = panel * PANEL;

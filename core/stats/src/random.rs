@@ -61,7 +61,7 @@ impl RandomState {
     /// One value of `randint(bound)`: an integer in `0..bound`.
     ///
     /// # Errors
-    /// [`Error::Parameter`] when `bound` is zero.
+    /// [`Error::Parameter`] if `bound` is zero.
     pub fn below(&mut self, bound: u64) -> Result<u64> {
         if bound == 0 {
             let (name, expected) = ("the bound of random integers", "at least 1");
@@ -87,7 +87,7 @@ impl RandomState {
     /// `choice(n, size, replace=False)`: `size` different integers of `0..n`.
     ///
     /// # Errors
-    /// [`Error::TooFewSamples`] when `size` is greater than `n`.
+    /// [`Error::TooFewSamples`] if `size` is greater than `n`.
     pub fn choice(&mut self, n: usize, size: usize) -> Result<Vec<usize>> {
         if size > n {
             let what = "a choice without replacement";

@@ -4,12 +4,17 @@
 //! <https://arxiv.org/abs/1911.07023>.
 
 use ganscope_stats::random::RandomState;
-use ganscope_stats::{Error, FeatureSet, FeatureStats, Features, Metric, Needs, Result, Score};
+use ganscope_stats::{
+    FeatureSet, FeatureStats, Features, LeastImages, Metric, Needs, Parameter, Result, Score, Side,
+    check_parameter,
+};
+use serde::{Deserialize, Serialize};
 
-use crate::frechet_distance;
+use crate::{frechet_distance, score};
 
 /// Settings of [`frechet_distance_at_infinity`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct FidInfinity {
     /// Numbers of images at which the distance is taken, evenly spaced.
     pub points: usize,
@@ -24,32 +29,30 @@ impl FidInfinity {
     pub const PAPER: Self = Self { points: 15, fewest: 5000, seed: 0 };
 }
 
-/// Frechet distance, extrapolated to infinitely many generated images.
+impl Default for FidInfinity {
+    fn default() -> Self {
+        Self::PAPER
+    }
+}
+
+/// Fréchet distance, extrapolated to infinitely many generated images.
 ///
 /// The expected distance of `n` images is a linear function of `1/n` to first order. It is taken of
 /// random subsets of several sizes, and the least-squares line is read at `1/n = 0`.
 ///
 /// # Errors
-/// [`Error::TooFewSamples`] unless there are more than `fewest` generated images,
-/// [`Error::Parameter`] for fewer than two points or fewer than two images at a point, and those of
-/// [`frechet_distance`].
+/// [`TooFewImages`](ganscope_stats::Error::TooFewImages) unless there are more than `fewest`
+/// generated images, [`Parameter`](ganscope_stats::Error::Parameter) for fewer than two points or
+/// fewer than two images at a point, and those of [`frechet_distance`].
 pub fn frechet_distance_at_infinity(
     generated: &Features,
     reference: &FeatureStats,
     options: &FidInfinity,
 ) -> Result<f64> {
+    options.validate()?;
     let FidInfinity { points, fewest, seed } = *options;
-    for (name, value) in [("the number of points", points), ("the fewest images", fewest)] {
-        if value < 2 {
-            let (expected, got) = ("at least 2", value.to_string());
-            return Err(Error::Parameter { name, expected, got });
-        }
-    }
     let all = generated.len();
-    if all <= fewest {
-        let what = "a distance at infinity";
-        return Err(Error::TooFewSamples { what, needed: fewest.saturating_add(1), got: all });
-    }
+    options.least_images(Side::Generated).check(options.title(), Side::Generated, all)?;
     let mut random = RandomState::new(seed);
     let mut order: Vec<usize> = (0..all).collect();
     let line = (0..points)
@@ -78,16 +81,47 @@ impl Metric for FidInfinity {
         "fid-infinity"
     }
 
-    fn needs(&self) -> Needs {
-        Needs::STATS | Needs::FEATURES
+    fn title(&self) -> &'static str {
+        "FID infinity"
     }
 
-    fn score(&self, generated: &FeatureSet, reference: Option<&FeatureSet>) -> Result<Vec<Score>> {
-        let name = self.name();
-        let reference = FeatureSet::reference_for(reference, name)?.stats_for(name, "reference")?;
-        let generated = generated.features_for(name, "generated")?;
-        let value = frechet_distance_at_infinity(generated, reference, self)?;
-        Ok(vec![Score { name, value, std: None, higher_is_better: false }])
+    fn needs(&self, side: Side) -> Needs {
+        match side {
+            Side::Generated => Needs::FEATURES,
+            Side::Reference => Needs::STATS,
+        }
+    }
+
+    fn least_images(&self, side: Side) -> LeastImages {
+        match side {
+            Side::Generated => LeastImages {
+                always: 3,
+                with_options: self.fewest.saturating_add(1),
+                parameter: Some(Parameter::FidInfinityFewest),
+            },
+            Side::Reference => LeastImages::always(2),
+        }
+    }
+
+    fn validate(&self) -> Result<()> {
+        let expected = "at least 2";
+        check_parameter("the number of points", self.points, expected, self.points >= 2)?;
+        check_parameter("the smallest subset", self.fewest, expected, self.fewest >= 2)
+    }
+
+    fn compute(
+        &self,
+        generated: &FeatureSet,
+        reference: Option<&FeatureSet>,
+    ) -> Result<Vec<Score>> {
+        let title = self.title();
+        let reference = FeatureSet::reference_for(reference, title)?;
+        let value = frechet_distance_at_infinity(
+            generated.features_for(title, Side::Generated)?,
+            reference.stats_for(title, Side::Reference)?,
+            self,
+        )?;
+        Ok(vec![score(self, value)])
     }
 }
 
@@ -119,6 +153,16 @@ mod tests {
         let biased = biased.unwrap();
         let unbiased = frechet_distance_at_infinity(&generated, &reference, &options).unwrap();
         assert!(biased > 0.08 && unbiased.abs() < biased / 3.0, "{biased} {unbiased}");
+    }
+
+    #[test]
+    fn options_are_read_with_the_published_defaults() {
+        let read = |text: &str| serde_json::from_str::<FidInfinity>(text);
+        assert_eq!(read("{}").unwrap(), FidInfinity::PAPER);
+        let few = read(r#"{"points": 4, "fewest": 50}"#).unwrap();
+        assert_eq!(few, FidInfinity { points: 4, fewest: 50, seed: 0 });
+        assert_eq!(read(&serde_json::to_string(&few).unwrap()).unwrap(), few);
+        assert!(read(r#"{"point": 4}"#).is_err());
     }
 
     #[test]

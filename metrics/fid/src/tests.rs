@@ -62,7 +62,7 @@ fn constant_features_differ_by_their_means_alone() {
 #[test]
 fn one_image_has_no_distance() {
     let (one, two) = (stats("a", 1, 4, (0.0, 1.0)), stats("b", 2, 4, (0.0, 1.0)));
-    assert!(matches!(frechet_distance(&one, &two), Err(Error::TooFewSamples { got: 1, .. })));
+    assert!(matches!(frechet_distance(&one, &two), Err(Error::TooFewImages { got: 1, .. })));
     assert!(frechet_distance(&two, &two).is_ok());
 }
 
@@ -72,17 +72,43 @@ fn sets_of_different_width_are_refused() {
     assert!(matches!(frechet_distance(&a, &b), Err(Error::Dimension { expected: 5, got: 4, .. })));
 }
 
+fn moments(rows: usize) -> FeatureSet {
+    FeatureSet { stats: Some(stats("a", rows, 4, (0.0, 1.0))), ..FeatureSet::default() }
+}
+
 #[test]
-fn a_metric_says_what_a_set_lacks() {
-    let set = FeatureSet { stats: Some(stats("a", 9, 4, (0.0, 1.0))), ..FeatureSet::default() };
-    let message = |result: Result<Vec<Score>>| result.unwrap_err().to_string();
+fn a_metric_tells_what_a_set_lacks() {
+    let set = moments(9);
+    let message = |metric: &dyn Metric, generated: &FeatureSet, reference| {
+        let error = metric.score(generated, reference).unwrap_err().to_string();
+        assert_eq!(metric.check(generated, reference).unwrap_err().to_string(), error);
+        error
+    };
+    assert!(Fid.check(&set, Some(&set)).is_ok());
     assert_eq!(Fid.score(&set, Some(&set)).unwrap()[0].value, 0.0);
-    assert_eq!(message(Fid.score(&set, None)), "fid needs a reference");
+    assert_eq!(message(&Fid, &set, None), "FID needs a reference set");
     assert_eq!(
-        message(Sfid.score(&set, Some(&set))),
-        "sfid needs the mean and covariance of the spatial features, which the reference set does \
-         not hold"
+        message(&Sfid, &set, Some(&set)),
+        "sFID needs the mean and covariance of the spatial features; the generated set contains \
+         only the mean and covariance of the features"
     );
+    assert_eq!(
+        message(&FidInfinity::PAPER, &set, Some(&set)),
+        "FID infinity needs the features of each image; the generated set contains only the mean \
+         and covariance of the features"
+    );
+}
+
+#[test]
+fn sets_without_images_and_of_one_image_are_refused_by_name() {
+    let set = moments(9);
+    for (images, few) in [(0, FeatureSet::default()), (0, moments(0)), (1, moments(1))] {
+        for (side, generated, reference) in [("generated", &few, &set), ("reference", &set, &few)] {
+            let expected = format!("FID needs at least 2 images; the {side} set has {images}");
+            assert_eq!(Fid.check(generated, Some(reference)).unwrap_err().to_string(), expected);
+            assert_eq!(Fid.score(generated, Some(reference)).unwrap_err().to_string(), expected);
+        }
+    }
 }
 
 proptest! {

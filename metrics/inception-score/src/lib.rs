@@ -1,15 +1,24 @@
 //! Inception Score.
 //!
 //! Salimans et al., "Improved Techniques for Training GANs", 2016,
-//! <https://arxiv.org/abs/1606.03498>.
+//! <https://arxiv.org/abs/1606.03498>. Agrees with `metric_isc.py` of torch-fidelity.
+
+mod leave_one_out;
+
+pub use leave_one_out::{LeaveOneOut, leave_one_out};
 
 use std::borrow::Borrow;
 
 use ganscope_stats::random::RandomState;
-use ganscope_stats::{Error, FeatureSet, Features, Metric, Needs, Result, Score, Spread};
+use ganscope_stats::{
+    Error, FeatureSet, Features, LeastImages, Metric, Needs, Parameter, Result, Score, Side,
+    Spread, check_parameter, entropy, softmax_into,
+};
+use serde::{Deserialize, Serialize};
 
-/// Settings of [`inception_score`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Settings of [`inception_score`]; the default is that of torch-fidelity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct InceptionScore {
     /// Parts that are scored on their own; part `i` of `N` images is `i * N / splits` up to
     /// `(i + 1) * N / splits`.
@@ -27,19 +36,25 @@ impl InceptionScore {
     pub const WHOLE: Self = Self { splits: 1, shuffle: None };
 }
 
+impl Default for InceptionScore {
+    fn default() -> Self {
+        Self::TORCH_FIDELITY
+    }
+}
+
 /// `exp(mean_x KL(p(y|x) || p(y)))` for each part of the images, as mean and spread over the parts.
 ///
 /// `p(y|x)` is the softmax of a row of `logits`, (N, classes), and `p(y)` its mean over the part.
 /// Between 1 and the number of classes; larger is better.
 ///
 /// # Errors
-/// [`Error::TooFewSamples`] for fewer images than parts, [`Error::Parameter`] for no part at all,
-/// [`Error::NotFinite`] for logits that are not.
+/// [`Error::TooFewImages`] for fewer images than parts, [`Error::Parameter`] for no part at all,
+/// [`Error::NotFinite`] for logits that are not finite.
 pub fn inception_score(logits: &Features, options: &InceptionScore) -> Result<Spread> {
     streamed_inception_score(logits.len(), [Ok(logits)], options)
 }
 
-/// As [`inception_score`], of `n` rows of logits that come in batches, of which one is held at a time.
+/// As [`inception_score`], of `n` rows of logits that come in batches, one in memory at a time.
 ///
 /// # Errors
 /// As [`inception_score`], with [`Error::RowCount`] for other than `n` rows, and those of a batch.
@@ -48,25 +63,19 @@ pub fn streamed_inception_score<B: Borrow<Features>>(
     batches: impl IntoIterator<Item = Result<B>>,
     options: &InceptionScore,
 ) -> Result<Spread> {
+    options.validate()?;
+    options.least_images(Side::Generated).check(options.title(), Side::Generated, n)?;
     let splits = options.splits;
-    if splits == 0 {
-        let (name, expected) = ("the number of splits", "at least 1");
-        return Err(Error::Parameter { name, expected, got: splits.to_string() });
-    }
-    if n < splits {
-        let what = "an Inception Score with one image a split";
-        return Err(Error::TooFewSamples { what, needed: splits, got: n });
-    }
     let mut parts = vec![Part::default(); splits];
     let part_of_row = part_of_row(n, options);
-    let (mut done, mut weights) = (0, Vec::new());
+    let (mut done, mut probabilities) = (0, Vec::new());
     for batch in batches {
         let batch = batch?;
         let batch = batch.borrow();
         batch.check_finite("logits")?;
         for row in batch.rows() {
             if let Some(&part) = part_of_row.get(done) {
-                parts[part].push(row, &mut weights);
+                parts[part].push(row, &mut probabilities);
             }
             done += 1;
         }
@@ -104,32 +113,20 @@ struct Part {
 }
 
 impl Part {
-    /// Adds a row of logits; `weights` is memory to work in.
-    fn push(&mut self, row: &[f32], weights: &mut Vec<f64>) {
-        let highest = f64::from(row.iter().copied().fold(f32::NEG_INFINITY, f32::max));
-        let (mut total, mut weighted) = (0.0, 0.0);
-        weights.clear();
-        weights.extend(row.iter().map(|&logit| {
-            let logit = f64::from(logit) - highest;
-            let weight = logit.exp();
-            total += weight;
-            weighted += weight * logit;
-            weight
-        }));
+    /// Adds a row of logits; `probabilities` is memory to work in.
+    fn push(&mut self, row: &[f32], probabilities: &mut Vec<f64>) {
+        self.entropy += softmax_into(row, probabilities);
         self.rows += 1;
-        self.entropy += total.ln() - weighted / total;
         self.marginal.resize(row.len(), 0.0);
-        for (sum, weight) in self.marginal.iter_mut().zip(&*weights) {
-            *sum += weight / total;
+        for (sum, p) in self.marginal.iter_mut().zip(probabilities) {
+            *sum += *p;
         }
     }
 
-    /// The mean divergence is the entropy of the mean distribution less the mean entropy.
+    /// The mean divergence is the entropy of the mean distribution minus the mean entropy.
     fn score(&self) -> f64 {
         let n = self.rows as f64;
-        let mean = self.marginal.iter().map(|sum| sum / n).filter(|&p| p > 0.0);
-        let of_mean: f64 = mean.map(|p| -p * p.ln()).sum();
-        (of_mean - self.entropy / n).exp()
+        (entropy(self.marginal.iter().map(|sum| sum / n)) - self.entropy / n).exp()
     }
 }
 
@@ -138,23 +135,35 @@ impl Metric for InceptionScore {
         "is"
     }
 
-    fn needs(&self) -> Needs {
-        Needs::LOGITS
+    fn title(&self) -> &'static str {
+        "Inception Score"
     }
 
-    fn needs_reference(&self) -> bool {
-        false
+    fn needs(&self, side: Side) -> Needs {
+        match side {
+            Side::Generated => Needs::LOGITS,
+            Side::Reference => Needs::NONE,
+        }
     }
 
-    fn least_images(&self) -> usize {
-        self.splits
+    fn least_images(&self, _side: Side) -> LeastImages {
+        LeastImages { always: 1, with_options: self.splits, parameter: Some(Parameter::IsSplits) }
     }
 
-    fn score(&self, generated: &FeatureSet, _reference: Option<&FeatureSet>) -> Result<Vec<Score>> {
-        let name = self.name();
-        let logits = generated.logits_for(name, "generated")?;
-        let spread = streamed_inception_score(logits.len(), logits.batches(), self)?;
-        Ok(vec![Score { name, value: spread.mean, std: Some(spread.std), higher_is_better: true }])
+    fn validate(&self) -> Result<()> {
+        check_parameter("the number of splits", self.splits, "at least 1", self.splits >= 1)
+    }
+
+    fn compute(
+        &self,
+        generated: &FeatureSet,
+        _reference: Option<&FeatureSet>,
+    ) -> Result<Vec<Score>> {
+        let title = self.title();
+        let logits = generated.logits_for(title, Side::Generated)?;
+        let Spread { mean, std } = streamed_inception_score(logits.len(), logits.batches(), self)?;
+        let (name, title) = (self.name(), title.into());
+        Ok(vec![Score { name, title, value: mean, std: Some(std), higher_is_better: true }])
     }
 }
 
@@ -238,11 +247,48 @@ mod tests {
         let result = inception_score(&logits, &InceptionScore::TORCH_FIDELITY);
         assert_eq!(
             result.unwrap_err().to_string(),
-            "an Inception Score with one image a split needs at least 10 samples, got 9"
+            "Inception Score needs at least 10 images (one per split); the generated set has 9"
         );
         let none = InceptionScore { splits: 0, shuffle: None };
         assert!(matches!(inception_score(&logits, &none), Err(Error::Parameter { .. })));
         assert!(inception_score(&features(vec![f32::NAN], 1), &InceptionScore::WHOLE).is_err());
+    }
+
+    #[test]
+    fn the_check_tells_what_the_score_would_tell() {
+        let set = |n: usize| FeatureSet {
+            logits: Some(features(vec![0.0; 2 * n], 2).into()),
+            ..FeatureSet::default()
+        };
+        let metric = InceptionScore::default();
+        for set in [set(0), set(1), set(9), FeatureSet::default()] {
+            let error = metric.check(&set, None).unwrap_err().to_string();
+            assert_eq!(metric.score(&set, None).unwrap_err().to_string(), error);
+        }
+        let error = metric.check(&set(0), None).unwrap_err().to_string();
+        assert_eq!(error, "Inception Score needs at least 1 image; the generated set has 0");
+        assert!(metric.check(&set(10), None).is_ok() && metric.score(&set(10), None).is_ok());
+        let features = Some(features(vec![0.0; 20], 2));
+        let set = FeatureSet { features, ..FeatureSet::default() };
+        assert!(matches!(
+            metric.check(&set, None),
+            Err(Error::Missing { part: Needs::LOGITS, side: Side::Generated, .. })
+        ));
+    }
+
+    #[test]
+    fn options_are_read_with_the_published_defaults() {
+        let read = |text: &str| serde_json::from_str::<InceptionScore>(text);
+        assert_eq!(read("{}").unwrap(), InceptionScore::TORCH_FIDELITY);
+        let ordered = read(r#"{"shuffle": null}"#).unwrap();
+        assert_eq!(ordered, InceptionScore::NVIDIA);
+        assert_eq!(read(&serde_json::to_string(&ordered).unwrap()).unwrap(), ordered);
+        assert!(read(r#"{"split": 3}"#).is_err());
+        let none = read(r#"{"splits": 0}"#).unwrap();
+        assert_eq!(
+            none.validate().unwrap_err().to_string(),
+            "the number of splits must be at least 1, got 0"
+        );
     }
 
     #[test]

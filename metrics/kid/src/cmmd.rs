@@ -1,7 +1,8 @@
 //! CMMD: the distance of the embeddings of a contrastive network under a Gaussian kernel.
 
-use ganscope_stats::{Error, FeatureSet, Features, Metric, Needs, Result, Score};
+use ganscope_stats::{FeatureSet, Features, LeastImages, Metric, Needs, Result, Score, Side};
 
+use crate::check_counts;
 use crate::kernel::{Kernel, Pool};
 
 /// Width of the kernel in published results.
@@ -14,14 +15,13 @@ const SCALE: f64 = 1000.0;
 /// their pairs, each with itself too; `k` is the Gaussian kernel of width [`CMMD_SIGMA`].
 ///
 /// # Errors
-/// [`Error::TooFewSamples`] for an empty set, [`Error::Dimension`] for sets of different width.
+/// [`TooFewImages`](ganscope_stats::Error::TooFewImages) for an empty set,
+/// [`Dimension`](ganscope_stats::Error::Dimension) for sets of different width.
 pub fn cmmd(generated: &Features, reference: &Features) -> Result<f64> {
     let kernel = Kernel::Gaussian { sigma: CMMD_SIGMA };
-    let pool = Pool::new(generated, reference, kernel)?.normalised();
+    let pool = Pool::new(generated, reference, kernel)?.normalized();
+    check_counts("CMMD", 1, generated, reference)?;
     let (x, y) = (pool.generated(), pool.reference());
-    if x.is_empty() || y.is_empty() {
-        return Err(Error::TooFewSamples { what: "a kernel distance", needed: 1, got: 0 });
-    }
     let (n, m) = (x.len() as f64, y.len() as f64);
     // The kernel of an embedding with itself is one.
     let (within_x, within_y) = (pool.among(&x) + n, pool.among(&y) + m);
@@ -38,17 +38,30 @@ impl Metric for Cmmd {
         "cmmd"
     }
 
-    fn needs(&self) -> Needs {
+    fn title(&self) -> &'static str {
+        "CMMD"
+    }
+
+    fn needs(&self, _side: Side) -> Needs {
         Needs::FEATURES
     }
 
-    fn score(&self, generated: &FeatureSet, reference: Option<&FeatureSet>) -> Result<Vec<Score>> {
-        let name = self.name();
-        let reference = FeatureSet::reference_for(reference, name)?;
+    fn least_images(&self, _side: Side) -> LeastImages {
+        LeastImages::always(1)
+    }
+
+    fn compute(
+        &self,
+        generated: &FeatureSet,
+        reference: Option<&FeatureSet>,
+    ) -> Result<Vec<Score>> {
+        let title = self.title();
+        let reference = FeatureSet::reference_for(reference, title)?;
         let value = cmmd(
-            generated.features_for(name, "generated")?,
-            reference.features_for(name, "reference")?,
+            generated.features_for(title, Side::Generated)?,
+            reference.features_for(title, Side::Reference)?,
         )?;
-        Ok(vec![Score { name, value, std: None, higher_is_better: false }])
+        let (name, title) = (self.name(), title.into());
+        Ok(vec![Score { name, title, value, std: None, higher_is_better: false }])
     }
 }

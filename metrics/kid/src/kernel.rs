@@ -1,9 +1,10 @@
 //! Kernels, and their sums over pairs of images in float64.
 
 use ganscope_stats::linalg::row_products;
-use ganscope_stats::{Error, Features, Result};
+use ganscope_stats::{Error, Features, Result, check_parameter};
 use nalgebra::DMatrix;
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 /// Images of one side of a tile, whose products are taken at once.
 const TILE: usize = 256;
@@ -16,7 +17,8 @@ const LARGEST_TABLE: usize = 1 << 25;
 const LOOKUPS_PER_PRODUCT: usize = 4;
 
 /// A positive definite function of two feature rows.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Kernel {
     /// `(gamma x . y + coef0)^degree`.
     Polynomial {
@@ -37,6 +39,24 @@ pub enum Kernel {
 impl Kernel {
     /// The kernel of KID, `(x . y / d + 1)^3`.
     pub const CUBIC: Self = Self::Polynomial { degree: 3, gamma: None, coef0: 1.0 };
+
+    /// Checks the parameters.
+    pub(crate) fn validate(self) -> Result<()> {
+        match self {
+            Self::Polynomial { degree, gamma, coef0 } => {
+                check_parameter("the degree of the kernel", degree, "at least 1", degree >= 1)?;
+                let gamma = gamma.unwrap_or(1.0);
+                let positive = gamma.is_finite() && gamma > 0.0;
+                check_parameter("gamma of the kernel", gamma, "positive and finite", positive)?;
+                let valid = coef0.is_finite() && coef0 >= 0.0;
+                check_parameter("coef0 of the kernel", coef0, "finite and not negative", valid)
+            }
+            Self::Gaussian { sigma } => {
+                let positive = sigma.is_finite() && sigma > 0.0;
+                check_parameter("sigma of the kernel", sigma, "positive and finite", positive)
+            }
+        }
+    }
 }
 
 /// Both sets, the generated images first, and sums of the kernel over pairs of them.
@@ -64,7 +84,7 @@ impl<'a> Pool<'a> {
     }
 
     /// The pool of rows of length one.
-    pub(crate) fn normalised(self) -> Self {
+    pub(crate) fn normalized(self) -> Self {
         let rows = self.generated.rows().chain(self.reference.rows());
         let length = |row: &[f32]| row.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt();
         let scale = rows.map(|row| 1.0 / length(row).max(f64::MIN_POSITIVE)).collect();

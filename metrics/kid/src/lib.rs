@@ -2,7 +2,8 @@
 //!
 //! Bińkowski et al., "Demystifying MMD GANs", 2018, <https://arxiv.org/abs/1801.01401>, and
 //! Jayasumana et al., "Rethinking FID: Towards a Better Evaluation Metric for Image Generation",
-//! 2024, <https://arxiv.org/abs/2401.09603>.
+//! 2024, <https://arxiv.org/abs/2401.09603>. KID agrees with `metric_kid.py` of torch-fidelity; CMMD
+//! is that of `distance.py` of google-research/cmmd.
 
 mod cmmd;
 mod kernel;
@@ -11,13 +12,21 @@ pub use cmmd::{CMMD_SIGMA, Cmmd, cmmd};
 pub use kernel::Kernel;
 
 use ganscope_stats::random::RandomState;
-use ganscope_stats::{Error, FeatureSet, Features, Metric, Needs, Result, Score, Spread};
+use ganscope_stats::{
+    FeatureSet, Features, LeastImages, Metric, Needs, Parameter, Result, Score, Side, Spread,
+    check_parameter,
+};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::kernel::Pool;
 
-/// Settings of [`kernel_distance`].
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// Largest number of subsets, whose draws are kept in memory.
+const MOST_SUBSETS: usize = 100_000;
+
+/// Settings of [`kernel_distance`]; the default is that of torch-fidelity.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Kid {
     /// Number of subsets.
     pub subsets: usize,
@@ -35,6 +44,12 @@ impl Kid {
         Self { subsets: 100, subset_size: 1000, seed: 2020, kernel: Kernel::CUBIC };
 }
 
+impl Default for Kid {
+    fn default() -> Self {
+        Self::TORCH_FIDELITY
+    }
+}
+
 /// Unbiased squared maximum mean discrepancy of random subsets, as mean and spread.
 ///
 /// For a subset of `m` images `x` and `m` images `y`:
@@ -45,23 +60,19 @@ impl Kid {
 /// estimate of a small distance may be negative.
 ///
 /// # Errors
-/// [`Error::TooFewSamples`] for sets smaller than a subset, [`Error::Parameter`] for subsets of
-/// fewer than two images or none at all, [`Error::Dimension`] for sets of different width.
+/// [`TooFewImages`](ganscope_stats::Error::TooFewImages) for sets smaller than a subset,
+/// [`Parameter`](ganscope_stats::Error::Parameter) for options out of their range,
+/// [`Dimension`](ganscope_stats::Error::Dimension) for sets of different width.
 pub fn kernel_distance(
     generated: &Features,
     reference: &Features,
     options: &Kid,
 ) -> Result<Spread> {
+    options.validate()?;
     let Kid { subsets, subset_size: m, seed, kernel } = *options;
     let pool = Pool::new(generated, reference, kernel)?;
-    at_least("the number of subsets", subsets, "at least 1", 1)?;
-    at_least("the size of a subset", m, "at least 2", 2)?;
-    for (set, what) in
-        [(generated, "a subset of the generated set"), (reference, "a subset of the reference set")]
-    {
-        if set.len() < m {
-            return Err(Error::TooFewSamples { what, needed: m, got: set.len() });
-        }
+    for (set, side) in [(generated, Side::Generated), (reference, Side::Reference)] {
+        options.least_images(side).check(options.title(), side, set.len())?;
     }
     let mut random = RandomState::new(seed);
     let draws = (0..subsets)
@@ -71,7 +82,8 @@ pub fn kernel_distance(
             Ok((x, y.into_iter().map(|i| i + generated.len()).collect()))
         })
         .collect::<Result<Vec<(Vec<usize>, Vec<usize>)>>>()?;
-    let table = pool.table_pays(subsets * (2 * m) * (2 * m)).then(|| pool.table());
+    let table =
+        pool.table_pays(subsets.saturating_mul(2 * m).saturating_mul(2 * m)).then(|| pool.table());
     let distances: Vec<f64> = draws
         .par_iter()
         .map(|(x, y)| match &table {
@@ -82,22 +94,19 @@ pub fn kernel_distance(
     Spread::of(&distances)
 }
 
-/// Unbiased squared maximum mean discrepancy of all images of both sets; no draw takes part.
+/// Unbiased squared maximum mean discrepancy of all images of both sets, without random subsets.
 ///
 /// # Errors
-/// [`Error::TooFewSamples`] for fewer than two images, [`Error::Dimension`] for sets of different
-/// width.
+/// [`TooFewImages`](ganscope_stats::Error::TooFewImages) for fewer than two images,
+/// [`Dimension`](ganscope_stats::Error::Dimension) for sets of different width.
 pub fn full_kernel_distance(
     generated: &Features,
     reference: &Features,
     kernel: Kernel,
 ) -> Result<f64> {
     let pool = Pool::new(generated, reference, kernel)?;
+    check_counts("the kernel distance", 2, generated, reference)?;
     let (n, m) = (generated.len(), reference.len());
-    if n.min(m) < 2 {
-        let what = "an unbiased kernel distance";
-        return Err(Error::TooFewSamples { what, needed: 2, got: n.min(m) });
-    }
     let (x, y) = (pool.generated(), pool.reference());
     Ok(unbiased(n, m, pool.among(&x), pool.among(&y), pool.between(&x, &y)))
 }
@@ -109,11 +118,16 @@ fn unbiased(n: usize, m: usize, within_x: f64, within_y: f64, between: f64) -> f
     within_x / (n * (n - 1.0)) + within_y / (m * (m - 1.0)) - 2.0 * between / (n * m)
 }
 
-fn at_least(name: &'static str, value: usize, expected: &'static str, least: usize) -> Result<()> {
-    if value < least {
-        return Err(Error::Parameter { name, expected, got: value.to_string() });
-    }
-    Ok(())
+/// Checks that both sets have `needed` images.
+fn check_counts(
+    metric: &'static str,
+    needed: usize,
+    generated: &Features,
+    reference: &Features,
+) -> Result<()> {
+    let least = LeastImages::always(needed);
+    least.check(metric, Side::Generated, generated.len())?;
+    least.check(metric, Side::Reference, reference.len())
 }
 
 impl Metric for Kid {
@@ -121,23 +135,44 @@ impl Metric for Kid {
         "kid"
     }
 
-    fn needs(&self) -> Needs {
+    fn title(&self) -> &'static str {
+        "KID"
+    }
+
+    fn needs(&self, _side: Side) -> Needs {
         Needs::FEATURES
     }
 
-    fn least_images(&self) -> usize {
-        self.subset_size
+    fn least_images(&self, _side: Side) -> LeastImages {
+        LeastImages {
+            always: 2,
+            with_options: self.subset_size,
+            parameter: Some(Parameter::KidSubsetSize),
+        }
     }
 
-    fn score(&self, generated: &FeatureSet, reference: Option<&FeatureSet>) -> Result<Vec<Score>> {
-        let name = self.name();
-        let reference = FeatureSet::reference_for(reference, name)?;
-        let spread = kernel_distance(
-            generated.features_for(name, "generated")?,
-            reference.features_for(name, "reference")?,
+    fn validate(&self) -> Result<()> {
+        let (subsets, size) = (self.subsets, self.subset_size);
+        let few = (1..=MOST_SUBSETS).contains(&subsets);
+        check_parameter("the number of subsets", subsets, "between 1 and 100000", few)?;
+        check_parameter("the size of a subset", size, "at least 2", size >= 2)?;
+        self.kernel.validate()
+    }
+
+    fn compute(
+        &self,
+        generated: &FeatureSet,
+        reference: Option<&FeatureSet>,
+    ) -> Result<Vec<Score>> {
+        let title = self.title();
+        let reference = FeatureSet::reference_for(reference, title)?;
+        let Spread { mean, std } = kernel_distance(
+            generated.features_for(title, Side::Generated)?,
+            reference.features_for(title, Side::Reference)?,
             self,
         )?;
-        Ok(vec![Score { name, value: spread.mean, std: Some(spread.std), higher_is_better: false }])
+        let (name, title) = (self.name(), title.into());
+        Ok(vec![Score { name, title, value: mean, std: Some(std), higher_is_better: false }])
     }
 }
 

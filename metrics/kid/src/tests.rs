@@ -1,4 +1,5 @@
 use ganscope_golden::{json, tensor};
+use ganscope_stats::Error;
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -94,7 +95,7 @@ fn a_subset_larger_than_a_set_is_refused_with_the_numbers() {
     let (x, y) = (set("x", 1500, 2, (0.0, 1.0)), set("y", 900, 2, (0.0, 1.0)));
     assert_eq!(
         kernel_distance(&x, &y, &Kid::TORCH_FIDELITY).unwrap_err().to_string(),
-        "a subset of the reference set needs at least 1000 samples, got 900"
+        "KID needs at least 1000 images (the size of a subset); the reference set has 900"
     );
     for options in
         [Kid { subsets: 0, ..Kid::TORCH_FIDELITY }, Kid { subset_size: 1, ..Kid::TORCH_FIDELITY }]
@@ -104,6 +105,67 @@ fn a_subset_larger_than_a_set_is_refused_with_the_numbers() {
     assert!(full_kernel_distance(&x, &set("y", 1, 2, (0.0, 1.0)), Kernel::CUBIC).is_err());
     assert!(full_kernel_distance(&x, &set("y", 9, 3, (0.0, 1.0)), Kernel::CUBIC).is_err());
     assert!(cmmd(&x, &Features::new(2).unwrap()).is_err());
+}
+
+#[test]
+fn the_check_tells_what_the_score_would_tell() {
+    let rows = |n, dim| FeatureSet {
+        features: Some(set("x", n, dim, (0.0, 1.0))),
+        ..FeatureSet::default()
+    };
+    let metric = Kid { subset_size: 5, ..Kid::default() };
+    let nothing = FeatureSet::default();
+    let moments = FeatureSet {
+        stats: Some(ganscope_stats::FeatureStats::from_features(&set("x", 9, 3, (0.0, 1.0)))),
+        ..FeatureSet::default()
+    };
+    let (whole, few, one, wide) = (rows(9, 3), rows(4, 3), rows(1, 3), rows(9, 4));
+    let cases = [&nothing, &moments, &few, &one, &wide];
+    let sides = cases.iter().flat_map(|&other| [(other, &whole), (&whole, other)]);
+    for (generated, reference) in sides {
+        let error = metric.check(generated, Some(reference)).unwrap_err().to_string();
+        let score = metric.score(generated, Some(reference));
+        assert_eq!(score.unwrap_err().to_string(), error);
+    }
+    assert!(
+        metric.check(&whole, Some(&whole)).is_ok() && metric.score(&whole, Some(&whole)).is_ok()
+    );
+    assert!(matches!(
+        metric.check(&few, Some(&whole)),
+        Err(Error::TooFewImages {
+            side: Side::Generated,
+            needed: 5,
+            got: 4,
+            parameter: Some(Parameter::KidSubsetSize),
+            ..
+        })
+    ));
+    assert!(matches!(
+        metric.check(&whole, Some(&one)),
+        Err(Error::TooFewImages { side: Side::Reference, needed: 2, got: 1, parameter: None, .. })
+    ));
+}
+
+#[test]
+fn options_are_read_with_the_published_defaults() {
+    let read = |text: &str| serde_json::from_str::<Kid>(text);
+    assert_eq!(read("{}").unwrap(), Kid::TORCH_FIDELITY);
+    let small = read(r#"{"subset_size": 50, "kernel": {"gaussian": {"sigma": 2.0}}}"#).unwrap();
+    let expected =
+        Kid { subset_size: 50, kernel: Kernel::Gaussian { sigma: 2.0 }, ..Kid::TORCH_FIDELITY };
+    assert_eq!(small, expected);
+    assert_eq!(read(&serde_json::to_string(&small).unwrap()).unwrap(), small);
+    assert!(read(r#"{"size": 50}"#).is_err());
+    for (text, message) in [
+        (r#"{"subsets": 0}"#, "the number of subsets must be between 1 and 100000, got 0"),
+        (r#"{"subset_size": 1}"#, "the size of a subset must be at least 2, got 1"),
+        (
+            r#"{"kernel": {"gaussian": {"sigma": 0.0}}}"#,
+            "sigma of the kernel must be positive and finite, got 0",
+        ),
+    ] {
+        assert_eq!(read(text).unwrap().validate().unwrap_err().to_string(), message);
+    }
 }
 
 #[test]

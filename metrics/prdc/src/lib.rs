@@ -2,13 +2,14 @@
 //!
 //! Kynkäänniemi et al., "Improved Precision and Recall Metric for Assessing Generative Models",
 //! 2019, <https://arxiv.org/abs/1904.06991>, and Naeem et al., "Reliable Fidelity and Diversity
-//! Metrics for Generative Models", 2020, <https://arxiv.org/abs/2002.09797>.
+//! Metrics for Generative Models", 2020, <https://arxiv.org/abs/2002.09797>. Agrees with `prdc.py` of
+//! generative-evaluation-prdc and with `metric_prc.py` of torch-fidelity.
 //!
 //! All are counts of pairs within a radius, and the counts are exact: products of bytes, where the
 //! processor has them, or of float32 decide the pairs that their error bound allows to decide, and
 //! the few others are computed in float64.
 
-mod neighbours;
+mod neighbors;
 mod realism;
 mod rows;
 mod screen;
@@ -17,13 +18,20 @@ pub use realism::realism;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
-use ganscope_stats::{Error, FeatureSet, Features, Metric, Needs, Result, Score};
+use ganscope_stats::{
+    FeatureSet, Features, LeastImages, Metric, Needs, Parameter, Result, Score, Side,
+    check_parameter,
+};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
-use crate::neighbours::squared_radii;
-use crate::rows::{Frame, Packed, Rows, Tile, round_up};
+use crate::neighbors::squared_radii;
+use crate::rows::{Columns, Frame, Packed, Rows, Tile, TileRows, round_up};
 
-/// Whether a ball holds the points at exactly its radius.
+/// The radius of a ball in messages.
+const MANIFOLD: &str = "the k-th nearest neighbor";
+
+/// Whether a ball contains the points at exactly its radius.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Boundary {
     /// Distances equal to the radius are inside, `<=`.
@@ -33,16 +41,16 @@ pub enum Boundary {
 }
 
 /// How much of each set lies in the manifold of the other, where a manifold is the union of the
-/// balls around its points that reach to their `k`-th nearest neighbour.
+/// balls around its points that reach to their `k`-th nearest neighbor.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Manifolds {
     /// Share of generated images in a reference ball.
     pub precision: f64,
     /// Share of reference images in a generated ball.
     pub recall: f64,
-    /// Reference balls that hold a generated image, by `k`, on average.
+    /// Mean number of reference balls around a generated image, divided by `k`.
     pub density: f64,
-    /// Share of reference balls that hold a generated image.
+    /// Share of reference balls that contain a generated image.
     pub coverage: f64,
 }
 
@@ -60,9 +68,10 @@ impl Manifolds {
 /// the features is less than two copies of one set and does not grow with the number of pairs.
 ///
 /// # Errors
-/// [`Error::TooFewSamples`] unless both sets hold more than `nearest_k` images,
-/// [`Error::Parameter`] when that is zero, [`Error::Dimension`] for sets of different width,
-/// [`Error::NotFinite`] for features that are not.
+/// [`TooFewImages`](ganscope_stats::Error::TooFewImages) unless both sets have more than `nearest_k`
+/// images, [`Parameter`](ganscope_stats::Error::Parameter) if that is zero,
+/// [`Dimension`](ganscope_stats::Error::Dimension) for sets of different width,
+/// [`NotFinite`](ganscope_stats::Error::NotFinite) for features that are not finite.
 pub fn manifolds(
     generated: &Features,
     reference: &Features,
@@ -70,15 +79,18 @@ pub fn manifolds(
     boundary: Boundary,
 ) -> Result<Manifolds> {
     rows::check(generated, reference)?;
-    check_neighbours(nearest_k, generated, "the k-th nearest neighbour within the generated set")?;
-    check_neighbours(nearest_k, reference, "the k-th nearest neighbour within the reference set")?;
+    check_k(nearest_k)?;
+    for (set, side) in [(generated, Side::Generated), (reference, Side::Reference)] {
+        least_images(nearest_k).check(MANIFOLD, side, set.len())?;
+    }
     let frame = Frame::around(&[generated, reference]);
     let (generated, reference) = (Rows::new(generated, &frame), Rows::new(reference, &frame));
     let generated_radii = squared_radii(&Packed::new(&generated), nearest_k);
     let packed = Packed::new(&reference);
     let reference_radii = squared_radii(&packed, nearest_k);
     let counts = Counts::new(generated.len(), reference.len());
-    counts.count((&generated, &generated_radii), (&packed, &reference_radii), boundary);
+    let radii = Radii { generated: &generated_radii, reference: &reference_radii };
+    counts.count(&generated, &packed, radii, boundary);
     let n = generated.len() as f64;
     Ok(Manifolds {
         precision: share(&counts.precise),
@@ -88,13 +100,20 @@ pub fn manifolds(
     })
 }
 
-/// What was found about each image; threads only ever add to it.
+/// Squared radii of the balls of both sets.
+#[derive(Debug, Clone, Copy)]
+struct Radii<'a> {
+    generated: &'a [f64],
+    reference: &'a [f64],
+}
+
+/// Findings about each image; threads only ever add to them.
 struct Counts {
     /// Generated images in a reference ball.
     precise: Vec<AtomicBool>,
     /// Reference images in a generated ball.
     recalled: Vec<AtomicBool>,
-    /// Reference images whose ball holds a generated image.
+    /// Reference images whose ball contains a generated image.
     covered: Vec<AtomicBool>,
     /// Pairs of a reference ball and a generated image in it.
     balls: AtomicU64,
@@ -113,21 +132,23 @@ impl Counts {
 
     fn count(
         &self,
-        (generated, generated_radii): (&Rows<'_>, &[f64]),
-        (packed, reference_radii): (&Packed<'_>, &[f64]),
+        generated: &Rows<'_>,
+        packed: &Packed<'_>,
+        radii: Radii<'_>,
         boundary: Boundary,
     ) {
         let reach = |radii: &[f64]| radii.iter().map(|&r| round_up(r)).collect::<Vec<f32>>();
-        let (generated_reach, reference_reach) = (reach(generated_radii), reach(reference_radii));
+        let (generated_reach, reference_reach) = (reach(radii.generated), reach(radii.reference));
         let reference = packed.rows;
-        let columns = generated.tiles();
+        let ranges = generated.tiles();
         let pairs: Vec<_> = (0..packed.tiles.len())
-            .flat_map(|tile| columns.iter().map(move |c| (tile, c.clone())))
+            .flat_map(|tile| ranges.iter().map(move |range| (tile, range.clone())))
             .collect();
-        pairs.into_par_iter().for_each_init(Tile::default, |buffers, (tile, c)| {
+        pairs.into_par_iter().for_each_init(Tile::default, |buffers, (tile, range)| {
             let reach = &reference_reach[packed.tiles[tile].range.clone()];
-            let generated_reach = &generated_reach[c.clone()];
-            let near = buffers.near((packed, tile, reach), (generated, c, generated_reach));
+            let rows = TileRows { packed, tile, reach };
+            let reach = &generated_reach[range.clone()];
+            let near = buffers.near(rows, &Columns { rows: generated, range, reach });
             for n in near {
                 let mut exact = None;
                 let mut within = |radius: f64| {
@@ -144,12 +165,12 @@ impl Counts {
                         Boundary::Outside => exact < radius,
                     }
                 };
-                if within(reference_radii[n.row]) {
+                if within(radii.reference[n.row]) {
                     self.precise[n.column].store(true, Relaxed);
                     self.covered[n.row].store(true, Relaxed);
                     self.balls.fetch_add(1, Relaxed);
                 }
-                if !self.recalled[n.row].load(Relaxed) && within(generated_radii[n.column]) {
+                if !self.recalled[n.row].load(Relaxed) && within(radii.generated[n.column]) {
                     self.recalled[n.row].store(true, Relaxed);
                 }
             }
@@ -161,22 +182,22 @@ fn share(flags: &[AtomicBool]) -> f64 {
     flags.iter().filter(|flag| flag.load(Relaxed)).count() as f64 / flags.len() as f64
 }
 
-fn check_neighbours(k: usize, features: &Features, what: &'static str) -> Result<()> {
-    if k == 0 {
-        let (name, expected) = ("the number of nearest neighbours", "at least 1");
-        return Err(Error::Parameter { name, expected, got: k.to_string() });
-    }
-    if features.len() <= k {
-        let needed = k.saturating_add(1);
-        return Err(Error::TooFewSamples { what, needed, got: features.len() });
-    }
-    Ok(())
+/// The images that a set needs for the `nearest_k`-th neighbor within it.
+const fn least_images(nearest_k: usize) -> LeastImages {
+    let with_options = nearest_k.saturating_add(1);
+    LeastImages { always: 2, with_options, parameter: Some(Parameter::NearestK) }
 }
 
-/// Precision, recall, density and coverage, as their paper defines them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+fn check_k(nearest_k: usize) -> Result<()> {
+    let name = "the number of nearest neighbors";
+    check_parameter(name, nearest_k, "at least 1", nearest_k >= 1)
+}
+
+/// Precision, recall, density and coverage, as Naeem et al. define them; the default is theirs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Prdc {
-    /// Neighbour whose distance is the radius of a ball.
+    /// Neighbor whose distance is the radius of a ball.
     pub nearest_k: usize,
 }
 
@@ -185,37 +206,55 @@ impl Prdc {
     pub const PAPER: Self = Self { nearest_k: 5 };
 }
 
+impl Default for Prdc {
+    fn default() -> Self {
+        Self::PAPER
+    }
+}
+
 impl Metric for Prdc {
     fn name(&self) -> &'static str {
         "prdc"
     }
 
-    fn needs(&self) -> Needs {
+    fn title(&self) -> &'static str {
+        "PRDC"
+    }
+
+    fn needs(&self, _side: Side) -> Needs {
         Needs::FEATURES
     }
 
-    fn least_images(&self) -> usize {
-        self.nearest_k + 1
+    fn least_images(&self, _side: Side) -> LeastImages {
+        least_images(self.nearest_k)
     }
 
-    fn score(&self, generated: &FeatureSet, reference: Option<&FeatureSet>) -> Result<Vec<Score>> {
-        let (generated, reference) = features_of(self.name(), generated, reference)?;
-        let found = manifolds(generated, reference, self.nearest_k, Boundary::Outside)?;
-        Ok([
-            ("precision", found.precision),
-            ("recall", found.recall),
-            ("density", found.density),
-            ("coverage", found.coverage),
-        ]
-        .map(score)
-        .into())
+    fn validate(&self) -> Result<()> {
+        check_k(self.nearest_k)
+    }
+
+    fn compute(
+        &self,
+        generated: &FeatureSet,
+        reference: Option<&FeatureSet>,
+    ) -> Result<Vec<Score>> {
+        let sets = features_of(self.title(), generated, reference)?;
+        let found = manifolds(sets.generated, sets.reference, self.nearest_k, Boundary::Outside)?;
+        Ok(vec![
+            score("precision", "precision", self.nearest_k, found.precision),
+            score("recall", "recall", self.nearest_k, found.recall),
+            score("density", "density", self.nearest_k, found.density),
+            score("coverage", "coverage", self.nearest_k, found.coverage),
+        ])
     }
 }
 
-/// Precision, recall and their harmonic mean, as Kynkäänniemi et al. and torch-fidelity take them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Precision, recall and their harmonic mean, as Kynkäänniemi et al. and torch-fidelity define them:
+/// points at exactly the radius of a ball are inside. The default is that of the paper.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct PrecisionRecall {
-    /// Neighbour whose distance is the radius of a ball.
+    /// Neighbor whose distance is the radius of a ball.
     pub nearest_k: usize,
 }
 
@@ -224,40 +263,69 @@ impl PrecisionRecall {
     pub const PAPER: Self = Self { nearest_k: 3 };
 }
 
+impl Default for PrecisionRecall {
+    fn default() -> Self {
+        Self::PAPER
+    }
+}
+
 impl Metric for PrecisionRecall {
     fn name(&self) -> &'static str {
         "prc"
     }
 
-    fn needs(&self) -> Needs {
+    fn title(&self) -> &'static str {
+        "PRC"
+    }
+
+    fn needs(&self, _side: Side) -> Needs {
         Needs::FEATURES
     }
 
-    fn least_images(&self) -> usize {
-        self.nearest_k + 1
+    fn least_images(&self, _side: Side) -> LeastImages {
+        least_images(self.nearest_k)
     }
 
-    fn score(&self, generated: &FeatureSet, reference: Option<&FeatureSet>) -> Result<Vec<Score>> {
-        let (generated, reference) = features_of(self.name(), generated, reference)?;
-        let found = manifolds(generated, reference, self.nearest_k, Boundary::Inside)?;
-        Ok([("precision", found.precision), ("recall", found.recall), ("f_score", found.f_score())]
-            .map(score)
-            .into())
+    fn validate(&self) -> Result<()> {
+        check_k(self.nearest_k)
     }
+
+    fn compute(
+        &self,
+        generated: &FeatureSet,
+        reference: Option<&FeatureSet>,
+    ) -> Result<Vec<Score>> {
+        let sets = features_of(self.title(), generated, reference)?;
+        let found = manifolds(sets.generated, sets.reference, self.nearest_k, Boundary::Inside)?;
+        Ok(vec![
+            score("prc_precision", "PRC precision", self.nearest_k, found.precision),
+            score("prc_recall", "PRC recall", self.nearest_k, found.recall),
+            score("prc_f_score", "PRC F-score", self.nearest_k, found.f_score()),
+        ])
+    }
+}
+
+/// The rows of both sets.
+struct Sets<'a> {
+    generated: &'a Features,
+    reference: &'a Features,
 }
 
 fn features_of<'a>(
     metric: &'static str,
     generated: &'a FeatureSet,
     reference: Option<&'a FeatureSet>,
-) -> Result<(&'a Features, &'a Features)> {
+) -> Result<Sets<'a>> {
     let reference = FeatureSet::reference_for(reference, metric)?;
-    let reference = reference.features_for(metric, "reference")?;
-    Ok((generated.features_for(metric, "generated")?, reference))
+    Ok(Sets {
+        generated: generated.features_for(metric, Side::Generated)?,
+        reference: reference.features_for(metric, Side::Reference)?,
+    })
 }
 
-fn score((name, value): (&'static str, f64)) -> Score {
-    Score { name, value, std: None, higher_is_better: true }
+fn score(name: &'static str, title: &str, nearest_k: usize, value: f64) -> Score {
+    let title = format!("{title} (k={nearest_k})");
+    Score { name, title, value, std: None, higher_is_better: true }
 }
 
 #[cfg(test)]

@@ -1,17 +1,18 @@
 //! Realism of single images.
 
 use ganscope_stats::linalg::row_products;
-use ganscope_stats::{Features, Result};
+use ganscope_stats::{Features, Result, Side};
 use rayon::prelude::*;
 
-use crate::neighbours::squared_radii;
+use crate::neighbors::squared_radii;
 use crate::rows::{self, Frame, Packed, Rows};
+use crate::{check_k, least_images};
 
 /// Images of one side of a tile, whose products are taken at once.
 const TILE: usize = 256;
 
 /// The realism score of each generated image `g`, `max_i r_i / |g - x_i|` over the reference images
-/// `x_i` whose radius `r_i`, the distance to their `nearest_k`-th neighbour, is not above the
+/// `x_i` whose radius `r_i`, the distance to their `nearest_k`-th neighbor, is not above the
 /// median.
 ///
 /// At least 1 means inside the reference manifold, infinite is a copy of a reference image.
@@ -20,8 +21,8 @@ const TILE: usize = 256;
 /// Those of [`manifolds`](crate::manifolds), of the generated set only its width and its values.
 pub fn realism(generated: &Features, reference: &Features, nearest_k: usize) -> Result<Vec<f64>> {
     rows::check(generated, reference)?;
-    let what = "the k-th nearest neighbour within the reference set";
-    crate::check_neighbours(nearest_k, reference, what)?;
+    check_k(nearest_k)?;
+    least_images(nearest_k).check("realism", Side::Reference, reference.len())?;
     let frame = Frame::around(&[generated, reference]);
     let (generated, reference) = (Rows::new(generated, &frame), Rows::new(reference, &frame));
     let radii = squared_radii(&Packed::new(&reference), nearest_k);

@@ -20,11 +20,11 @@ const ROWS_AT_ONCE: usize = 256;
 /// Unit roundoff of float32.
 const ROUNDOFF: f64 = 1.0 / (1 << 24) as f64;
 
-/// Roundings of a distance besides those of its product, as parts of `|x|^2 + |y|^2`: of the centred
-/// rows, of their squared lengths, of scales and errors, and of the terms of the sum.
+/// Roundings of a distance besides those of its product, as parts of `|x|^2 + |y|^2`: of the
+/// centered rows, of their squared lengths, of scales and errors, and of the terms of the sum.
 const OTHER_ROUNDINGS: f64 = 64.0;
 
-/// What products lose to underflow, with rows scaled to at most one.
+/// The loss of products to underflow, with rows scaled to at most one.
 const UNDERFLOW: f64 = 1e-30;
 
 /// Powers of two that are normal float32 numbers, and their reciprocals too.
@@ -34,7 +34,7 @@ const LARGEST_POWER: f64 = 126.0;
 /// offset nor a common factor costs digits.
 #[derive(Debug)]
 pub(crate) struct Frame {
-    centre: Vec<f32>,
+    center: Vec<f32>,
     /// A power of two.
     scale: f64,
 }
@@ -49,8 +49,8 @@ impl Frame {
         let parts: Vec<Vec<f64>> = sets.iter().flat_map(|set| parts(set)).collect();
         let total = sum(&parts.concat(), dim);
         let rows: usize = sets.iter().map(|set| set.len()).sum();
-        let centre = total.iter().map(|sum| (sum / rows as f64) as f32).collect();
-        let mut frame = Self { centre, scale: 1.0 };
+        let center = total.iter().map(|sum| (sum / rows as f64) as f32).collect();
+        let mut frame = Self { center, scale: 1.0 };
         let longest = |set: &Features| frame.squares(set).into_iter().fold(0.0, f64::max);
         let longest = sets.iter().map(|set| longest(set)).fold(0.0, f64::max).sqrt();
         if longest > 0.0 {
@@ -63,19 +63,19 @@ impl Frame {
     fn squares(&self, set: &Features) -> Vec<f64> {
         let scale = self.scale * self.scale;
         let rows = set.as_slice().par_chunks(set.dim());
-        rows.map(|row| squared_distance(row, &self.centre) * scale).collect()
+        rows.map(|row| squared_distance(row, &self.center) * scale).collect()
     }
 
     /// A row in the frame.
     fn place<'a>(&'a self, row: &'a [f32]) -> impl Iterator<Item = f64> + 'a {
-        let differences = row.iter().zip(&self.centre).map(|(&x, &c)| f64::from(x) - f64::from(c));
+        let differences = row.iter().zip(&self.center).map(|(&x, &c)| f64::from(x) - f64::from(c));
         differences.map(|x| x * self.scale)
     }
 
     /// A row in the frame, in float32.
     fn place_f32(&self, row: &[f32], placed: &mut [f32]) {
         let scale = self.scale as f32;
-        for ((placed, x), c) in placed.iter_mut().zip(row).zip(&self.centre) {
+        for ((placed, x), c) in placed.iter_mut().zip(row).zip(&self.center) {
             *placed = x * scale - c * scale;
         }
     }
@@ -214,6 +214,25 @@ impl<'a> Packed<'a> {
     }
 }
 
+/// The rows of one tile, against which others are compared.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TileRows<'a> {
+    pub(crate) packed: &'a Packed<'a>,
+    /// Index of the tile.
+    pub(crate) tile: usize,
+    /// Squared distance up to which the pairs of each row are of interest.
+    pub(crate) reach: &'a [f32],
+}
+
+/// Some rows of a set, of which each is compared with all rows of a tile.
+#[derive(Debug, Clone)]
+pub(crate) struct Columns<'a> {
+    pub(crate) rows: &'a Rows<'a>,
+    pub(crate) range: Range<usize>,
+    /// Squared distance up to which the pairs of each column are of interest.
+    pub(crate) reach: &'a [f32],
+}
+
 /// Buffers of one thread for the pairs of a tile.
 #[derive(Debug, Default)]
 pub(crate) struct Tile {
@@ -225,52 +244,44 @@ pub(crate) struct Tile {
 }
 
 impl Tile {
-    /// The pairs of a row of tile `tile` and a column in `range` whose lower bound is within the reach
-    /// of the row or of the column: the squared distance up to which its pairs are of interest.
-    pub(crate) fn near(
-        &mut self,
-        (packed, tile, row_reach): (&Packed<'_>, usize, &[f32]),
-        (columns, range, column_reach): (&Rows<'_>, Range<usize>, &[f32]),
-    ) -> &[Near] {
-        let rows = (packed.rows, &packed.tiles[tile], row_reach);
-        let columns = (columns, range, column_reach);
-        if !self.near_in_bytes(rows, &columns) {
-            self.near_in_floats(packed.floats(tile), rows, &columns);
+    /// The pairs of a row and a column whose lower bound is within the reach of the row or of the
+    /// column.
+    pub(crate) fn near(&mut self, rows: TileRows<'_>, columns: &Columns<'_>) -> &[Near] {
+        if !self.near_in_bytes(rows, columns) {
+            self.near_in_floats(rows, columns);
         }
         &self.near
     }
 
     /// Finds pairs by products of bytes. Returns whether they are few.
-    fn near_in_bytes(
-        &mut self,
-        (rows, PackedTile { range: a, bytes, .. }, row_reach): (&Rows<'_>, &PackedTile, &[f32]),
-        (columns, range, column_reach): &(&Rows<'_>, Range<usize>, &[f32]),
-    ) -> bool {
-        let (Some(bytes), Some(r), Some(c)) = (bytes, &rows.screen, &columns.screen) else {
+    fn near_in_bytes(&mut self, tile_rows: TileRows<'_>, columns: &Columns<'_>) -> bool {
+        let TileRows { packed: Packed { rows, tiles }, tile, reach: row_reach } = tile_rows;
+        let PackedTile { range: a, bytes, .. } = &tiles[tile];
+        let (Some(bytes), Some(r), Some(c)) = (bytes, &rows.screen, &columns.rows.screen) else {
             return false;
         };
         self.near.clear();
         self.lows.resize(a.len(), 0.0);
-        self.bytes.resize(a.len() * range.len(), 0);
-        c.products(bytes, range.clone(), &mut self.bytes);
+        self.bytes.resize(a.len() * columns.range.len(), 0);
+        c.products(bytes, columns.range.clone(), &mut self.bytes);
         let (low, high) = (&rows.low[a.clone()], &rows.high[a.clone()]);
         let [scale, length, error] = [&r.scale, &r.length, &r.error].map(|of| &of[a.clone()]);
-        for ((products, column), &reach) in
-            self.bytes.chunks_exact(a.len()).zip(range.clone()).zip(*column_reach)
-        {
+        let products = self.bytes.chunks_exact(a.len());
+        for ((products, column), &reach) in products.zip(columns.range.clone()).zip(columns.reach) {
             let [factor, c_length, c_error] =
                 [&c.scale, &c.length, &c.error].map(|of| 2.0 * of[column]);
             let product = |q: i32, scale: f32| q as f32 * scale * factor;
             let margin = |length: f32, error: f32| length * c_error + error * c_length;
             let parts = products.iter().zip(low).zip(scale).zip(length).zip(error);
             for (to, ((((&q, low), &s), &l), &e)) in self.lows.iter_mut().zip(parts) {
-                *to = low + columns.low[column] - product(q, s) - margin(l, e);
+                *to = low + columns.rows.low[column] - product(q, s) - margin(l, e);
             }
             let high = |k: usize| {
-                high[k] + columns.high[column] - product(products[k], scale[k])
+                high[k] + columns.rows.high[column] - product(products[k], scale[k])
                     + margin(length[k], error[k])
             };
-            search(&self.lows, high, (a.start, row_reach), (column, reach), &mut self.near);
+            let bounds = Bounds { lows: &self.lows, first: a.start, row_reach, column, reach };
+            bounds.search(high, &mut self.near);
             if self.near.len() > self.bytes.len() / FEW {
                 return false;
             }
@@ -279,57 +290,64 @@ impl Tile {
     }
 
     /// Finds pairs by products of float32.
-    fn near_in_floats(
-        &mut self,
-        packed: &Linear,
-        (rows, PackedTile { range: a, .. }, row_reach): (&Rows<'_>, &PackedTile, &[f32]),
-        (columns, range, column_reach): &(&Rows<'_>, Range<usize>, &[f32]),
-    ) {
+    fn near_in_floats(&mut self, tile_rows: TileRows<'_>, columns: &Columns<'_>) {
+        let TileRows { packed, tile, reach: row_reach } = tile_rows;
+        let (rows, a) = (packed.rows, &packed.tiles[tile].range);
         self.near.clear();
         self.lows.resize(a.len(), 0.0);
-        self.products.resize(a.len() * range.len(), 0.0);
-        columns.place(range.clone(), &mut self.placed);
-        packed.run(&self.placed, &mut self.products);
+        self.products.resize(a.len() * columns.range.len(), 0.0);
+        columns.rows.place(columns.range.clone(), &mut self.placed);
+        packed.floats(tile).run(&self.placed, &mut self.products);
         let (low, high) = (&rows.low[a.clone()], &rows.high[a.clone()]);
-        for ((products, column), &reach) in
-            self.products.chunks_exact(a.len()).zip(range.clone()).zip(*column_reach)
-        {
+        let products = self.products.chunks_exact(a.len());
+        for ((products, column), &reach) in products.zip(columns.range.clone()).zip(columns.reach) {
             for (to, (low, p)) in self.lows.iter_mut().zip(low.iter().zip(products)) {
-                *to = low + columns.low[column] - 2.0 * p;
+                *to = low + columns.rows.low[column] - 2.0 * p;
             }
-            let high = |k: usize| high[k] + columns.high[column] - 2.0 * products[k];
-            search(&self.lows, high, (a.start, row_reach), (column, reach), &mut self.near);
+            let high = |k: usize| high[k] + columns.rows.high[column] - 2.0 * products[k];
+            let bounds = Bounds { lows: &self.lows, first: a.start, row_reach, column, reach };
+            bounds.search(high, &mut self.near);
         }
     }
 }
 
-/// Pairs of a tile for each one that is near, at least, for bytes to be worth their while: with more
-/// of them to look at, float32 is faster.
+/// Pairs of a tile for each one that is near, at least, for bytes to be worth their while: with
+/// more of them to look at, float32 is faster.
 const FEW: usize = 32;
 
 /// Pairs that are tested at once.
 const LANES: usize = 32;
 
-/// Adds the pairs of a column whose lower bound is within the reach of the row or of the column.
-fn search(
-    lows: &[f32],
-    high: impl Fn(usize) -> f32,
-    (first, row_reach): (usize, &[f32]),
-    (column, column_reach): (usize, f32),
-    near: &mut Vec<Near>,
-) {
-    for (part, (lows, row_reach)) in lows.chunks(LANES).zip(row_reach.chunks(LANES)).enumerate() {
-        let mut any = false; // without a branch for each
-        for (&low, &reach) in lows.iter().zip(row_reach) {
-            any |= low <= if reach > column_reach { reach } else { column_reach };
-        }
-        if !any {
-            continue;
-        }
-        for (i, (&low, &reach)) in lows.iter().zip(row_reach).enumerate() {
-            if low <= reach || low <= column_reach {
-                let k = part * LANES + i;
-                near.push(Near { row: first + k, column, low, high: high(k) });
+/// Lower bounds of the squared distances of one column to the rows of a tile.
+struct Bounds<'a> {
+    lows: &'a [f32],
+    /// The first row of the tile.
+    first: usize,
+    row_reach: &'a [f32],
+    column: usize,
+    /// The reach of the column.
+    reach: f32,
+}
+
+impl Bounds<'_> {
+    /// Adds the pairs whose lower bound is within the reach of the row or of the column; `high` is
+    /// the upper bound of a row of the tile.
+    fn search(&self, high: impl Fn(usize) -> f32, near: &mut Vec<Near>) {
+        let parts = self.lows.chunks(LANES).zip(self.row_reach.chunks(LANES));
+        for (part, (lows, row_reach)) in parts.enumerate() {
+            let mut any = false; // without a branch for each
+            for (&low, &reach) in lows.iter().zip(row_reach) {
+                any |= low <= if reach > self.reach { reach } else { self.reach };
+            }
+            if !any {
+                continue;
+            }
+            for (i, (&low, &reach)) in lows.iter().zip(row_reach).enumerate() {
+                if low <= reach || low <= self.reach {
+                    let k = part * LANES + i;
+                    let (row, column) = (self.first + k, self.column);
+                    near.push(Near { row, column, low, high: high(k) });
+                }
             }
         }
     }
@@ -346,7 +364,7 @@ pub(crate) fn round_down(value: f64) -> f32 {
     -round_up(-value)
 }
 
-/// Checks that both sets are equally wide and hold numbers.
+/// Checks that both sets are equally wide and contain finite numbers.
 pub(crate) fn check(generated: &Features, reference: &Features) -> Result<()> {
     if generated.dim() != reference.dim() {
         let (what, expected, got) = ("the generated set", reference.dim(), generated.dim());

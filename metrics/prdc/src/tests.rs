@@ -122,7 +122,7 @@ fn a_set_against_itself_is_all_inside() {
     let set = set("set", 600, 16, (0.0, 1.0));
     let found = manifolds(&set, &set, 5, Boundary::Outside).unwrap();
     assert_eq!((found.precision, found.recall, found.coverage), (1.0, 1.0, 1.0));
-    // each ball holds its centre and the four neighbours nearer than the fifth
+    // each ball holds its center and the four neighbors nearer than the fifth
     assert_eq!(found.density, 1.0);
 }
 
@@ -163,18 +163,80 @@ fn too_few_images_are_refused_with_the_numbers() {
     };
     assert_eq!(
         message(&many, &few, 5),
-        "the k-th nearest neighbour within the reference set needs at least 6 samples, got 5"
+        "the k-th nearest neighbor needs at least 6 images (one more than the number of nearest \
+         neighbors); the reference set has 5"
     );
     assert_eq!(
         message(&few, &many, usize::MAX),
         format!(
-            "the k-th nearest neighbour within the generated set needs at least {} samples, got 5",
+            "the k-th nearest neighbor needs at least {} images (one more than the number of \
+             nearest neighbors); the generated set has 5",
             usize::MAX
         )
     );
     assert_eq!(
         message(&many, &many, 0),
-        "the number of nearest neighbours must be at least 1, got 0"
+        "the number of nearest neighbors must be at least 1, got 0"
+    );
+}
+
+fn rows(n: usize, dim: usize) -> FeatureSet {
+    FeatureSet { features: Some(set("x", n, dim, (0.0, 1.0))), ..FeatureSet::default() }
+}
+
+#[test]
+fn the_check_tells_what_the_score_would_tell() {
+    let (whole, nothing) = (rows(9, 3), FeatureSet::default());
+    let cases = [nothing, rows(5, 3), rows(1, 3), rows(0, 3), rows(9, 4)];
+    let metrics: [&dyn Metric; 2] = [&Prdc { nearest_k: 5 }, &PrecisionRecall { nearest_k: 5 }];
+    for metric in metrics {
+        let sides = cases.iter().flat_map(|other| [(other, &whole), (&whole, other)]);
+        for (generated, reference) in sides {
+            let error = metric.check(generated, Some(reference)).unwrap_err().to_string();
+            let score = metric.score(generated, Some(reference));
+            assert_eq!(score.unwrap_err().to_string(), error);
+        }
+        assert!(metric.check(&whole, Some(&whole)).is_ok());
+        assert!(metric.score(&whole, Some(&whole)).is_ok());
+    }
+    assert_eq!(
+        Prdc::PAPER.check(&whole, Some(&rows(1, 3))).unwrap_err().to_string(),
+        "PRDC needs at least 2 images; the reference set has 1"
+    );
+}
+
+#[test]
+fn no_two_scores_share_a_name_or_a_title() {
+    let (x, y) = (rows(9, 3), rows(8, 3));
+    let k = 4;
+    let mut scores = Prdc { nearest_k: k }.score(&x, Some(&y)).unwrap();
+    scores.extend(PrecisionRecall { nearest_k: k }.score(&x, Some(&y)).unwrap());
+    let names: Vec<_> = scores.iter().map(|s| (s.name, s.title.as_str())).collect();
+    assert_eq!(
+        names,
+        [
+            ("precision", "precision (k=4)"),
+            ("recall", "recall (k=4)"),
+            ("density", "density (k=4)"),
+            ("coverage", "coverage (k=4)"),
+            ("prc_precision", "PRC precision (k=4)"),
+            ("prc_recall", "PRC recall (k=4)"),
+            ("prc_f_score", "PRC F-score (k=4)"),
+        ]
+    );
+}
+
+#[test]
+fn options_are_read_with_the_published_defaults() {
+    let prdc = |text: &str| serde_json::from_str::<Prdc>(text);
+    let prc = |text: &str| serde_json::from_str::<PrecisionRecall>(text);
+    assert_eq!((prdc("{}").unwrap(), prc("{}").unwrap()), (Prdc::PAPER, PrecisionRecall::PAPER));
+    assert_eq!(prc(r#"{"nearest_k": 7}"#).unwrap(), PrecisionRecall { nearest_k: 7 });
+    assert_eq!(serde_json::to_string(&Prdc::PAPER).unwrap(), r#"{"nearest_k":5}"#);
+    assert!(prdc(r#"{"k": 7}"#).is_err() && prc(r#"{"k": 7}"#).is_err());
+    assert_eq!(
+        prdc(r#"{"nearest_k": 0}"#).unwrap().validate().unwrap_err().to_string(),
+        "the number of nearest neighbors must be at least 1, got 0"
     );
 }
 
@@ -230,7 +292,9 @@ fn bounds_hold_the_exact_distances_and_no_pair_within_reach_is_lost() {
         for reach in [exact[m * n / 200], exact[m * n / 10], exact[m * n - 1]] {
             let (rows, columns) = (vec![round_up(reach); n], vec![round_up(reach); m]);
             let mut tile = Tile::default();
-            check(tile.near((&packed, 0, &rows), (&b, 0..m, &columns)), reach);
+            let rows = TileRows { packed: &packed, tile: 0, reach: &rows };
+            let columns = Columns { rows: &b, range: 0..m, reach: &columns };
+            check(tile.near(rows, &columns), reach);
         }
     }
 }

@@ -25,7 +25,7 @@ fn set(needs: Needs, batches: &[FeatureBatch]) -> FeatureSet {
 const ALL: [Needs; 4] = [Needs::STATS, Needs::FEATURES, Needs::LOGITS, Needs::SPATIAL];
 
 fn everything() -> Needs {
-    ALL.into_iter().fold(Needs::NONE, BitOr::bitor)
+    ALL.into_iter().collect()
 }
 
 #[test]
@@ -74,11 +74,15 @@ fn parts_that_do_not_match_are_not_merged() {
     let lacking = FeatureSet { logits: None, ..whole.clone() };
     assert_eq!(
         merged.merge(lacking.clone()).unwrap_err().to_string(),
-        "a merged set needs the logits, which the second set does not hold"
+        "different parts cannot be merged: the first set contains the mean and covariance of the \
+         features, the mean and covariance of the spatial features, the features of each image and \
+         the logits of each image, the second the mean and covariance of the features, the mean and \
+         covariance of the spatial features and the features of each image"
     );
     assert_eq!(merged, whole);
-    let error = lacking.clone().merge(whole.clone()).unwrap_err().to_string();
-    assert_eq!(error, "a merged set needs the logits, which the first set does not hold");
+    let found = lacking.clone().merge(whole.clone());
+    assert!(matches!(found, Err(Error::PartsDiffer { first, second })
+        if second.difference(first) == Needs::LOGITS));
     let wide = FeatureSet { logits: Some(rows("logits", 5, 3).into()), ..whole.clone() };
     assert!(matches!(merged.merge(wide), Err(Error::Dimension { expected: 2, got: 3, .. })));
     assert_eq!(merged, whole);

@@ -1,10 +1,10 @@
-//! Squared distances to the k-th nearest neighbour within a set.
+//! Squared distances to the k-th nearest neighbor within a set.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rayon::prelude::*;
 
-use crate::rows::{Packed, Rows, Tile, round_down, round_up};
+use crate::rows::{Columns, Packed, Rows, Tile, TileRows, round_down, round_up};
 
 /// A row that may be among the nearest, with bounds of its squared distance.
 #[derive(Debug, Clone, Copy)]
@@ -67,7 +67,7 @@ fn prune(candidates: &mut Vec<Candidate>, k: usize) -> f32 {
 
 /// The squared distance of each row to its `k`-th nearest other row, in the frame of the rows.
 ///
-/// The set must hold more than `k` rows, and `k` must not be zero.
+/// The set must contain more than `k` rows, and `k` must not be zero.
 pub(crate) fn squared_radii(packed: &Packed<'_>, k: usize) -> Vec<f64> {
     let (rows, tiles) = (packed.rows, &packed.tiles);
     let blocks: Vec<Mutex<Block>> = tiles
@@ -78,14 +78,14 @@ pub(crate) fn squared_radii(packed: &Packed<'_>, k: usize) -> Vec<f64> {
             Mutex::new(Block { first: tile.range.start, reach, candidates: vec![Vec::new(); rows] })
         })
         .collect();
-    // Neighbouring tasks work on different blocks.
+    // Neighboring tasks work on different blocks.
     let pairs: Vec<(usize, usize)> =
         (0..tiles.len()).flat_map(|gap| (gap..tiles.len()).map(move |j| (j - gap, j))).collect();
     pairs.par_iter().for_each_init(Tile::default, |tile, &(i, j)| {
         let reach = |block: usize| lock(&blocks[block]).reach.clone();
         let (row_reach, column_reach) = (reach(i), reach(j));
-        let columns = (rows, tiles[j].range.clone(), &column_reach[..]);
-        let near = tile.near((packed, i, &row_reach), columns);
+        let columns = Columns { rows, range: tiles[j].range.clone(), reach: &column_reach };
+        let near = tile.near(TileRows { packed, tile: i, reach: &row_reach }, &columns);
         let mut block = lock(&blocks[i]);
         for n in near.iter().filter(|n| n.row != n.column) {
             block.offer(rows, k, n.row, Candidate { row: n.column, low: n.low, high: n.high });
