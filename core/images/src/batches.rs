@@ -44,7 +44,7 @@ pub struct Skipped {
 /// How batches are prepared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BatchOptions {
-    /// Images in a batch; the last one may hold fewer.
+    /// Images in a batch; the last one may contain fewer.
     pub batch: usize,
     /// Batches that wait ready, besides the one in preparation and the one in use.
     pub ahead: usize,
@@ -63,20 +63,19 @@ impl Default for BatchOptions {
 
 /// Batches of the images at `indices`, in that order.
 ///
-/// Batch `k` holds indices `k * batch..(k + 1) * batch`, without those that were skipped: it can be
-/// empty when none of them was readable. Worker threads decode and resize ahead; at most
-/// `ahead + 2` batches exist at a time. The numbers do not depend on the number of threads.
-/// Dropping the iterator stops the workers.
+/// Batch `k` contains indices `k * batch..(k + 1) * batch`, without those that were skipped, so it
+/// can be empty. Worker threads decode and resize ahead; at most `ahead + 2` batches exist at a time.
+/// The numbers do not depend on the number of threads. Dropping the iterator stops the workers.
 ///
 /// # Panics
-/// When `options.batch` is 0.
+/// If `options.batch` is 0.
 pub fn batches(
     set: &ImageSet,
     indices: impl IntoIterator<Item = usize>,
     preprocess: Preprocess,
     options: BatchOptions,
 ) -> Batches {
-    assert!(options.batch > 0, "a batch holds at least one image");
+    assert!(options.batch > 0, "a batch contains at least one image");
     let indices: Vec<usize> = indices.into_iter().collect();
     let remaining = indices.len().div_ceil(options.batch);
     let cancelled = Arc::new(AtomicBool::new(false));
@@ -96,7 +95,7 @@ pub struct Batches {
 }
 
 impl Batches {
-    /// Ends the workers; a panic of theirs goes on here.
+    /// Stops the workers and resumes any panic of theirs.
     fn finish(&mut self) {
         self.remaining = 0;
         self.cancelled.store(true, Ordering::Relaxed);

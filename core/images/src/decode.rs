@@ -1,10 +1,10 @@
-//! Encoded images to RGB pixels, as Pillow's `Image.open(..).convert("RGB")` gives them.
+//! Decoding to RGB pixels, as by Pillow's `Image.open(..).convert("RGB")`.
 //!
-//! Grey is repeated, palettes are looked up, alpha is dropped and not composited, 16-bit colour
-//! loses its low byte, 16-bit grey is clipped at 255, CMYK is mixed without a profile, an
-//! animation gives its first frame, and an orientation tag changes nothing. The bytes are Pillow's,
-//! except in BMP: 16-bit pixels differ by at most one level, and pixels that a run-length code skips
-//! are black.
+//! Gray is repeated, palettes are looked up, alpha is dropped and not composited, 16-bit color
+//! loses its low byte, 16-bit gray is clipped at 255, CMYK is mixed without a profile, an
+//! animation is its first frame, and an orientation tag changes nothing. The bytes are Pillow's,
+//! except in BMP: 16-bit pixels differ by at most one level, and pixels that a run-length code
+//! skips are black.
 
 mod gif;
 mod jpeg;
@@ -27,7 +27,7 @@ pub const MAX_PIXELS: u64 = 178_956_970;
 /// Pixels that an image may have whatever the size of its file.
 const FREE_PIXELS: u64 = 1 << 24;
 
-/// Pixels that a byte of the file may stand for beyond that: 1-bit PNG at the largest ratio of deflate.
+/// Further pixels allowed per byte of the file: 1-bit PNG at the largest ratio of deflate.
 const PIXELS_PER_BYTE: u64 = 8256;
 
 /// File format of an encoded image.
@@ -44,7 +44,7 @@ pub enum Format {
     Bmp,
     /// Tagged Image File Format, first page.
     Tiff,
-    /// Portable bitmap, greymap or pixmap.
+    /// Portable bitmap, graymap or pixmap.
     Pnm,
     /// Graphics Interchange Format, first frame.
     Gif,
@@ -78,22 +78,20 @@ impl fmt::Display for Format {
     }
 }
 
-/// An image and what it was before it became RGB.
+/// An image as RGB, and the format of its file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decoded {
     /// The pixels.
     pub image: Image,
     /// Format of the file.
     pub format: Format,
-    /// Mode that Pillow gives to such a file: `RGB`, `L`, `P`, `RGBA`, `I;16`, `CMYK` and so on.
-    pub mode: &'static str,
 }
 
 /// Decodes an image to RGB; `name` is what errors call it.
 ///
-/// The bytes tell the format, not the name. An image may have 2^24 pixels and 8,256 more for each
-/// byte of its file, but never more than [`MAX_PIXELS`], so that the memory used is bounded by what
-/// a file holds and not by what it claims.
+/// The bytes decide the format, not the name. An image may have 2^24 pixels and 8,256 more for each
+/// byte of its file, but never more than [`MAX_PIXELS`], so that memory is bounded by the
+/// content of a file and not by its claims.
 pub fn decode(bytes: &[u8], name: &str) -> Result<Decoded> {
     let format = format_of(bytes, name)?;
     let decoder = match format {
@@ -103,8 +101,8 @@ pub fn decode(bytes: &[u8], name: &str) -> Result<Decoded> {
         Format::Tiff => tiff::decode,
         _ => other,
     };
-    let (image, mode) = guarded(|| decoder(bytes)).map_err(|e| e.named(name, format))?;
-    Ok(Decoded { image, format, mode })
+    let image = guarded(|| decoder(bytes)).map_err(|e| e.named(name, format))?;
+    Ok(Decoded { image, format })
 }
 
 /// Format, width and height, from the header alone; `name` is what errors call it.
@@ -129,7 +127,7 @@ fn format_of(bytes: &[u8], name: &str) -> Result<Format> {
     })
 }
 
-/// Why a decoder gave up.
+/// Why a decoder failed.
 enum Failure {
     TooLarge { width: u64, height: u64, limit: u64 },
     Reason(String),
@@ -157,12 +155,13 @@ fn reason(text: &str) -> Failure {
     Failure::Reason(text.to_owned())
 }
 
-/// Turns a panic of a decoder into an error: the decoders are other people's and read hostile data.
+/// Turns a panic of a decoder into an error: the decoders are third-party code and read hostile
+/// data.
 fn guarded<T>(decode: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
     catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(|_| Err(reason("the decoder panicked")))
 }
 
-/// Width and height as numbers to allocate by, when an image of `bytes` bytes may be so large.
+/// Width and height as numbers to allocate by, if an image of `bytes` bytes may be so large.
 fn checked_size(
     width: impl Into<u64>,
     height: impl Into<u64>,
@@ -180,7 +179,7 @@ fn checked_size(
 }
 
 /// Rows of `width` samples of 1, 2, 4 or 8 bits, each row starting at a byte and each byte at its
-/// high bit, as one byte a sample.
+/// high bit, as one byte per sample.
 fn unpacked(packed: &[u8], bits: u8, width: usize) -> Vec<u8> {
     let bits = bits as usize;
     if bits == 8 {
@@ -207,17 +206,15 @@ fn other_size(bytes: &[u8]) -> Result<(usize, usize), Failure> {
     checked_size(width, height, bytes.len())
 }
 
-fn other(bytes: &[u8]) -> Result<(Image, &'static str), Failure> {
+fn other(bytes: &[u8]) -> Result<Image, Failure> {
     let decoder = reader(bytes)?;
     let (width, height) = decoder.dimensions();
     let (width, height) = checked_size(width, height, bytes.len())?;
-    let (pixels, mode) = match DynamicImage::from_decoder(decoder)? {
-        DynamicImage::ImageLuma16(grey) => {
-            (grey.iter().flat_map(|&v| [pillow::clip(v); 3]).collect(), "I")
+    let pixels = match DynamicImage::from_decoder(decoder)? {
+        DynamicImage::ImageLuma16(gray) => {
+            gray.iter().flat_map(|&v| [pillow::clip(v); 3]).collect()
         }
-        grey @ DynamicImage::ImageLuma8(_) => (grey.into_rgb8().into_raw(), "L"),
-        colour @ DynamicImage::ImageRgba8(_) => (colour.into_rgb8().into_raw(), "RGBA"),
-        colour => (colour.into_rgb8().into_raw(), "RGB"),
+        other => other.into_rgb8().into_raw(),
     };
-    Ok((Image { width, height, pixels }, mode))
+    Ok(Image { width, height, pixels })
 }

@@ -1,4 +1,4 @@
-//! What can go wrong with images.
+//! Errors of reading and writing images.
 
 use std::io;
 use std::path::PathBuf;
@@ -25,10 +25,10 @@ pub enum Error {
     Write {
         /// File that was to be written.
         path: PathBuf,
-        /// What is wrong.
+        /// The problem.
         reason: String,
     },
-    /// The file is neither an image nor something that holds images.
+    /// The file is neither an image nor a container of images.
     #[error(
         "find images in `{}`: expected a folder, a zip, tar, npz or npy file, or an image, found {found}",
         path.display()
@@ -36,7 +36,7 @@ pub enum Error {
     UnknownSource {
         /// File.
         path: PathBuf,
-        /// What its first bytes look like.
+        /// A description of its first bytes.
         found: String,
     },
     /// An archive, an array in it, or one of its members is damaged or packed in an unknown way.
@@ -44,7 +44,7 @@ pub enum Error {
     Archive {
         /// Archive, followed by the name of the member that it is about.
         path: PathBuf,
-        /// What is wrong.
+        /// The problem.
         reason: String,
     },
     /// The file of labels is not JSON.
@@ -52,7 +52,7 @@ pub enum Error {
     Labels {
         /// File, in an archive preceded by the path of the archive.
         path: PathBuf,
-        /// What is wrong.
+        /// The problem.
         reason: String,
     },
     /// Nothing in the folder, archive or array is an image.
@@ -60,9 +60,9 @@ pub enum Error {
     NoImages {
         /// Folder, archive or array.
         path: PathBuf,
-        /// What is recognised.
+        /// The formats that are recognized.
         expected: String,
-        /// What is there instead.
+        /// The content that was found.
         found: String,
     },
     /// The bytes begin like no image format that is read.
@@ -72,7 +72,7 @@ pub enum Error {
         name: String,
         /// Formats that are read.
         expected: String,
-        /// What the bytes look like.
+        /// A description of the bytes.
         found: String,
     },
     /// The image is cut short or damaged, or uses a feature that is not read.
@@ -85,7 +85,7 @@ pub enum Error {
         /// Reason of the decoder.
         reason: String,
     },
-    /// The image claims more pixels than its file can plausibly hold.
+    /// The image claims more pixels than its file can plausibly contain.
     #[error("decode `{name}`: claims {width} x {height} pixels, limit for its size is {limit}")]
     TooLarge {
         /// Name of the image within its set.

@@ -1,4 +1,5 @@
-//! What is known of images before they are decoded: enough to name a set and to warn about it.
+//! Facts about images that are known before decoding: enough to identify a set and to warn about
+//! it.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -17,13 +18,16 @@ pub struct Facts {
     pub height: usize,
     /// BLAKE3 of the encoded bytes, or of size and pixels where nothing is encoded.
     pub digest: Digest,
+    /// Whether it is gray with 16 bits per pixel, which RGB of 8 bits does not keep.
+    pub deep_gray: bool,
 }
 
 impl Facts {
     /// Facts of an encoded image, which `name` names in errors.
     pub fn encoded(bytes: &[u8], name: &str) -> Result<Self> {
         let (format, width, height) = probe(bytes, name)?;
-        Ok(Self { format, width, height, digest: blake3::hash(bytes) })
+        let deep_gray = format == Format::Png && bytes.get(24..26) == Some(&[16, 0]);
+        Ok(Self { format, width, height, digest: blake3::hash(bytes), deep_gray })
     }
 
     /// Facts of pixels.
@@ -32,7 +36,8 @@ impl Facts {
         hasher.update(&(image.width as u64).to_le_bytes());
         hasher.update(&(image.height as u64).to_le_bytes());
         let digest = hasher.update(&image.pixels).finalize();
-        Self { format: Format::Raw, width: image.width, height: image.height, digest }
+        let (width, height) = (image.width, image.height);
+        Self { format: Format::Raw, width, height, digest, deep_gray: false }
     }
 }
 
@@ -51,6 +56,8 @@ pub struct Survey {
     pub sizes: usize,
     /// Images that equal an earlier one, byte by byte.
     pub duplicates: usize,
+    /// Gray images with 16 bits per pixel.
+    pub deep_gray: usize,
     /// Digest of the digests in order: equal for sets of equal images in equal order.
     pub digest: Digest,
 }
@@ -75,6 +82,7 @@ impl Survey {
             largest: sizes.iter().copied().max_by_key(area).unwrap_or_default(),
             sizes: sizes.len(),
             duplicates: facts.len() - digests.len(),
+            deep_gray: facts.iter().filter(|fact| fact.deep_gray).count(),
             digest: hasher.finalize(),
         }
     }

@@ -31,6 +31,6 @@ pub use decode::{Decoded, Format, MAX_PIXELS, decode, probe};
 pub use error::{Error, Result};
 pub use facts::{Digest, Facts, Survey};
 pub use pixels::{Image, grid, quantize_biggan, quantize_stylegan};
-pub use resize::{Preprocess, Resize};
+pub use resize::{Preprocess, Resize, resize_planes};
 pub use save::save_png;
 pub use set::{EXTENSIONS, ImageSet, MAX_ENCODED, SetOptions};

@@ -97,16 +97,60 @@ impl Preprocess {
     /// Resizes to (size, size, 3) floats on 0..255, channel last and not rounded.
     ///
     /// # Panics
-    /// When `out` holds another number of values than [`values`](Self::values), or the image has no pixel.
+    /// If `out` holds another number of values than [`values`](Self::values), or the image has no pixel.
     pub fn apply(&self, image: &Image, out: &mut [f32]) {
         assert_eq!(out.len(), self.values(), "one value per channel of the resized image");
         assert!(image.width > 0 && image.height > 0, "an image has at least one pixel");
         match self.resize {
-            Resize::TfBilinear => bilinear::resize(image, self.size, bilinear::tf, out),
-            Resize::TorchBilinear => bilinear::resize(image, self.size, bilinear::torch, out),
+            Resize::TfBilinear => bilinear(image, self.size, bilinear::tf, out),
+            Resize::TorchBilinear => bilinear(image, self.size, bilinear::torch, out),
             Resize::PillowBilinear | Resize::PillowBicubic | Resize::PillowLanczos => {
                 antialiased::resize(image, self.size, self.resize, out);
             }
         }
+    }
+}
+
+fn bilinear(
+    image: &Image,
+    size: usize,
+    tap: fn(usize, usize, usize) -> bilinear::Tap,
+    out: &mut [f32],
+) {
+    let row = |y: usize| {
+        let (pixels, _) = image.row(y).as_chunks::<3>();
+        move |x: usize| pixels[x].map(f32::from)
+    };
+    bilinear::resize([image.height, image.width], row, size, tap, out);
+}
+
+/// Resizes float planes (3, height, width) to (size, size, 3) as [`Resize::TfBilinear`] does it, for
+/// images that were never rounded to bytes.
+///
+/// # Panics
+/// If the number of values of `planes` or `out` is another, or a plane has no pixel.
+pub fn resize_planes(planes: &[f32], [height, width]: [usize; 2], size: usize, out: &mut [f32]) {
+    let area = height * width;
+    assert!(area > 0 && planes.len() == 3 * area, "three planes with at least one pixel");
+    assert_eq!(out.len(), 3 * size * size, "one value per channel of the resized image");
+    let row = |y: usize| move |x: usize| [0, 1, 2].map(|c| planes[c * area + y * width + x]);
+    bilinear::resize([height, width], row, size, bilinear::tf, out);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn planes_are_resized_as_images_are() {
+        let (height, width, size) = (16, 12, 29);
+        let pixels = ganscope_golden::image(5, height, width);
+        let planes: Vec<f32> =
+            (0..3).flat_map(|c| pixels.iter().skip(c).step_by(3).map(|&v| f32::from(v))).collect();
+        let preprocess = Preprocess { resize: Resize::TfBilinear, size };
+        let [mut expected, mut actual] = [(); 2].map(|()| vec![0.0; preprocess.values()]);
+        preprocess.apply(&Image { width, height, pixels }, &mut expected);
+        resize_planes(&planes, [height, width], size, &mut actual);
+        assert_eq!(actual, expected);
     }
 }

@@ -4,7 +4,6 @@ mod array;
 mod folder;
 mod labels;
 mod memory;
-mod shared_file;
 mod tar;
 mod zip;
 
@@ -14,7 +13,7 @@ use std::io::{Read as _, Seek as _};
 use std::path::Path;
 use std::sync::Arc;
 
-use shared_file::SharedFile;
+use ganscope_weights::SharedFile;
 
 use crate::decode::sniff;
 use crate::{Decoded, Error, Facts, Format, Image, Result, decode};
@@ -35,7 +34,7 @@ pub struct SetOptions {
     pub recursive: bool,
 }
 
-/// One image as its source holds it.
+/// One image as it is stored in its source.
 enum Item {
     Encoded(Vec<u8>),
     Pixels(Image),
@@ -47,6 +46,9 @@ trait Source: Send + Sync {
     fn name(&self, i: usize) -> String;
     fn label(&self, _i: usize) -> Option<u32> {
         None
+    }
+    fn ignored(&self) -> &[String] {
+        &[]
     }
     fn read(&self, i: usize) -> Result<Item>;
 }
@@ -66,12 +68,13 @@ impl fmt::Debug for ImageSet {
 }
 
 impl ImageSet {
-    /// Opens whatever `path` is; the content tells, not the name:
+    /// Opens `path` by its content, not by its name:
     ///
-    /// - a folder of images, with labels when it holds the `dataset.json` of the StyleGAN tools
+    /// - a folder of images, with labels if it contains the `dataset.json` of the StyleGAN tools
     ///   (`{"labels": [["00000/img00000000.png", 6], ...]}`);
     /// - a zip archive of images, stored or deflated, with labels likewise;
-    /// - an uncompressed tar archive of images;
+    /// - a tar archive of images; one inside gzip (`.tar.gz`, `.tgz`) is unpacked once, into a
+    ///   temporary file that vanishes with the set;
     /// - an `.npz` file with 8-bit images in `arr_0` or `x`, and labels in `arr_1` or `y`, which is
     ///   read image by image;
     /// - an `.npy` file with 8-bit images;
@@ -87,12 +90,13 @@ impl ImageSet {
         let mut start = Vec::new();
         file.by_ref().take(512).read_to_end(&mut start).map_err(failed)?;
         file.rewind().map_err(failed)?;
-        let file = SharedFile::new(file).map_err(failed)?;
+        let file = SharedFile::new(file);
         let source: Arc<dyn Source> = match start.as_slice() {
             [b'P', b'K', 3 | 5, 4 | 6, ..] => return Self::open_zip(path, file),
             [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => Arc::new(array::Array::npy(path, file)?),
             start if sniff::format(start).is_some() => Arc::new(folder::Folder::single(path)),
-            start if tar::is_tar(start) => Arc::new(tar::Tar::open(path, &file)?),
+            start if tar::is_tar(start) => Arc::new(tar::Tar::open(path, file)?),
+            [0x1F, 0x8B, ..] => Arc::new(tar::Tar::open(path, tar::unpacked(path, file)?)?),
             start => {
                 return Err(Error::UnknownSource {
                     path: path.to_owned(),
@@ -137,7 +141,7 @@ impl ImageSet {
     /// Name of image `i` within the set.
     ///
     /// # Panics
-    /// When `i` is not below [`len`](Self::len); so do the other functions of an index.
+    /// If `i` is not below [`len`](Self::len); so do the other functions of an index.
     pub fn name(&self, i: usize) -> String {
         self.0.name(i)
     }
@@ -147,15 +151,20 @@ impl ImageSet {
         self.0.label(i)
     }
 
+    /// Folders within the folder that are not searched, and images of formats that are not read.
+    pub fn ignored(&self) -> &[String] {
+        self.0.ignored()
+    }
+
     /// Reads and decodes image `i`.
     pub fn get(&self, i: usize) -> Result<Decoded> {
         match self.0.read(i)? {
             Item::Encoded(bytes) => decode(&bytes, &self.name(i)),
-            Item::Pixels(image) => Ok(Decoded { image, format: Format::Raw, mode: "RGB" }),
+            Item::Pixels(image) => Ok(Decoded { image, format: Format::Raw }),
         }
     }
 
-    /// Reads image `i` without decoding it, and tells what is known then.
+    /// Reads the facts of image `i` without decoding it.
     pub fn facts(&self, i: usize) -> Result<Facts> {
         match self.0.read(i)? {
             Item::Encoded(bytes) => Facts::encoded(&bytes, &self.name(i)),
@@ -171,7 +180,7 @@ fn is_image(name: &str) -> bool {
     !file.starts_with('.') && extension.is_some_and(|e| EXTENSIONS.contains(&e.as_str()))
 }
 
-/// The error of a place with `others` files of which none is an image.
+/// The error for a folder or archive with `others` files and no image.
 fn no_images(path: &Path, others: &[String]) -> Error {
     let found = match others {
         [] => "nothing".to_owned(),

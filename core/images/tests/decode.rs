@@ -47,20 +47,6 @@ fn every_file_has_the_pixels_that_pillow_reads() {
 }
 
 #[test]
-fn modes_are_those_of_pillow() {
-    let arrays = arrays();
-    for name in names(&arrays, "decode") {
-        // These decoders do not tell a palette or a bit from what it stands for.
-        if ["bmp", "webp", "ppm", "gif"].iter().any(|kind| name.starts_with(kind)) {
-            continue;
-        }
-        let file = arrays[&format!("decode/{name}/file")].data();
-        let expected = str::from_utf8(arrays[&format!("decode/{name}/mode")].data()).unwrap();
-        assert_eq!(decode(file, name).unwrap().mode, expected, "{name}");
-    }
-}
-
-#[test]
 fn what_pillow_refuses_is_refused() {
     let arrays = arrays();
     for name in names(&arrays, "refuse") {

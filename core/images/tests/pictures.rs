@@ -27,7 +27,7 @@ fn floats_become_the_bytes_of_the_biggan_tools() {
 #[test]
 fn a_grid_puts_images_beside_and_below_each_other() {
     let [red, green, blue] = [[255, 0, 0], [0, 255, 0], [0, 0, 255]];
-    let images = [red, green, blue].map(|colour| Image::filled(2, 1, colour));
+    let images = [red, green, blue].map(|color| Image::filled(2, 1, color));
     let picture = grid(&images, 2, 1, [9; 3]);
     assert_eq!((picture.width, picture.height), (7, 5));
     let g = [9; 3];

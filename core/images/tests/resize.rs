@@ -122,15 +122,15 @@ proptest! {
     }
 
     #[test]
-    fn one_colour_stays_one_colour(
+    fn one_color_stays_one_color(
         (height, width) in (1_usize..300, 1_usize..300),
-        colour in any::<[u8; 3]>(),
+        color in any::<[u8; 3]>(),
         size in 1_usize..50,
     ) {
-        let image = Image::filled(width, height, colour);
+        let image = Image::filled(width, height, color);
         for &resize in Resize::ALL {
             for pixel in resized(&image, resize, size).as_chunks::<3>().0 {
-                let error = largest_difference(pixel, &colour.map(f32::from));
+                let error = largest_difference(pixel, &color.map(f32::from));
                 prop_assert!(error < ULPS, "{resize}: off by {error}");
             }
         }

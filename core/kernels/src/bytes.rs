@@ -1,7 +1,7 @@
 //! Products of rows of signed bytes, exact in 32 bits.
 //!
 //! An instruction that adds four products of bytes to each lane does four times the work of one
-//! on floats. Where the processor has none there is nothing to gain, and nothing here.
+//! on floats. Processors without it gain nothing, and have no path here.
 
 #[cfg(target_arch = "x86_64")]
 mod x86;
@@ -103,7 +103,7 @@ impl ByteRows {
     /// Takes rows of [`pitch`](Self::pitch) bytes each.
     ///
     /// # Panics
-    /// When they are not whole rows, or [do not pay](Self::pay).
+    /// If they are not whole rows, or [do not pay](Self::pay).
     pub fn new(bytes: Vec<i8>, depth: usize) -> Self {
         let pitch = Self::pitch(depth);
         assert!(bytes.len().is_multiple_of(pitch), "whole rows");
@@ -117,7 +117,7 @@ impl ByteRows {
     /// Packs the rows in `range` for products with others.
     ///
     /// # Panics
-    /// When there are no such rows.
+    /// If there are no such rows.
     pub fn pack(&self, range: Range<usize>) -> BytePanels {
         let Self { depth, set, .. } = *self;
         let (rows, width) = (range.len(), set.width());
@@ -141,7 +141,7 @@ impl BytePanels {
     /// (rows in range, rows).
     ///
     /// # Panics
-    /// When there are no such rows, or lengths do not fit.
+    /// If there are no such rows, or lengths do not fit.
     pub fn products(&self, others: &ByteRows, range: Range<usize>, output: &mut [i32]) {
         assert_eq!(self.depth, others.depth, "rows of one length");
         assert_eq!(output.len(), range.len() * self.rows, "a product for each pair");

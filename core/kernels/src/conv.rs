@@ -110,7 +110,7 @@ impl ConvSpec {
     }
 }
 
-/// What is joined to the sum of products, in this order:
+/// Terms that are joined to the sum of products, in this order:
 /// `activation(scale * conv + noise + bias + residual)`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Extras<'a> {
@@ -173,7 +173,7 @@ impl Conv2d {
     /// Packs a weight of (O, I / groups, H, W) and a bias of (O).
     ///
     /// # Panics
-    /// When a length does not fit `spec`, or `spec` is impossible.
+    /// If a length does not fit `spec`, or `spec` is impossible.
     pub fn new(
         spec: ConvSpec,
         weight: &[f32],
@@ -188,7 +188,7 @@ impl Conv2d {
     /// A layer without a Winograd transform is computed directly.
     ///
     /// # Panics
-    /// As [`Conv2d::new`]; running it panics when the processor lacks `isa`.
+    /// As [`Conv2d::new`]; running it panics if the processor lacks `isa`.
     pub fn with(
         spec: ConvSpec,
         weight: &[f32],
@@ -236,7 +236,7 @@ impl Conv2d {
     /// `activation(conv(input) + bias)`.
     ///
     /// # Panics
-    /// When `input` or `output` does not have the shape of the convolution.
+    /// If `input` or `output` does not have the shape of the convolution.
     pub fn run(&self, input: Map<'_>, output: MapMut<'_>) {
         self.run_with(input, output, Extras::default());
     }
@@ -244,7 +244,7 @@ impl Conv2d {
     /// `activation(scale * conv(input) + noise + bias + residual)`.
     ///
     /// # Panics
-    /// When `input`, `output` or an extra does not have the shape of the convolution.
+    /// If `input`, `output` or an extra does not have the shape of the convolution.
     pub fn run_with(&self, input: Map<'_>, output: MapMut<'_>, extras: Extras<'_>) {
         let [n, h, w, c] = input.shape();
         let [oh, ow] = self.spec.output_size(h, w);

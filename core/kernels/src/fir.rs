@@ -1,4 +1,4 @@
-//! Resampling: nearest neighbours, and FIR filters as StyleGAN defines them.
+//! Resampling: nearest neighbors, and FIR filters as StyleGAN defines them.
 //!
 //! Karras et al., "Alias-Free Generative Adversarial Networks", 2021,
 //! <https://arxiv.org/abs/2106.12423>, for up- and downsampling around a nonlinearity.
@@ -10,7 +10,7 @@ use crate::{Activation, Map, MapMut};
 /// Repeats pixels: output `(y, x)` is input `(y * h / H, x * w / W)`, rounded down.
 ///
 /// # Panics
-/// When images or channels differ.
+/// If images or channels differ.
 pub fn upsample_nearest(input: Map<'_>, mut output: MapMut<'_>) {
     let [n, h, w, c] = input.shape();
     let ([on, oh, ow, oc], stride) = (output.shape(), output.stride());
@@ -76,7 +76,7 @@ impl Fir {
     /// A filter that runs along rows (`vertical`) and columns (`horizontal`), without resampling.
     ///
     /// # Panics
-    /// When a filter is empty.
+    /// If a filter is empty.
     pub fn separable(vertical: &[f32], horizontal: &[f32]) -> Self {
         assert!(!vertical.is_empty() && !horizontal.is_empty(), "empty filter");
         Self::plain(Taps::Separable { rows: vertical.to_vec(), columns: horizontal.to_vec() })
@@ -85,7 +85,7 @@ impl Fir {
     /// A filter of `size = [height, width]`, without resampling.
     ///
     /// # Panics
-    /// When the number of taps is not `size`, or zero.
+    /// If the number of taps is not `size`, or zero.
     pub fn full(taps: &[f32], size: [usize; 2]) -> Self {
         assert!(!taps.is_empty() && taps.len() == size[0] * size[1], "filter of {size:?}");
         Self::plain(Taps::Full { taps: taps.to_vec(), size })
@@ -167,7 +167,7 @@ impl Fir {
 /// Applies `fir` to each channel.
 ///
 /// # Panics
-/// When `output` is not of [`Fir::output_size`], or a factor is zero.
+/// If `output` is not of [`Fir::output_size`], or a factor is zero.
 pub fn upfirdn2d(fir: &Fir, input: Map<'_>, output: MapMut<'_>) {
     let [n, h, w, c] = input.shape();
     let [oh, ow] = fir.output_size(h, w);

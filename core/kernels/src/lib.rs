@@ -1,18 +1,15 @@
 //! Convolution, pooling, resampling and products on plain slices.
 //!
 //! Every function reads and writes channel-last maps ([`Map`], [`MapMut`]): the channels of one
-//! pixel are contiguous, so a vector register holds sixteen channels of one pixel and a
+//! pixel are contiguous, so a vector register contains sixteen channels of one pixel and a
 //! concatenation of branches is written in place through channel slices.
 //!
-//! How to feed them, in the order of what it brings:
+//! How to call them, the largest gain first:
 //!
 //! - Build a [`Conv2d`] once: it packs and transforms its weights.
 //! - Keep the memory of maps between runs. Pages that are touched for the first time cost more than
 //!   the arithmetic of a small layer.
-//! - Join 1x1 convolutions of one input into one layer. Give the concatenation room in front:
-//!   with pixels of `[c1 | c2 | concatenation]` the joined layer writes `c1 + c2` channels for the
-//!   longer branches and the first channels of the concatenation, all as one channel slice.
-//! - Let a 1x1 convolution stand before a mean pooling, not after it ([`avg_pool_with`]).
+//! - Write the branches of a concatenation into its channels ([`MapMut::channels`]).
 //!
 //! A shape that does not fit is a broken contract of the caller and panics; the condition stands
 //! under `# Panics`. No result depends on the batch size or on the number of threads: each output
@@ -39,9 +36,6 @@ pub use conv::{Algorithm, Conv2d, ConvSpec, Extras};
 pub use fir::{Fir, upfirdn2d, upsample_nearest};
 pub use linear::Linear;
 pub use map::{Map, MapMut};
-pub use pool::{
-    PoolSpec, avg_pool, avg_pool_backward, avg_pool_with, global_average, max_pool,
-    max_pool_switches, max_unpool,
-};
+pub use pool::{PoolSpec, avg_pool, global_average, max_pool, max_pool_switches, max_unpool};
 pub use simd::Isa;
 pub use transpose::{ConvTranspose2d, ConvTransposeSpec};

@@ -10,7 +10,7 @@ impl Linear {
     /// Packs a weight of (out, in) and a bias of (out).
     ///
     /// # Panics
-    /// When a length does not fit.
+    /// If a length does not fit.
     pub fn new(
         [outputs, inputs]: [usize; 2],
         weight: &[f32],
@@ -23,7 +23,7 @@ impl Linear {
     /// Writes (N, out) for `input` of (N, in).
     ///
     /// # Panics
-    /// When the lengths are not the same number of rows.
+    /// If the lengths are not the same number of rows.
     pub fn run(&self, input: &[f32], output: &mut [f32]) {
         let spec = self.0.spec();
         let rows = input.len() / spec.in_channels;

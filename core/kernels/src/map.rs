@@ -39,7 +39,7 @@ impl<'a> Map<'a> {
     /// A dense map of shape `[n, h, w, c]`.
     ///
     /// # Panics
-    /// When `data` is shorter than the shape.
+    /// If `data` is shorter than the shape.
     pub fn new(data: &'a [f32], shape: [usize; 4]) -> Self {
         Self::with_stride(data, shape, shape[3])
     }
@@ -47,7 +47,7 @@ impl<'a> Map<'a> {
     /// A map of shape `[n, h, w, c]` whose pixels are `stride` floats apart.
     ///
     /// # Panics
-    /// When `stride < c` or `data` ends before the last pixel.
+    /// If `stride < c` or `data` ends before the last pixel.
     pub fn with_stride(data: &'a [f32], shape: [usize; 4], stride: usize) -> Self {
         check(data.len(), shape, stride);
         Self { data, shape, stride }
@@ -56,7 +56,7 @@ impl<'a> Map<'a> {
     /// The channels of `range` as a map over the same pixels.
     ///
     /// # Panics
-    /// When the range exceeds the channels.
+    /// If the range exceeds the channels.
     #[must_use]
     pub fn channels(self, range: Range<usize>) -> Self {
         let [n, h, w, c] = self.shape;
@@ -68,7 +68,7 @@ impl<'a> Map<'a> {
     /// The images of `range`.
     ///
     /// # Panics
-    /// When the range exceeds the images.
+    /// If the range exceeds the images.
     #[must_use]
     pub fn images(self, range: Range<usize>) -> Self {
         let [n, h, w, c] = self.shape;
@@ -100,7 +100,7 @@ impl<'a> Map<'a> {
     /// The channels of pixel `index`, counted through rows and images.
     ///
     /// # Panics
-    /// When there is no such pixel.
+    /// If there is no such pixel.
     #[inline]
     pub fn pixel(&self, index: usize) -> &'a [f32] {
         let start = index * self.stride;
@@ -125,7 +125,7 @@ impl<'a> MapMut<'a> {
     /// A dense map of shape `[n, h, w, c]`.
     ///
     /// # Panics
-    /// When `data` is shorter than the shape.
+    /// If `data` is shorter than the shape.
     pub fn new(data: &'a mut [f32], shape: [usize; 4]) -> Self {
         Self::with_stride(data, shape, shape[3])
     }
@@ -133,7 +133,7 @@ impl<'a> MapMut<'a> {
     /// A map of shape `[n, h, w, c]` whose pixels are `stride` floats apart.
     ///
     /// # Panics
-    /// When `stride < c` or `data` ends before the last pixel.
+    /// If `stride < c` or `data` ends before the last pixel.
     pub fn with_stride(data: &'a mut [f32], shape: [usize; 4], stride: usize) -> Self {
         check(data.len(), shape, stride);
         Self { data, shape, stride }
@@ -142,23 +142,13 @@ impl<'a> MapMut<'a> {
     /// The channels of `range` as a map over the same pixels.
     ///
     /// # Panics
-    /// When the range exceeds the channels.
+    /// If the range exceeds the channels.
     #[must_use]
     pub fn channels(self, range: Range<usize>) -> Self {
         let [n, h, w, c] = self.shape;
         assert!(range.start <= range.end && range.end <= c, "channels {range:?} of {c}");
         let data = self.data.get_mut(range.start..).unwrap_or(&mut []);
         Self::with_stride(data, [n, h, w, range.len()], self.stride)
-    }
-
-    /// The same map for a shorter time.
-    pub fn reborrow(&mut self) -> MapMut<'_> {
-        MapMut { data: self.data, shape: self.shape, stride: self.stride }
-    }
-
-    /// The same map, read-only.
-    pub fn as_map(&self) -> Map<'_> {
-        Map { data: self.data, shape: self.shape, stride: self.stride }
     }
 
     /// `[n, h, w, c]`.
@@ -179,26 +169,11 @@ impl<'a> MapMut<'a> {
     /// The channels of pixel `index`, counted through rows and images.
     ///
     /// # Panics
-    /// When there is no such pixel.
+    /// If there is no such pixel.
     #[inline]
     pub fn pixel_mut(&mut self, index: usize) -> &mut [f32] {
         let start = index * self.stride;
         &mut self.data[start..start + self.shape[3]]
-    }
-
-    /// Writes values given in the order channel, row, column of each image (NCHW).
-    ///
-    /// # Panics
-    /// When the number of values differs from the shape.
-    pub fn copy_from_nchw(&mut self, planes: &[f32]) {
-        let [n, h, w, c] = self.shape;
-        assert_eq!(planes.len(), n * h * w * c, "values of a map {:?}", self.shape);
-        for pixel in 0..self.pixels() {
-            let (image, place) = (pixel / (h * w), pixel % (h * w));
-            for (channel, value) in self.pixel_mut(pixel).iter_mut().enumerate() {
-                *value = planes[(image * c + channel) * h * w + place];
-            }
-        }
     }
 
     /// The slice that starts at the first channel of the first pixel.

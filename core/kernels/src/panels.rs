@@ -7,8 +7,8 @@ use crate::simd::{Isa, LANES};
 
 /// A matrix of `depth x outputs` weights, cut into panels of one tile width.
 ///
-/// A panel holds for each value of the depth the weights of its outputs; the depth is padded with
-/// zeros to whole blocks of sixteen, the outputs of the last panel to whole vectors.
+/// A panel contains for each value of the depth the weights of its outputs; the depth is padded
+/// with zeros to whole blocks of sixteen, the outputs of the last panel to whole vectors.
 #[derive(Clone, Debug)]
 pub(crate) struct Panels {
     data: Lines,

@@ -1,8 +1,7 @@
 //! Pooling and its way back.
 
-use crate::activation::Shape;
 use crate::simd::{Isa, Job, LANES, Simd, read_part, write_part};
-use crate::{Activation, Map, MapMut};
+use crate::{Map, MapMut};
 
 /// Window of a pooling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,13 +46,6 @@ impl PoolSpec {
         start.saturating_sub(before)..(start + self.kernel[axis]).saturating_sub(before).min(size)
     }
 
-    /// The output rows or columns that see input `place`.
-    fn seen_by(&self, axis: usize, place: usize, outputs: usize) -> std::ops::Range<usize> {
-        let shifted = place + self.padding[axis][0];
-        let first = (shifted + 1).saturating_sub(self.kernel[axis]).div_ceil(self.stride[axis]);
-        first..(shifted / self.stride[axis] + 1).min(outputs)
-    }
-
     fn check(&self, input: [usize; 4], output: [usize; 4]) {
         for axis in 0..2 {
             assert!(
@@ -71,19 +63,19 @@ impl PoolSpec {
 /// The largest value of each window; the border never wins, a NaN always.
 ///
 /// # Panics
-/// When `output` does not have the pooled shape.
+/// If `output` does not have the pooled shape.
 pub fn max_pool(spec: &PoolSpec, input: Map<'_>, output: MapMut<'_>) {
     pool(spec, Reduction::Max, input, output);
 }
 
 /// How the values of a window become one.
 #[derive(Clone, Copy)]
-enum Reduction<'a> {
+enum Reduction {
     Max,
-    Mean { count_padding: bool, end: Option<(&'a [f32], Shape)> },
+    Mean { count_padding: bool },
 }
 
-fn pool(spec: &PoolSpec, reduction: Reduction<'_>, input: Map<'_>, mut output: MapMut<'_>) {
+fn pool(spec: &PoolSpec, reduction: Reduction, input: Map<'_>, mut output: MapMut<'_>) {
     spec.check(input.shape(), output.shape());
     let (isa, stride) = (Isa::best(), output.stride());
     output.for_each_row(|image, y, line| {
@@ -94,7 +86,7 @@ fn pool(spec: &PoolSpec, reduction: Reduction<'_>, input: Map<'_>, mut output: M
 /// One row of a pooled map.
 struct Row<'a> {
     spec: &'a PoolSpec,
-    reduction: Reduction<'a>,
+    reduction: Reduction,
     input: Map<'a>,
     image: usize,
     y: usize,
@@ -128,13 +120,11 @@ impl Job for Row<'_> {
                         Reduction::Mean { .. } => simd.add(value, next),
                     };
                 }
-                if let Reduction::Mean { count_padding, end } = reduction {
-                    let divisor = spec.divisor(count_padding, [rows.len(), columns.len()]);
+                if let Reduction::Mean { count_padding } = reduction {
+                    let inside = [rows.len(), columns.len()];
+                    let [rows, columns] = if count_padding { spec.kernel } else { inside };
+                    let divisor = (rows * columns) as f32;
                     value = simd.mul(value, simd.splat(1.0 / divisor));
-                    if let Some((bias, shape)) = end {
-                        let bias = read_part(simd, &bias[at..][..out.len()]);
-                        value = shape.apply(simd, simd.add(value, bias));
-                    }
                 }
                 write_part(simd, value, out);
             }
@@ -152,7 +142,7 @@ fn larger(best: f32, value: f32) -> f32 {
 /// the input image, the first of equal ones.
 ///
 /// # Panics
-/// When an input image has more than `u32::MAX` pixels.
+/// If an input image has more than `u32::MAX` pixels.
 pub fn max_pool_switches(spec: &PoolSpec, input: Map<'_>) -> Vec<u32> {
     let [n, h, w, c] = input.shape();
     let [oh, ow] = spec.output_size(h, w);
@@ -186,7 +176,7 @@ fn places([n, h, w]: [usize; 3]) -> impl Iterator<Item = (usize, usize, usize)> 
 /// `switches` are those of [`max_pool_switches`], one per value of `input`.
 ///
 /// # Panics
-/// When the number of switches, of images or of channels does not fit, or a switch lies outside.
+/// If the number of switches, of images or of channels does not fit, or a switch lies outside.
 pub fn max_unpool(switches: &[u32], input: Map<'_>, mut output: MapMut<'_>) {
     let [n, ih, iw, c] = input.shape();
     let [on, oh, ow, oc] = output.shape();
@@ -208,74 +198,15 @@ pub fn max_unpool(switches: &[u32], input: Map<'_>, mut output: MapMut<'_>) {
 /// Mean of each window; `count_padding` divides by the whole window, else by its inner part.
 ///
 /// # Panics
-/// When `output` does not have the pooled shape.
+/// If `output` does not have the pooled shape.
 pub fn avg_pool(spec: &PoolSpec, count_padding: bool, input: Map<'_>, output: MapMut<'_>) {
-    pool(spec, Reduction::Mean { count_padding, end: None }, input, output);
-}
-
-/// [`avg_pool`] with a bias per channel and an activation at its end.
-///
-/// A mean commutes with a convolution of kernel 1x1. Where one follows the other, convolving first,
-/// without bias and activation, leaves fewer channels to average.
-///
-/// # Panics
-/// When `output` does not have the pooled shape or `bias` not one value per channel.
-pub fn avg_pool_with(
-    spec: &PoolSpec,
-    count_padding: bool,
-    bias: &[f32],
-    activation: Activation,
-    input: Map<'_>,
-    output: MapMut<'_>,
-) {
-    assert_eq!(bias.len(), input.shape()[3], "bias of each channel");
-    let end = Some((bias, activation.shape()));
-    pool(spec, Reduction::Mean { count_padding, end }, input, output);
-}
-
-impl PoolSpec {
-    fn divisor(&self, count_padding: bool, inner: [usize; 2]) -> f32 {
-        let [rows, columns] = if count_padding { self.kernel } else { inner };
-        (rows * columns) as f32
-    }
-}
-
-/// Gradient of [`avg_pool`]: each value of `input`, divided by the size of its window, is added
-/// to the places of the window.
-///
-/// # Panics
-/// When `input` does not have the pooled shape of `output`.
-pub fn avg_pool_backward(
-    spec: &PoolSpec,
-    count_padding: bool,
-    input: Map<'_>,
-    mut output: MapMut<'_>,
-) {
-    let ([_, oh, ow, c], stride) = (output.shape(), output.stride());
-    spec.check(output.shape(), input.shape());
-    let [_, ih, iw, _] = input.shape();
-    output.for_each_row(|image, y, line| {
-        for x in 0..ow {
-            let out = &mut line[x * stride..][..c];
-            out.fill(0.0);
-            for iy in spec.seen_by(0, y, ih) {
-                for ix in spec.seen_by(1, x, iw) {
-                    let inner = [spec.window(0, iy, oh).len(), spec.window(1, ix, ow).len()];
-                    let factor = 1.0 / spec.divisor(count_padding, inner);
-                    let pixel = input.pixel((image * ih + iy) * iw + ix);
-                    for (sum, &value) in out.iter_mut().zip(pixel) {
-                        *sum += value * factor;
-                    }
-                }
-            }
-        }
-    });
+    pool(spec, Reduction::Mean { count_padding }, input, output);
 }
 
 /// Mean over all pixels of each image and channel, (N, C).
 ///
 /// # Panics
-/// When `output` is not one value per image and channel.
+/// If `output` is not one value per image and channel.
 pub fn global_average(input: Map<'_>, output: &mut [f32]) {
     let [n, h, w, c] = input.shape();
     assert_eq!(output.len(), n * c, "one mean per image and channel");

@@ -54,7 +54,7 @@ thread_local! {
 pub(crate) struct Scratch(Lines);
 
 impl Scratch {
-    /// Takes the memory of this thread; its content is what the last loan left.
+    /// Takes the memory of this thread; its content is left over from the last loan.
     pub(crate) fn take() -> Self {
         Self(SCRATCH.take())
     }

@@ -51,7 +51,7 @@ impl Isa {
     /// Runs `job` with the vectors of this instruction set.
     ///
     /// # Panics
-    /// When the processor does not have it.
+    /// If the processor does not have it.
     pub(crate) fn run<J: Job>(self, job: J) {
         assert!(self.exists(), "this processor has no {self:?}");
         match self {
@@ -79,8 +79,8 @@ impl Isa {
 
 /// Work written for any instruction set.
 ///
-/// `run` and all it calls must be `#[inline(always)]`, and no closure may hold vector code: what is
-/// not inlined is compiled without the instruction set.
+/// `run` and all it calls must be `#[inline(always)]`, and no closure may contain vector code:
+/// code that is not inlined is compiled without the instruction set.
 pub(crate) trait Job {
     /// Does the work with the vectors of `S`.
     fn run<S: Simd>(self, simd: S);
@@ -149,10 +149,10 @@ pub(crate) trait Simd: Copy {
 
 /// `sums += strip * panel` for one tile: the operands of the innermost loop.
 ///
-/// The depth is cut into blocks of sixteen. `strip` holds for each block the sixteen values of
-/// each of `ROWS` rows, `[block][ROWS][16]`; `panel` holds for each value of the depth the
-/// weights of all columns, `[block][16][vectors][16]`; `sums` holds the rows `pitch` floats apart.
-/// Each sum is one chain of multiply-adds along the depth, whatever the size of the tile.
+/// The depth is cut into blocks of sixteen. `strip` contains for each block the sixteen values of
+/// each of `ROWS` rows, `[block][ROWS][16]`; `panel` contains for each value of the depth the
+/// weights of all columns, `[block][16][vectors][16]`; `sums` contains the rows `pitch` floats
+/// apart. Each sum is one chain of multiply-adds along the depth, whatever the size of the tile.
 #[derive(Clone, Copy)]
 pub(crate) struct Product {
     pub(crate) strip: *const f32,

@@ -38,7 +38,7 @@ impl ConvTransposeSpec {
     /// of that input.
     ///
     /// # Panics
-    /// When `conv` is dilated.
+    /// If `conv` is dilated.
     pub fn gradient_of(conv: &ConvSpec) -> Self {
         assert_eq!(conv.dilation, [1, 1], "gradient of a dilated convolution");
         Self {
@@ -107,7 +107,7 @@ impl ConvTranspose2d {
     /// Packs a weight of (I, O / groups, H, W), PyTorch's layout, and a bias of (O).
     ///
     /// # Panics
-    /// When a length does not fit `spec`, or `spec` is impossible.
+    /// If a length does not fit `spec`, or `spec` is impossible.
     pub fn new(
         spec: ConvTransposeSpec,
         weight: &[f32],
@@ -120,7 +120,7 @@ impl ConvTranspose2d {
     /// As [`ConvTranspose2d::new`], by a given algorithm on a given instruction set.
     ///
     /// # Panics
-    /// As [`ConvTranspose2d::new`]; running it panics when the processor lacks `isa`.
+    /// As [`ConvTranspose2d::new`]; running it panics if the processor lacks `isa`.
     pub fn with(
         spec: ConvTransposeSpec,
         weight: &[f32],
@@ -159,10 +159,10 @@ impl ConvTranspose2d {
     /// `activation(conv_transpose(input) + bias)`.
     ///
     /// The output may be larger than [`ConvTransposeSpec::output_size`] (PyTorch's
-    /// `output_padding`) or smaller; what the kernel does not reach is zero before the bias.
+    /// `output_padding`) or smaller; pixels out of reach of the kernel are zero before the bias.
     ///
     /// # Panics
-    /// When the channels or the number of images do not fit.
+    /// If the channels or the number of images do not fit.
     pub fn run(&self, input: Map<'_>, output: MapMut<'_>) {
         self.run_with(input, output, Extras::default());
     }
@@ -170,7 +170,7 @@ impl ConvTranspose2d {
     /// `activation(scale * conv_transpose(input) + noise + bias + residual)`.
     ///
     /// # Panics
-    /// When the channels, the number of images or an extra do not fit.
+    /// If the channels, the number of images or an extra do not fit.
     pub fn run_with(&self, input: Map<'_>, output: MapMut<'_>, extras: Extras<'_>) {
         let ([n, _, _, c], [on, oh, ow, oc]) = (input.shape(), output.shape());
         assert_eq!([n, c], [on, self.spec.in_channels], "images and channels of the input");

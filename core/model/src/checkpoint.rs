@@ -1,4 +1,4 @@
-//! Strict loading: every tensor is asked for by name and shape, and none may be left over.
+//! Strict loading: every tensor is requested by name and shape, and none may be left over.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::{Error, Result};
 
 /// The tensors of a checkpoint that no layer has taken yet.
 ///
-/// A network takes what it needs with [`take`](Self::take) and the loader closes with
+/// A network takes its tensors with [`take`](Self::take) and the loader closes with
 /// [`finish`](Self::finish); a missing tensor, another shape and a leftover are errors.
 #[derive(Debug)]
 pub struct Checkpoint {
@@ -27,7 +27,7 @@ impl Checkpoint {
     /// A checkpoint of float32 tensors, name to (shape, values in C order).
     ///
     /// # Errors
-    /// When a shape and its values do not fit.
+    /// If a shape and its values do not fit.
     pub fn from_f32(tensors: BTreeMap<String, (Vec<usize>, Vec<f32>)>) -> Result<Self> {
         let array = |(name, (shape, values)): (String, (Vec<usize>, Vec<f32>))| {
             Ok((name, Array::from_f32(shape, &values)?))
@@ -73,7 +73,7 @@ impl Checkpoint {
         Ok(values)
     }
 
-    /// Takes `name` with whatever shape it has.
+    /// Takes `name`, of any shape.
     pub fn take_any(&mut self, name: &str) -> Result<(Vec<usize>, Vec<f32>)> {
         let array = self.tensors.remove(name).ok_or_else(|| self.missing(name, &[]))?;
         Ok((array.shape().to_vec(), array.to_f32()))
@@ -84,7 +84,8 @@ impl Checkpoint {
         Ok(Tensor::from_vec(self.take(name, shape)?, shape, device)?)
     }
 
-    /// Drops the tensors for which `unused` holds: counters and buffers that no forward pass reads.
+    /// Drops the tensors for which `unused` is true: counters and buffers that no forward pass
+    /// reads.
     pub fn discard(&mut self, unused: impl Fn(&str) -> bool) {
         self.tensors.retain(|name, _| !unused(name));
     }

@@ -1,29 +1,8 @@
-//! A network that names what it sees, with what one needs to feed it.
+//! A classifier: a network with its input size, input scaling and class names.
 
 use std::sync::Arc;
 
-use crate::Network;
-
-/// Channel-wise input scaling: `(x / 255 - mean) / std`, x on 0..255.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Normalization {
-    /// Mean of each channel on 0..1.
-    pub mean: Vec<f32>,
-    /// Standard deviation of each channel on 0..1.
-    pub std: Vec<f32>,
-}
-
-impl Normalization {
-    /// That of torchvision's `ImageNet` models.
-    pub fn imagenet() -> Self {
-        Self { mean: vec![0.485, 0.456, 0.406], std: vec![0.229, 0.224, 0.225] }
-    }
-
-    /// Input of the network for channel `c` of a pixel.
-    pub fn apply(&self, c: usize, x: f32) -> f32 {
-        (x / 255.0 - self.mean[c]) / self.std[c]
-    }
-}
+use crate::{Network, Normalization};
 
 /// A network with class logits.
 #[derive(Debug, Clone)]

@@ -19,7 +19,7 @@ impl ClassifierFeatures {
     /// them.
     ///
     /// # Errors
-    /// When there is no such step, the network does not fit its input size, or not the device.
+    /// If there is no such step, the network does not fit its input size, or not the device.
     pub fn new(classifier: Classifier, layer: &str, device: &Device) -> Result<Self> {
         let network = &classifier.network;
         let node = network.node(layer)?;
@@ -31,10 +31,6 @@ impl ClassifierFeatures {
 }
 
 impl FeatureExtractor for ClassifierFeatures {
-    fn id(&self) -> &str {
-        &self.classifier.id
-    }
-
     fn feature_dim(&self) -> usize {
         self.dim
     }

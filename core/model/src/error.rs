@@ -1,4 +1,4 @@
-//! What can go wrong between a checkpoint and an activation.
+//! Errors of loading and running networks.
 
 /// Result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -27,7 +27,7 @@ pub enum Error {
         /// Shape in the file.
         got: Vec<usize>,
     },
-    /// The checkpoint holds tensors that the network does not use.
+    /// The checkpoint contains tensors that the network does not use.
     #[error("checkpoint has {count} tensors that the network does not use, among them `{first}`")]
     Leftover {
         /// How many.
@@ -46,7 +46,7 @@ pub enum Error {
     Graph {
         /// Name of the step.
         step: String,
-        /// What does not fit.
+        /// The problem.
         problem: String,
     },
     /// A tensor operation failed.

@@ -1,4 +1,7 @@
-//! What a generator is: a mapping of latents and a synthesis of images.
+//! Generators: a mapping of latents and a synthesis of images.
+
+use std::fmt;
+use std::str::FromStr;
 
 use candle_core::{Device, Tensor};
 
@@ -17,7 +20,7 @@ pub struct GeneratorInfo {
     pub c_dim: usize,
     /// Height and width of an image, in pixels.
     pub img_resolution: usize,
-    /// Colour channels of an image: 3, or 1 for grey.
+    /// Color channels of an image: 3, or 1 for gray.
     pub img_channels: usize,
     /// How an image becomes bytes.
     pub rounding: Rounding,
@@ -46,9 +49,9 @@ pub enum Rounding {
 /// Truncation in W: `w_avg + psi (w - w_avg)` for the first `cutoff` rows of `ws`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Truncation {
-    /// 1 leaves `w` as it is, 0 gives the mean; any finite value is allowed.
+    /// 1 leaves `w` unchanged, 0 is the mean; any finite value is allowed.
     pub psi: f64,
-    /// Number of leading rows that are truncated; all of them where absent.
+    /// Number of leading rows that are truncated; all of them if missing.
     pub cutoff: Option<usize>,
 }
 
@@ -61,10 +64,10 @@ impl Truncation {
         Self { psi, cutoff: None }
     }
 
-    /// How many of `num_ws` rows it moves: none where psi is 1.
+    /// Number of leading rows, of `num_ws`, that it moves: 0 if psi is 1.
     ///
     /// # Errors
-    /// When psi is not finite.
+    /// If psi is not finite.
     pub fn rows(self, num_ws: usize) -> Result<usize> {
         if !self.psi.is_finite() {
             let message = format!("truncation psi is {}, not a finite number", self.psi);
@@ -90,12 +93,39 @@ pub enum NoiseMode {
     None,
 }
 
+impl NoiseMode {
+    /// Its name in requests and reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Const => "const",
+            Self::Random => "random",
+            Self::None => "none",
+        }
+    }
+}
+
+impl fmt::Display for NoiseMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for NoiseMode {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        [Self::Const, Self::Random, Self::None].into_iter().find(|m| m.name() == text).ok_or_else(
+            || Error::Input(format!("noise `{text}`: expected `const`, `random` or `none`")),
+        )
+    }
+}
+
 /// Options of the synthesis.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Synthesis {
     /// Noise inputs; ignored by families that have none.
     pub noise_mode: NoiseMode,
-    /// One seed an image for [`NoiseMode::Random`]; image `i` uses `noise_seeds[i]`, or `i`.
+    /// One seed per image for [`NoiseMode::Random`]; image `i` uses `noise_seeds[i]`, or `i`.
     pub noise_seeds: Vec<u32>,
     /// Truncation whose batch-norm statistics BigGAN uses, in (0, 1].
     pub threshold: f64,
@@ -118,7 +148,7 @@ pub trait Generator: Send + Sync {
     /// Style inputs for latents: `z` (N, `z_dim`) to `ws` (N, `num_ws`, `w_dim`).
     ///
     /// # Errors
-    /// When a conditional generator gets no class, a class is out of range, or shapes differ.
+    /// If a conditional generator gets no class, a class is out of range, or shapes differ.
     fn map(&self, z: &Tensor, classes: Option<&[u32]>, truncation: Truncation) -> Result<Tensor>;
 
     /// Images for style inputs: `ws` (N, `num_ws`, `w_dim`) to (N, `img_channels`, H, W), nominally

@@ -29,15 +29,10 @@ pub fn name(class: u32) -> Option<&'static str> {
     label(class)?.split(", ").next()
 }
 
-/// WordNet identifier of a class, as `n01440764`.
-pub fn wordnet_id(class: u32) -> Option<&'static str> {
-    Some(TABLE.get(class as usize)?.0)
-}
-
 /// The class with this number, WordNet identifier, or name in any case.
 ///
 /// # Errors
-/// When there is none, or a name belongs to several classes; the error lists candidates.
+/// If there is none, or a name belongs to several classes; the error lists candidates.
 pub fn parse(text: &str) -> Result<u32> {
     let wanted = text.trim().to_lowercase();
     if let Ok(class) = wanted.parse::<u32>() {
@@ -104,7 +99,6 @@ mod tests {
             assert_eq!(name(class), Some(expected));
             assert_eq!(parse(expected).unwrap(), class);
         }
-        assert_eq!(wordnet_id(207), Some("n02099601"));
         assert_eq!(label(1000), None);
     }
 

@@ -15,14 +15,18 @@ mod extractor;
 mod generator;
 pub mod imagenet;
 pub mod network;
+mod normalization;
 pub mod ops;
+mod pictures;
 
 pub use checkpoint::Checkpoint;
-pub use classifier::{Classifier, Normalization};
+pub use classifier::Classifier;
 pub use classifier_features::ClassifierFeatures;
 pub use error::{Error, Result};
-pub use extractor::{FeatureExtractor, Scaling};
+pub use extractor::FeatureExtractor;
 pub use generator::{
     Generator, GeneratorInfo, NoiseMode, Rounding, Synthesis, Truncation, TruncationKind,
 };
 pub use network::{Engine, FeatureMap, Network, Node, Op, Shape, Step};
+pub use normalization::Normalization;
+pub use pictures::{render, to_images};

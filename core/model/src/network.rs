@@ -1,10 +1,10 @@
 //! A feed-forward network as a list of named steps.
 //!
-//! A [`Network`] is data: each [`Step`] names its inputs and holds an [`Op`] in canonical form, with
-//! batch normalisation folded into the convolution before it. An [`Engine`] runs the list on the
-//! fast kernels; a [`Walker`] keeps every value of a forward pass and carries signals back through
-//! the same list, by the gradient or by any other rule. Shapes are written (N, C, H, W); maps lie
-//! channel-last in memory.
+//! A [`Network`] is data: each [`Step`] names its inputs and contains an [`Op`] in canonical form,
+//! with batch normalization folded into the convolution before it. An [`Engine`] runs the list on
+//! the fast kernels; a [`Walker`] keeps every value of a forward pass and carries signals back
+//! through the same list, by the gradient or by any other rule. Shapes are written (N, C, H, W);
+//! maps lie channel-last in memory.
 
 mod builder;
 mod description;
@@ -27,7 +27,7 @@ pub use walk::{Linear, Rectifier, Trace, Visit, Walker};
 
 use crate::{Error, Result};
 
-/// A value in a network: its input, or what a step gives.
+/// A value in a network: its input, or the output of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Node(usize);
 
@@ -35,17 +35,17 @@ impl Node {
     /// The network's input.
     pub const INPUT: Self = Self(0);
 
-    /// What the step at `index` gives.
+    /// The output of the step at `index`.
     pub const fn of_step(index: usize) -> Self {
         Self(index + 1)
     }
 
-    /// Index of the step that gives this value; none for the input.
+    /// Index of the step that computes this value; `None` for the input.
     pub const fn step(self) -> Option<usize> {
         self.0.checked_sub(1)
     }
 
-    /// Position in the list of all values: 0 is the input, `i + 1` what step `i` gives.
+    /// Position in the list of all values: 0 is the input, `i + 1` the output of step `i`.
     pub const fn index(self) -> usize {
         self.0
     }
@@ -58,11 +58,11 @@ pub struct Convolution {
     pub spec: ConvSpec,
     /// (out, in / groups, kh, kw) in C order.
     pub weight: Vec<f32>,
-    /// One an output channel.
+    /// One per output channel.
     pub bias: Vec<f32>,
 }
 
-/// What a step computes.
+/// The operation of a step.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Op {
     /// Convolution plus bias.
@@ -94,9 +94,9 @@ pub enum Op {
 pub struct Step {
     /// Name, from the checkpoint where it has one.
     pub name: String,
-    /// What it reads.
+    /// Its inputs.
     pub inputs: Vec<Node>,
-    /// What it computes.
+    /// Its operation.
     pub op: Op,
 }
 
@@ -117,13 +117,13 @@ impl Shape {
         self.c * self.h * self.w
     }
 
-    /// Whether it holds nothing.
+    /// Whether it is empty.
     pub const fn is_empty(self) -> bool {
         self.len() == 0
     }
 }
 
-/// A network as a list of steps, each reading earlier values; the last step gives the output.
+/// A network as a list of steps, each reading earlier values; the last step computes the output.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Network {
     in_channels: usize,
@@ -141,15 +141,15 @@ impl Network {
         &self.steps
     }
 
-    /// What the last step gives.
+    /// The output of the last step.
     pub fn output(&self) -> Node {
         Node(self.steps.len())
     }
 
-    /// What the step `name` gives.
+    /// The output of the step `name`.
     ///
     /// # Errors
-    /// When there is no such step; the message lists those there are.
+    /// If there is no such step; the message lists all steps.
     pub fn node(&self, name: &str) -> Result<Node> {
         let found = self.steps.iter().position(|s| s.name == name);
         found.map(Node::of_step).ok_or_else(|| {
@@ -164,11 +164,11 @@ impl Network {
         self.steps.iter().enumerate().filter_map(reads)
     }
 
-    /// Shapes of the input and of what every step gives, by [`Node::index`], for an input of
+    /// Shapes of the input and of the output of every step, by [`Node::index`], for an input of
     /// (`in_channels`, `h`, `w`).
     ///
     /// # Errors
-    /// When the input is too small for a step, or steps do not fit together.
+    /// If the input is too small for a step, or steps do not fit together.
     pub fn shapes(&self, h: usize, w: usize) -> Result<Vec<Shape>> {
         let mut shapes = vec![Shape { c: self.in_channels, h, w }];
         for step in &self.steps {
@@ -178,19 +178,6 @@ impl Network {
                 .push(shape.map_err(|problem| Error::Graph { step: step.name.clone(), problem })?);
         }
         Ok(shapes)
-    }
-
-    /// Multiplications and additions of one forward pass for one image, pooling left out.
-    pub fn flops(&self, h: usize, w: usize) -> Result<u64> {
-        let shapes = self.shapes(h, w)?;
-        let count = |(i, step): (usize, &Step)| match &step.op {
-            Op::Conv(c) | Op::Linear(c) => {
-                let out = shapes[i + 1];
-                2 * (out.h * out.w * c.weight.len()) as u64
-            }
-            _ => 0,
-        };
-        Ok(self.steps.iter().enumerate().map(count).sum())
     }
 }
 
@@ -212,7 +199,7 @@ impl Op {
         }
     }
 
-    /// Shape that inputs of these shapes give, or what does not fit.
+    /// Shape of the output for inputs of these shapes, or the problem.
     fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {
         let Some(&x) = inputs.first() else { return Err("has no input".into()) };
         let too_small = || format!("a map of {} x {} pixels is too small", x.h, x.w);

@@ -11,7 +11,7 @@ use crate::classes;
 /// `AlexNet`, (N, 3, 224, 224) to logits.
 ///
 /// # Errors
-/// When a tensor is missing, has another shape, or is left over.
+/// If a tensor is missing, has another shape, or is left over.
 pub fn alexnet(mut checkpoint: Checkpoint) -> Result<Network> {
     let classes = classes(&checkpoint, "classifier.6");
     let mut b = Builder::new(3);

@@ -9,7 +9,7 @@ use ganscope_model::{Checkpoint, Network, Node, Op, Result};
 
 use crate::classes;
 
-/// Added to the variance by batch normalisation.
+/// Added to the variance by batch normalization.
 const BATCH_NORM_EPS: f64 = 1e-3;
 
 /// Blocks in a row: how many, kernel, stride of the first, expansion, channels of the output.
@@ -29,7 +29,7 @@ const STAGES: [(usize, usize, usize, usize, usize); 7] = [
 /// sides are multiples of 32.
 ///
 /// # Errors
-/// When a tensor is missing, has another shape, or is left over.
+/// If a tensor is missing, has another shape, or is left over.
 pub fn efficientnet_lite0(mut checkpoint: Checkpoint) -> Result<Network> {
     checkpoint.discard(|name| name.ends_with("num_batches_tracked"));
     let classes = classes(&checkpoint, "_fc");
@@ -67,7 +67,7 @@ struct Graph {
 }
 
 impl Graph {
-    /// Convolution and batch normalisation, and a rectifier if `open`.
+    /// Convolution and batch normalization, and a rectifier if `open`.
     fn conv(
         &mut self,
         conv: &str,

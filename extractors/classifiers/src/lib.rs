@@ -1,7 +1,7 @@
-//! Classifiers of `ImageNet` as inspectable networks, from the checkpoints that everybody has.
+//! Classifiers of `ImageNet` as inspectable networks, from their published checkpoints.
 //!
 //! `AlexNet`, VGG and `ResNet` take torchvision's names, `EfficientNet-Lite0` those of its `PyTorch`
-//! port; batch normalisation is folded. The number of classes is that of the checkpoint, so a
+//! port; batch normalization is folded. The number of classes is that of the checkpoint, so a
 //! network that was tuned to other classes loads as well.
 //!
 //! ```
@@ -73,7 +73,7 @@ impl Architecture {
     /// The network of a checkpoint, (N, 3, 224, 224) to logits.
     ///
     /// # Errors
-    /// When a tensor is missing, has another shape, or is left over.
+    /// If a tensor is missing, has another shape, or is left over.
     pub fn network(self, checkpoint: Checkpoint) -> Result<Network> {
         match self {
             Self::AlexNet => alexnet(checkpoint),
@@ -83,8 +83,8 @@ impl Architecture {
         }
     }
 
-    /// The network of a checkpoint with what one needs to feed it; classes have names if there are
-    /// as many as in `ImageNet`.
+    /// The network of a checkpoint with its input size and scaling; classes have names if there
+    /// are as many as in `ImageNet`.
     ///
     /// # Errors
     /// Those of [`network`](Self::network).
@@ -96,9 +96,10 @@ impl Architecture {
         let labels =
             if classes == imagenet::CLASSES as usize { names.collect() } else { Vec::new() };
         let normalization = match self {
-            Self::EfficientNetLite0 => {
-                Normalization { mean: vec![127.0 / 255.0; 3], std: vec![128.0 / 255.0; 3] }
-            }
+            Self::EfficientNetLite0 => Normalization::Channels {
+                mean: vec![127.0 / 255.0; 3],
+                std: vec![128.0 / 255.0; 3],
+            },
             _ => Normalization::imagenet(),
         };
         let network = Arc::new(network);

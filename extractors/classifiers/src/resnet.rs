@@ -8,7 +8,7 @@ use ganscope_model::{Checkpoint, Network, Node, Op, Result};
 
 use crate::classes;
 
-/// Added to the variance by batch normalisation.
+/// Added to the variance by batch normalization.
 const BATCH_NORM_EPS: f64 = 1e-5;
 
 /// Depth of a `ResNet`.
@@ -56,7 +56,7 @@ impl ResNet {
 /// A `ResNet`, (N, 3, 224, 224) to logits. The output of a block is the step `layerL.B`.
 ///
 /// # Errors
-/// When a tensor is missing, has another shape, or is left over.
+/// If a tensor is missing, has another shape, or is left over.
 pub fn resnet(depth: ResNet, mut checkpoint: Checkpoint) -> Result<Network> {
     checkpoint.discard(|name| name.ends_with("num_batches_tracked"));
     let classes = classes(&checkpoint, "fc");
@@ -90,7 +90,7 @@ impl Graph {
         self.builder.conv_norm(&mut self.checkpoint, (conv, norm, BATCH_NORM_EPS), x, spec)
     }
 
-    /// A residual block; gives its output and the channels of it.
+    /// A residual block; returns its output and the number of its channels.
     fn block(
         &mut self,
         name: &str,

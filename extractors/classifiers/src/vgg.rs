@@ -8,7 +8,7 @@ use ganscope_model::{Checkpoint, Network, Node, Op, Result};
 
 use crate::classes;
 
-/// Added to the variance by batch normalisation.
+/// Added to the variance by batch normalization.
 const BATCH_NORM_EPS: f64 = 1e-5;
 
 /// Depth of a VGG.
@@ -46,10 +46,10 @@ impl Vgg {
     }
 }
 
-/// A VGG, with batch normalisation if the checkpoint has it, (N, 3, 224, 224) to logits.
+/// A VGG, with batch normalization if the checkpoint has it, (N, 3, 224, 224) to logits.
 ///
 /// # Errors
-/// When a tensor is missing, has another shape, or is left over.
+/// If a tensor is missing, has another shape, or is left over.
 pub fn vgg(depth: Vgg, mut checkpoint: Checkpoint) -> Result<Network> {
     checkpoint.discard(|name| name.ends_with("num_batches_tracked"));
     let classes = classes(&checkpoint, "classifier.6");

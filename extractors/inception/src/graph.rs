@@ -3,7 +3,7 @@
 use ganscope_model::network::{Builder, ConvSpec, PoolSpec};
 use ganscope_model::{Checkpoint, Network, Node, Op, Result};
 
-/// Batch normalisation adds this to the variance.
+/// Batch normalization adds this to the variance.
 const BATCH_NORM_EPS: f64 = 1e-3;
 
 /// Window of the pools that keep the size of the map.
@@ -14,7 +14,7 @@ const HALF: PoolSpec = PoolSpec { kernel: [3, 3], stride: [2, 2], padding: [[0, 
 /// The network of a checkpoint, (N, 3, 299, 299) to 1008 logits, with bias.
 ///
 /// # Errors
-/// When a tensor is missing, has another shape, or is left over.
+/// If a tensor is missing, has another shape, or is left over.
 pub fn network(mut checkpoint: Checkpoint) -> Result<Network> {
     checkpoint.discard(|name| name.ends_with("num_batches_tracked"));
     let mut g = Graph { checkpoint, builder: Builder::new(3), block: String::new() };
@@ -62,7 +62,7 @@ struct Graph {
 }
 
 impl Graph {
-    /// Convolution, batch normalisation and rectifier `name`.
+    /// Convolution, batch normalization and rectifier `name`.
     fn conv(
         &mut self,
         name: &str,

@@ -1,4 +1,4 @@
-//! Inception-v3 as the Frechet Inception Distance defines it: the `TensorFlow` graph of 2015-12-05.
+//! Inception-v3 as the Fréchet Inception Distance defines it: the `TensorFlow` graph of 2015-12-05.
 //!
 //! Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", 2015,
 //! <https://arxiv.org/abs/1512.00567>, with the weights and the deviations that every FID is taken
@@ -14,7 +14,7 @@ use std::sync::Arc;
 use candle_core::Device;
 use ganscope_images::ImageBatch;
 use ganscope_model::network::Op;
-use ganscope_model::{Engine, Error, FeatureExtractor, FeatureMap, Network, Result, Scaling};
+use ganscope_model::{Engine, Error, FeatureExtractor, FeatureMap, Network, Normalization, Result};
 use ganscope_stats::{FeatureBatch, Features, Needs};
 
 pub use graph::network;
@@ -80,12 +80,11 @@ impl FromStr for Layer {
     }
 }
 
-/// The extractor: network, input scaling, and what is read off.
+/// The extractor: network, input scaling, and the layers that are read.
 #[derive(Debug)]
 pub struct Inception {
     engine: Engine,
-    id: String,
-    scaling: Scaling,
+    scaling: Normalization,
     layer: Layer,
     spatial: bool,
     /// The last linear layer, where logits are read off.
@@ -93,15 +92,14 @@ pub struct Inception {
 }
 
 impl Inception {
-    /// An extractor of `layer` that also gives the logits and the spatial features if `needs`
-    /// names them. `id` tells the weights, as `inception-v3-fid`; it runs on `device`.
+    /// An extractor of `layer` that also computes the logits and the spatial features if `needs`
+    /// contains them. It runs on `device`.
     ///
     /// # Errors
-    /// When `net` is not the network of [`network`], or its weights cannot be moved to the device.
+    /// If `net` is not the network of [`network`], or its weights cannot be moved to the device.
     pub fn new(
-        id: &str,
         net: Arc<Network>,
-        scaling: Scaling,
+        scaling: Normalization,
         layer: Layer,
         needs: Needs,
         device: &Device,
@@ -116,7 +114,7 @@ impl Inception {
         }
         let head = logits.then(|| head_without_bias(&net)).transpose()?;
         let engine = Engine::on(net, &taps, device)?;
-        Ok(Self { engine, id: id.into(), scaling, layer, spatial, head })
+        Ok(Self { engine, scaling, layer, spatial, head })
     }
 
     /// The layer of the features.
@@ -126,10 +124,6 @@ impl Inception {
 }
 
 impl FeatureExtractor for Inception {
-    fn id(&self) -> &str {
-        &self.id
-    }
-
     fn feature_dim(&self) -> usize {
         self.layer.dim()
     }
@@ -144,7 +138,10 @@ impl FeatureExtractor for Inception {
     }
 
     fn extract(&self, images: &ImageBatch) -> Result<FeatureBatch> {
-        let input: Vec<f32> = images.data.iter().map(|&x| self.scaling.apply(x)).collect();
+        let input: Vec<f32> = {
+            let values = images.data.iter().enumerate();
+            values.map(|(i, &x)| self.scaling.apply(i % 3, x)).collect()
+        };
         let maps = self.engine.run(&input, (images.n, images.height, images.width))?;
         let mut maps = maps.into_iter();
         let mut next = || maps.next().expect("one map a tap");
@@ -161,7 +158,7 @@ impl FeatureExtractor for Inception {
     }
 }
 
-/// The first channels of every pixel, as one row an image.
+/// The first channels of every pixel, as one row per image.
 fn spatial_features(map: &FeatureMap) -> Result<Features> {
     let pixels = map.data.chunks_exact(map.shape.c);
     let rows = pixels.flat_map(|pixel| &pixel[..SPATIAL_CHANNELS]).copied().collect();

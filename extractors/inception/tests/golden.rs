@@ -7,7 +7,7 @@ use candle_core::Device;
 use ganscope_golden as golden;
 use ganscope_images::{Image, ImageBatch, Preprocess, Resize};
 use ganscope_inception::{INPUT_SIZE, Inception, Layer, network};
-use ganscope_model::{Checkpoint, FeatureExtractor, Network, Scaling};
+use ganscope_model::{Checkpoint, FeatureExtractor, Network, Normalization};
 use ganscope_stats::{FeatureBatch, Needs};
 
 /// Float32 through 94 convolutions, as the reference implementations agree among themselves.
@@ -43,15 +43,15 @@ fn batch(resize: Resize) -> ImageBatch {
     }
 }
 
-fn extract(resize: Resize, scaling: Scaling, layer: Layer, needs: Needs) -> FeatureBatch {
-    let extractor = Inception::new("recipe", net(), scaling, layer, needs, &Device::Cpu).unwrap();
+fn extract(resize: Resize, scaling: Normalization, layer: Layer, needs: Needs) -> FeatureBatch {
+    let extractor = Inception::new(net(), scaling, layer, needs, &Device::Cpu).unwrap();
     extractor.extract(&batch(resize)).unwrap()
 }
 
-fn check(tool: &str, resize: Resize, scaling: Scaling, layers: &[Layer]) {
+fn check(tool: &str, resize: Resize, scaling: Normalization, layers: &[Layer]) {
     let expected = golden::arrays("inception.safetensors");
     for &layer in layers {
-        let features = extract(resize, scaling, layer, Needs::NONE).features;
+        let features = extract(resize, scaling.clone(), layer, Needs::NONE).features;
         for k in 0..SIZES.len() {
             let error = golden::relative_l2(
                 features.row(k),
@@ -64,23 +64,23 @@ fn check(tool: &str, resize: Resize, scaling: Scaling, layers: &[Layer]) {
 
 #[test]
 fn every_layer_agrees_with_torch_fidelity() {
-    check("torch-fidelity", Resize::TfBilinear, Scaling::Tf, &Layer::ALL);
+    check("torch-fidelity", Resize::TfBilinear, Normalization::Tf, &Layer::ALL);
 }
 
 #[test]
 fn every_layer_agrees_with_pytorch_fid() {
-    check("pytorch-fid", Resize::TorchBilinear, Scaling::Unit, &Layer::ALL);
+    check("pytorch-fid", Resize::TorchBilinear, Normalization::Unit, &Layer::ALL);
 }
 
 #[test]
 fn pool3_agrees_with_clean_fid() {
-    check("clean-fid", Resize::PillowBicubic, Scaling::Tf, &[Layer::L2048]);
+    check("clean-fid", Resize::PillowBicubic, Normalization::Tf, &[Layer::L2048]);
 }
 
 #[test]
 fn logits_without_bias_agree_with_torch_fidelity() {
     let expected = golden::arrays("inception.safetensors");
-    let batch = extract(Resize::TfBilinear, Scaling::Tf, Layer::L2048, Needs::LOGITS);
+    let batch = extract(Resize::TfBilinear, Normalization::Tf, Layer::L2048, Needs::LOGITS);
     let logits = batch.logits.unwrap();
     for k in 0..SIZES.len() {
         let golden = &expected[&format!("torch-fidelity/{k}/logits_unbiased")].data;
@@ -91,7 +91,7 @@ fn logits_without_bias_agree_with_torch_fidelity() {
 
 #[test]
 fn spatial_features_are_the_first_channels_of_mixed_6d() {
-    let batch = extract(Resize::TfBilinear, Scaling::Tf, Layer::L64, Needs::SPATIAL);
+    let batch = extract(Resize::TfBilinear, Normalization::Tf, Layer::L64, Needs::SPATIAL);
     let spatial = batch.spatial.unwrap();
     assert_eq!((spatial.len(), spatial.dim()), (4, 7 * 17 * 17));
     assert!(spatial.as_slice().iter().all(|&v| v >= 0.0));
@@ -101,7 +101,7 @@ fn spatial_features_are_the_first_channels_of_mixed_6d() {
 #[test]
 fn a_feature_does_not_depend_on_the_batch_or_the_threads() {
     let extractor =
-        Inception::new("recipe", net(), Scaling::Tf, Layer::L2048, Needs::LOGITS, &Device::Cpu)
+        Inception::new(net(), Normalization::Tf, Layer::L2048, Needs::LOGITS, &Device::Cpu)
             .unwrap();
     let all = batch(Resize::TfBilinear);
     let together = extractor.extract(&all).unwrap();

@@ -12,7 +12,7 @@ use ganscope_model::{Checkpoint, Engine, Error, FeatureMap, Network, Node, Resul
 const BLOCKS: [(usize, usize); 5] = [(2, 64), (2, 128), (3, 256), (3, 512), (3, 512)];
 /// Added to the length of a pixel's channels before they are divided by it.
 const EPSILON: f32 = 1e-10;
-/// Images in [-1, 1] to network input: `(x - shift) / scale`, by colour.
+/// Images in [-1, 1] to network input: `(x - shift) / scale`, by color.
 const SHIFT: [f32; 3] = [-0.030, -0.088, -0.188];
 const SCALE: [f32; 3] = [0.458, 0.448, 0.450];
 /// The smallest image that survives four poolings.
@@ -25,7 +25,7 @@ const SMALLEST: usize = 16;
 #[derive(Debug)]
 pub struct Lpips {
     engine: Engine,
-    /// One weight a channel, for each block.
+    /// One weight per channel, for each block.
     heads: Vec<Vec<f32>>,
 }
 
@@ -34,9 +34,10 @@ impl Lpips {
     /// torchvision's `features.N.*` with those `linB`.
     ///
     /// # Errors
-    /// When a tensor is missing, has another shape, or is left over.
+    /// If a tensor is missing, has another shape, or is left over.
     pub fn new(mut checkpoint: Checkpoint) -> Result<Self> {
-        // The tool holds its heads twice and stores the input scaling; VGG's classifier is not used.
+        // The tool contains its heads twice and stores the input scaling; VGG's classifier is not
+        // used.
         checkpoint.discard(|name| {
             ["lins.", "scaling_layer.", "classifier."].iter().any(|part| name.starts_with(part))
         });
@@ -52,7 +53,7 @@ impl Lpips {
     /// Distances of the images 2i and 2i + 1 of `images`, (2N, 3, H, W) in [-1, 1].
     ///
     /// # Errors
-    /// When the number of images is odd, or they are smaller than 16 pixels.
+    /// If the number of images is odd, or they are smaller than 16 pixels.
     pub fn pair_distances(
         &self,
         images: &[f32],

@@ -83,7 +83,7 @@ impl Config {
     /// Reads a `config.json`.
     ///
     /// # Errors
-    /// When it lacks a field, has another one, or describes no BigGAN-deep.
+    /// If it lacks a field, has another one, or describes no BigGAN-deep.
     pub fn from_json(text: &str) -> Result<Self> {
         let config: Self =
             serde_json::from_str(text).map_err(|e| Error::Config(format!("BigGAN-deep: {e}")))?;
@@ -98,7 +98,7 @@ impl Config {
     pub fn of_checkpoint(checkpoint: &Checkpoint) -> Result<Self> {
         if !checkpoint.config().is_empty() {
             let mut json = checkpoint.config().clone();
-            // What describes the file and not the network.
+            // Entries that describe the file and not the network.
             for key in ["family", "class", CLASS_NAMES, "img_channels"] {
                 json.shift_remove(key);
             }
@@ -110,13 +110,13 @@ impl Config {
             .find(|config| config.fits(checkpoint))
             .ok_or_else(|| {
                 Error::Config(
-                    "the checkpoint carries none and is none of BigGAN-deep 128, 256 and 512"
-                        .into(),
+                    "the checkpoint has none and is not BigGAN-deep 128, 256 or 512".into(),
                 )
             })
     }
 
-    /// The published name of a `config.json` that belongs to the weights at `path`, where there is one.
+    /// The published name of a `config.json` that belongs to the weights at `path`, where there is
+    /// one.
     pub fn beside(path: &Path) -> Option<PathBuf> {
         let folder = path.parent()?;
         let stem = path.file_stem()?.to_str()?;
@@ -166,7 +166,7 @@ impl Config {
         let mut width = 16;
         for (i, &Layer(_, input, output)) in self.layers.iter().enumerate() {
             if input != width {
-                return problem(format!("block {i} takes {input} channels, {width} come to it"));
+                return problem(format!("block {i} takes {input} channels, but gets {width}"));
             }
             // The skip path keeps all channels or the first half of them.
             if output == 0 || (output != input && 2 * output != input) {
@@ -178,10 +178,10 @@ impl Config {
             width = output;
         }
         if width != 1 {
-            return problem(format!("the last block gives {width} channels, expected 1"));
+            return problem(format!("the last block has {width} channels, expected 1"));
         }
         if self.channel_width < 3 {
-            return problem("fewer than 3 channels cannot make a colour".into());
+            return problem("fewer than 3 channels cannot make a color".into());
         }
         let attention = self.attention_layer_position;
         let Some(&Layer(_, channels, _)) = self.layers.get(attention) else {
@@ -193,7 +193,10 @@ impl Config {
         let doublings = self.layers.iter().filter(|layer| layer.0).count();
         match u32::try_from(doublings).ok().and_then(|d| 4usize.checked_shl(d)) {
             Some(size) if size == self.output_dim && doublings < 16 => Ok(()),
-            _ => problem(format!("{doublings} doublings do not give {} pixels", self.output_dim)),
+            _ => problem(format!(
+                "{doublings} doublings do not result in {} pixels",
+                self.output_dim
+            )),
         }
     }
 }
@@ -201,7 +204,7 @@ impl Config {
 /// Names of the classes that a checkpoint carries; empty where it carries none.
 ///
 /// # Errors
-/// When they are not as many texts as there are classes.
+/// If they are not as many texts as there are classes.
 pub(crate) fn class_names(checkpoint: &Checkpoint, num_classes: usize) -> Result<Vec<String>> {
     let Some(names) = checkpoint.config().get(CLASS_NAMES) else { return Ok(Vec::new()) };
     let names: Vec<String> = serde_json::from_value(names.clone())
@@ -252,7 +255,7 @@ mod tests {
             json[key] = value;
             Config::from_json(&json.to_string()).unwrap_err().to_string()
         };
-        assert!(change("output_dim", 100.into()).contains("do not give 100 pixels"));
+        assert!(change("output_dim", 100.into()).contains("do not result in 100 pixels"));
         assert!(
             change("attention_layer_position", 8.into()).contains("attention at 8 of 8 blocks")
         );
@@ -260,7 +263,7 @@ mod tests {
         assert!(change("eps", 0.into()).contains("`eps` is 0"));
         assert!(change("layers", serde_json::json!([[true, 16, 4]])).contains("16 to 4 channels"));
         assert!(change("layers", serde_json::json!([[true, 8, 4]])).contains("takes 8 channels"));
-        assert!(change("layers", serde_json::json!([])).contains("gives 16 channels"));
+        assert!(change("layers", serde_json::json!([])).contains("has 16 channels"));
         assert!(change("layer", 1.into()).contains("unknown field `layer`"));
     }
 }

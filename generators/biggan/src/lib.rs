@@ -31,10 +31,11 @@ use spectral::take_weight;
 const START: usize = 4;
 /// Channels of that map, in multiples of `channel_width`.
 const START_WIDTH: usize = 16;
-/// Colour channels; the last convolution of the files makes `channel_width`, of which these are used.
-const COLOURS: usize = 3;
+/// Color channels; the last convolution of the files makes `channel_width`, of which these are
+/// used.
+const COLORS: usize = 3;
 
-/// A layer between the first map and the colours.
+/// A layer between the first map and the colors.
 #[derive(Debug)]
 enum Step {
     /// A residual block, and its row of `ws`.
@@ -51,9 +52,9 @@ pub fn is_biggan(weights: &Weights) -> bool {
 /// The generator.
 ///
 /// `w` is the condition `cat(z, embedding of the class)`; row 0 of `ws` makes the first map and row
-/// i + 1 conditions block i, so mixing and interpolation act on coarse and fine blocks as they do on
-/// a StyleGAN. A truncation of the mapping scales `z` towards its mean 0: with `z` from
-/// `truncnorm(-2, 2)`, psi 0.5 gives the published noise for truncation 0.5, whose batch-norm
+/// i + 1 conditions block i, so mixing and interpolation act on coarse and fine blocks as they do
+/// on a StyleGAN. A truncation of the mapping scales `z` towards its mean 0: with `z` from
+/// `truncnorm(-2, 2)`, psi 0.5 is the published noise for truncation 0.5, whose batch-norm
 /// statistics [`Synthesis::threshold`] selects.
 #[derive(Debug)]
 pub struct BigGan {
@@ -74,7 +75,7 @@ impl BigGan {
     /// the three published `.bin` files alone, or a `.safetensors` that carries its configuration.
     ///
     /// # Errors
-    /// When the file is unreadable, its sizes cannot be known, or a tensor is missing or left over.
+    /// If the file is unreadable, its sizes cannot be known, or a tensor is missing or left over.
     pub fn open(path: &Path, device: &Device) -> Result<Self> {
         let checkpoint = Checkpoint::from(read(path, &ReadOptions::default())?);
         match Config::beside(path) {
@@ -90,7 +91,7 @@ impl BigGan {
     /// Builds the generator that a checkpoint describes; see [`Config::of_checkpoint`].
     ///
     /// # Errors
-    /// When the sizes cannot be known, or a tensor is missing, of another shape or left over.
+    /// If the sizes cannot be known, or a tensor is missing, of another shape or left over.
     pub fn from_checkpoint(checkpoint: Checkpoint, device: &Device) -> Result<Self> {
         let config = Config::of_checkpoint(&checkpoint)?;
         Self::new(config, checkpoint, device)
@@ -99,7 +100,7 @@ impl BigGan {
     /// Builds a generator of known sizes.
     ///
     /// # Errors
-    /// When the sizes are impossible, or a tensor is missing, of another shape or left over.
+    /// If the sizes are impossible, or a tensor is missing, of another shape or left over.
     pub fn new(config: Config, mut checkpoint: Checkpoint, device: &Device) -> Result<Self> {
         config.check()?;
         let classes = config::class_names(&checkpoint, config.num_classes)?;
@@ -129,10 +130,10 @@ impl BigGan {
         let bn = Norm::new(source, "generator.bn", [config.n_stats, width], config.eps, device)?;
         let shape = [width, width, 3, 3];
         let weight = take_weight(source, "generator.conv_to_rgb", &shape)?;
-        let weight = Tensor::from_vec(weight, &shape, device)?.narrow(0, 0, COLOURS)?;
+        let weight = Tensor::from_vec(weight, &shape, device)?.narrow(0, 0, COLORS)?;
         let bias = source.tensor("generator.conv_to_rgb.bias", &[width], device)?;
         let conv_to_rgb = Conv2d::new(&weight.contiguous()?, 1, 1)?;
-        let conv_to_rgb = conv_to_rgb.bias(&bias.narrow(0, 0, COLOURS)?)?;
+        let conv_to_rgb = conv_to_rgb.bias(&bias.narrow(0, 0, COLORS)?)?;
 
         checkpoint.finish()?;
         let (bn_stats, device) = (BnStats::default(), device.clone());
@@ -174,7 +175,7 @@ impl Generator for BigGan {
             num_ws: self.config.layers.len() + 1,
             c_dim: self.config.num_classes,
             img_resolution: self.config.output_dim,
-            img_channels: COLOURS,
+            img_channels: COLORS,
             rounding: Rounding::BigGan,
             truncation: TruncationKind::Threshold,
         }

@@ -4,6 +4,7 @@
 //! <https://arxiv.org/abs/1809.11096>, appendix E: the statistics of a truncated sampler differ
 //! from those of training, so they are collected anew for each truncation.
 
+use std::fmt;
 use std::str::FromStr;
 
 use candle_core::{Device, Tensor};
@@ -18,10 +19,16 @@ pub enum BnStats {
     /// Linearly.
     #[default]
     Linear,
-    /// As the published PyTorch port does it: with the weights of the two neighbours swapped, and
-    /// with the wrong neighbour alone at 0.14, 0.28, 0.56, 0.58 and 0.94, where `t / 0.02` misses
+    /// As the published PyTorch port does it: with the weights of the two neighbors swapped, and
+    /// with the wrong neighbor alone at 0.14, 0.28, 0.56, 0.58 and 0.94, where `t / 0.02` misses
     /// the integer by a rounding. For images that agree with that port.
     Hf,
+}
+
+impl fmt::Display for BnStats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
 }
 
 impl FromStr for BnStats {
@@ -39,7 +46,7 @@ impl FromStr for BnStats {
 }
 
 impl BnStats {
-    /// Name on the command line and in reports.
+    /// Its name in requests and reports.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Linear => "linear",

@@ -1,4 +1,4 @@
-//! Weights behind spectral normalisation.
+//! Weights behind spectral normalization.
 //!
 //! Miyato et al., "Spectral Normalization for Generative Adversarial Networks", 2018,
 //! <https://arxiv.org/abs/1802.05957>.

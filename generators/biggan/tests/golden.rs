@@ -25,7 +25,7 @@ fn tiny(file: &str) -> BigGan {
 fn recipe(shapes: &str) -> BTreeMap<String, (Vec<usize>, Vec<f32>)> {
     let mut weights = golden::weights(shapes);
     let names: Vec<String> = weights.keys().cloned().collect();
-    let normalised = |v: Vec<f32>| -> Vec<f32> {
+    let normalized = |v: Vec<f32>| -> Vec<f32> {
         let norm = v.iter().map(|&v| v as f64 * v as f64).sum::<f64>().sqrt();
         v.into_iter().map(|v| (v as f64 / norm) as f32).collect()
     };
@@ -37,12 +37,12 @@ fn recipe(shapes: &str) -> BTreeMap<String, (Vec<usize>, Vec<f32>)> {
             let (shape, w) = &weights[&name];
             let (rows, columns) = (shape[0], w.len() / shape[0]);
             let u_name = format!("{layer}.weight_u");
-            let u = normalised(golden::tensor(&u_name, &[rows], (0.5, 1.0), 0));
+            let u = normalized(golden::tensor(&u_name, &[rows], (0.5, 1.0), 0));
             let mut v = vec![0.0f64; columns];
             for (row, &u) in w.chunks_exact(columns).zip(&u) {
                 v.iter_mut().zip(row).for_each(|(v, &w)| *v += u as f64 * w as f64);
             }
-            let v = normalised(v.into_iter().map(|v| v as f32).collect());
+            let v = normalized(v.into_iter().map(|v| v as f32).collect());
             weights.insert(u_name, (vec![rows], u));
             weights.insert(format!("{layer}.weight_v"), (vec![columns], v));
         }
@@ -197,7 +197,7 @@ fn a_wrong_file_is_an_error_that_says_what_is_missing() {
     };
     let classifier =
         Checkpoint::from_f32(golden::weights("classifier-small-weights.json")).unwrap();
-    assert!(open(classifier).contains("is none of BigGAN-deep 128, 256 and 512"));
+    assert!(open(classifier).contains("is not BigGAN-deep 128, 256 or 512"));
     let config = Config::published(128).unwrap();
     let mut leftover = recipe("biggan-tiny-weights.json");
     leftover.insert("discriminator.bias".into(), (vec![1], vec![0.0]));

@@ -1,7 +1,7 @@
 //! Hyper-parameters, in the words of the published constructors.
 //!
-//! What the shapes of the tensors determine is read from them; the rest comes with the file or
-//! from the caller. Arguments that a configuration leaves out have the constructor's default.
+//! Arguments that the shapes of the tensors determine are read from them; others come with the file
+//! or from the caller. Arguments that a configuration leaves out have the constructor's default.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -52,11 +52,11 @@ pub enum Activation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Architecture {
-    /// Only the last block makes colours.
+    /// Only the last block makes colors.
     Orig,
-    /// Every block adds colours to the upsampled image of the block before.
+    /// Every block adds colors to the upsampled image of the block before.
     Skip,
-    /// Only the last block makes colours, and each block has a residual connection.
+    /// Only the last block makes colors, and each block has a residual connection.
     Resnet,
 }
 
@@ -72,7 +72,7 @@ pub struct StyleGan2Config {
     pub w_dim: usize,
     /// Height and width of the image, a power of two.
     pub img_resolution: usize,
-    /// Colour channels.
+    /// Color channels.
     pub img_channels: usize,
     /// Arguments of the mapping network.
     pub mapping_kwargs: MappingConfig,
@@ -82,7 +82,7 @@ pub struct StyleGan2Config {
     pub channel_max: usize,
     /// How resolutions contribute to the image.
     pub architecture: Architecture,
-    /// Taps of the low-pass filter, for files that do not hold the filter.
+    /// Taps of the low-pass filter, for files that do not contain the filter.
     pub resample_filter: Vec<f32>,
     /// Largest absolute activation; unlimited where absent.
     pub conv_clamp: Option<f64>,
@@ -128,7 +128,7 @@ pub struct StyleGan3Config {
     pub w_dim: usize,
     /// Height and width of the image.
     pub img_resolution: usize,
-    /// Colour channels.
+    /// Color channels.
     pub img_channels: usize,
     /// Arguments of the mapping network.
     pub mapping_kwargs: MappingConfig,
@@ -136,7 +136,7 @@ pub struct StyleGan3Config {
     pub channel_base: f64,
     /// Most channels of any layer.
     pub channel_max: f64,
-    /// Layers between the Fourier features and the colours.
+    /// Layers between the Fourier features and the colors.
     pub num_layers: usize,
     /// Critically sampled layers at the end.
     pub num_critical: usize,
@@ -232,7 +232,7 @@ pub struct StyleGan1Config {
     pub mapping_fmaps: usize,
     /// Learning rate multiplier of the mapping network.
     pub mapping_lr_mul: f64,
-    /// Colour channels.
+    /// Color channels.
     pub image_channels: usize,
     /// Whether the image ends with `tanh`.
     pub final_tanh: bool,
@@ -330,7 +330,7 @@ fn flatten(given: &Map<String, Value>) -> Result<Map<String, Value>> {
     flat.extend(outer);
     if flat.contains_key("_init_args") {
         return Err(Error::Config(
-            "the snapshot was made with positional arguments, whose names it does not tell"
+            "the snapshot was made with positional arguments, whose names it does not contain"
                 .to_owned(),
         ));
     }

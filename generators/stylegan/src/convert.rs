@@ -22,7 +22,7 @@ pub enum Family {
 }
 
 impl Family {
-    /// The generation whose tensors `weights` hold, by their names; none for other networks.
+    /// The generation whose tensors `weights` contain, by their names; `None` for other networks.
     pub fn of(weights: &Weights) -> Option<Self> {
         naming(weights).map(|(family, _)| family)
     }
@@ -63,8 +63,8 @@ pub(crate) fn convert(weights: Weights) -> Result<(Family, Weights)> {
     Ok((family, weights))
 }
 
-/// What tensors that are no generator may be.
-fn describe(weights: &Weights) -> String {
+/// A description of tensors that are not a generator.
+pub fn describe(weights: &Weights) -> String {
     /// Tensors that discriminators have: official, rosinality's, genforce's, TensorFlow's.
     const DISCRIMINATORS: &[&str] =
         &["b4.fc.weight", "final_linear.0.weight", "input0.weight", "4x4/Dense0/weight"];
@@ -103,9 +103,9 @@ fn from_rosinality(mut weights: Weights) -> Result<Weights> {
             "weight" => without_ones(&array, 4)?,
             "const" => without_ones(&array, 3)?,
             "noise_const" => without_ones(&array, 2)?,
-            // The biases of colours are (1, 3, 1, 1).
+            // The biases of colors are (1, 3, 1, 1).
             "bias" => array_of(vec![array.len()], &array.to_f32())?,
-            // The kernels hold the gain of upsampling, 4.
+            // The kernels contain the gain of upsampling, 4.
             "resample_filter" => {
                 let values: Vec<f32> = array.to_f32().iter().map(|v| v / 4.0).collect();
                 array_of(array.shape().to_vec(), &values)?

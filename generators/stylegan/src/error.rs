@@ -1,4 +1,4 @@
-//! What can go wrong while a generator is loaded.
+//! Errors of loading a generator.
 
 /// Result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -10,7 +10,7 @@ pub enum Error {
     /// The tensors belong to something else.
     #[error("the file holds no StyleGAN generator, but {found}")]
     NotAGenerator {
-        /// What the names of its tensors suggest.
+        /// A description by the names of its tensors.
         found: String,
     },
     /// Neither the tensors nor the file's configuration determine a hyper-parameter.
@@ -29,24 +29,6 @@ pub enum Error {
     /// The tensors do not fit the configuration.
     #[error(transparent)]
     Model(#[from] ganscope_model::Error),
-}
-
-impl Error {
-    /// Advice for the person at the terminal, where there is some.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::NotAGenerator { .. } => Some(
-                "known are NVIDIA snapshots and their safetensors, StyleGAN2 `g_ema` state dicts \
-                 with `convs.N` names, and StyleGAN `generator_smooth` state dicts with \
-                 `synthesis.layerN` names"
-                    .to_owned(),
-            ),
-            Self::Undetermined { example, .. } => Some(format!(
-                "give the configuration as JSON; that of the published networks is `{example}`"
-            )),
-            _ => None,
-        }
-    }
 }
 
 impl From<candle_core::Error> for Error {

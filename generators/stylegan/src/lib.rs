@@ -2,8 +2,8 @@
 //!
 //! [`load`] makes a [`Generator`] of a checkpoint in any of the forms that these networks are
 //! published in: NVIDIA's snapshots of StyleGAN2, StyleGAN2-ADA and StyleGAN3 and safetensors with
-//! their names; NVIDIA's TensorFlow snapshots of StyleGAN and StyleGAN2; state dicts of rosinality's
-//! StyleGAN2 and of genforce's StyleGAN.
+//! their names; NVIDIA's TensorFlow snapshots of StyleGAN and StyleGAN2; state dicts of
+//! rosinality's StyleGAN2 and of genforce's StyleGAN.
 //!
 //! Every tensor is used or known to be without effect; a missing, misshapen or left-over one is an
 //! error. Sizes are read from the tensors; the rest of the configuration comes with the file or
@@ -28,7 +28,7 @@ pub use config::{
     Activation, Architecture, FusedScale, MappingConfig, StyleGan1Config, StyleGan2Config,
     StyleGan3Config,
 };
-pub use convert::Family;
+pub use convert::{Family, describe};
 pub use error::{Error, Result};
 pub use stylegan1::StyleGan1;
 pub use stylegan2::StyleGan2;
@@ -46,8 +46,8 @@ pub struct Options {
 /// The generator in `weights`, configured by its file.
 ///
 /// # Errors
-/// When the tensors are those of another network, do not fit the configuration, or leave a
-/// hyper-parameter open that the file does not tell.
+/// If the tensors are those of another network, do not fit the configuration, or leave a
+/// hyper-parameter open that the file does not contain.
 pub fn load(weights: Weights, device: &Device) -> Result<Box<dyn Generator>> {
     load_with(weights, &Options::default(), device)
 }
@@ -55,7 +55,7 @@ pub fn load(weights: Weights, device: &Device) -> Result<Box<dyn Generator>> {
 /// The generator in `weights`, configured by its file and by `options`.
 ///
 /// # Errors
-/// Those of [`load`], and when a transform is asked of another network than StyleGAN3.
+/// Those of [`load`], and if a transform is requested of another network than StyleGAN3.
 pub fn load_with(
     weights: Weights,
     options: &Options,

@@ -36,9 +36,9 @@ pub(crate) fn equalized(
 /// Label embeddings and how they join the latent.
 #[derive(Debug)]
 enum Labels {
-    /// Normalised apart, then joined to the normalised latent.
+    /// Normalized apart, then joined to the normalized latent.
     Apart(Tensor),
-    /// Joined first, then normalised together.
+    /// Joined first, then normalized together.
     Together(Tensor),
 }
 

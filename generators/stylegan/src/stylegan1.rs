@@ -18,7 +18,7 @@ use crate::mapping::{Mapping, equalized, lrelu};
 use crate::modulation::{check_ws, row};
 use crate::noise::{Noise, NoiseSource};
 
-/// Added to the variance of instance normalisation.
+/// Added to the variance of instance normalization.
 const EPS: f64 = 1e-8;
 /// Resolution from which on [`FusedScale::Auto`] upsamples with the convolution.
 const FUSED_FROM: usize = 128;
@@ -40,7 +40,7 @@ impl StyleGan1 {
     /// Loads `mapping.dense*`, `synthesis.layer*` and the last `synthesis.output*`.
     ///
     /// # Errors
-    /// When a tensor is missing, has another shape, or is left over; when the file was saved at a
+    /// If a tensor is missing, has another shape, or is left over; if the file was saved at a
     /// lower level of detail.
     pub fn new(
         mut checkpoint: Checkpoint,
@@ -49,7 +49,9 @@ impl StyleGan1 {
     ) -> Result<Self> {
         let size = config.resolution;
         if size < 8 || !size.is_power_of_two() {
-            return Err(Error::Config(format!("image size {size} is no power of two from 8 on")));
+            return Err(Error::Config(format!(
+                "image size {size} is not a power of two of at least 8"
+            )));
         }
         let num_ws = 2 * size.ilog2() as usize - 2;
         if checkpoint.contains("synthesis.lod") {
@@ -67,7 +69,7 @@ impl StyleGan1 {
             .map(|index| Layer::new(&mut checkpoint, &config, index, device))
             .collect::<Result<_>>()?;
         let to_rgb = to_rgb(&mut checkpoint, &config, num_ws / 2 - 1, device)?;
-        // Colours of lower resolutions are for progressive training.
+        // Colors of lower resolutions are for progressive training.
         checkpoint.discard(|name| name.starts_with("synthesis.output"));
         checkpoint.finish()?;
         Ok(Self { config, num_ws, device: device.clone(), mapping, constant, layers, to_rgb })
@@ -106,7 +108,7 @@ fn to_rgb(
     Ok(Conv2d::new(&(weight / (inputs as f64).sqrt())?, 1, 0)?.bias(&bias)?)
 }
 
-/// Convolution, noise, bias, leaky ReLU, instance normalisation and style.
+/// Convolution, noise, bias, leaky ReLU, instance normalization and style.
 #[derive(Debug)]
 struct Layer {
     convolution: Convolution,
@@ -120,10 +122,10 @@ struct Layer {
 
 #[derive(Debug)]
 enum Convolution {
-    /// The constant input is taken as it is.
+    /// The constant input is used unchanged.
     None,
     Same(Conv2d),
-    /// Nearest neighbours, convolution and blur.
+    /// Nearest neighbors, convolution and blur.
     Up(Conv2d, Fir),
     /// Transposed convolution and blur.
     FusedUp(ConvTranspose2d, Fir),

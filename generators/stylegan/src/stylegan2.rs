@@ -45,7 +45,7 @@ impl StyleGan2 {
     /// Loads `mapping.*` and `synthesis.*`, the names of the official PyTorch networks.
     ///
     /// # Errors
-    /// When a tensor is missing, has another shape, or is left over.
+    /// If a tensor is missing, has another shape, or is left over.
     pub fn new(
         mut checkpoint: Checkpoint,
         config: StyleGan2Config,
@@ -53,7 +53,9 @@ impl StyleGan2 {
     ) -> Result<Self> {
         let size = config.img_resolution;
         if size < 4 || !size.is_power_of_two() {
-            return Err(Error::Config(format!("image size {size} is no power of two from 4 on")));
+            return Err(Error::Config(format!(
+                "image size {size} is not a power of two of at least 4"
+            )));
         }
         let num_ws = 2 * size.ilog2() as usize - 2;
         if config.num_ws.is_some_and(|stated| stated != num_ws) {
@@ -263,7 +265,7 @@ impl Layer {
     }
 }
 
-/// A modulated 1x1 convolution to colours.
+/// A modulated 1x1 convolution to colors.
 #[derive(Debug)]
 struct ToRgb {
     affine: Linear,
@@ -289,11 +291,11 @@ impl ToRgb {
             Activation::None,
             device,
         )?;
-        let colours = config.img_channels;
-        let shape = [colours, inputs, 1, 1];
+        let colors = config.img_channels;
+        let shape = [colors, inputs, 1, 1];
         let weight = checkpoint.tensor(&format!("{name}.weight"), &shape, device)?;
-        let weight = (weight.reshape((colours, inputs))? / (inputs as f64).sqrt())?;
-        let bias = checkpoint.tensor(&format!("{name}.bias"), &[colours], device)?;
+        let weight = (weight.reshape((colors, inputs))? / (inputs as f64).sqrt())?;
+        let bias = checkpoint.tensor(&format!("{name}.bias"), &[colors], device)?;
         let clamp = config.conv_clamp.map(|limit| limit as f32);
         let activation = Activation::LeakyRelu { slope: 1.0, gain: 1.0, clamp };
         Ok(Self { affine, weight, bias, activation })
@@ -335,7 +337,7 @@ impl Generator for StyleGan2 {
         let constant = self.constant.to_dtype(ws.dtype())?;
         let mut x = constant.broadcast_as((n, h, w, c))?.contiguous()?;
         let mut image: Option<Tensor> = None;
-        // Rows of `ws` are shared: the colours of a block take the row of the next block's first
+        // Rows of `ws` are shared: the colors of a block take the row of the next block's first
         // layer.
         let mut next = 0;
         for block in &self.blocks {
@@ -352,14 +354,14 @@ impl Generator for StyleGan2 {
             }
             image = image.map(|image| block.upsample.forward(&image)).transpose()?;
             if let Some(to_rgb) = &block.to_rgb {
-                let colours = to_rgb.forward(&x, &row(ws, next)?)?;
+                let colors = to_rgb.forward(&x, &row(ws, next)?)?;
                 image = Some(match image {
-                    Some(image) => (image + colours)?,
-                    None => colours,
+                    Some(image) => (image + colors)?,
+                    None => colors,
                 });
             }
         }
-        let image = image.ok_or_else(|| Error::Config("no block makes colours".to_owned()))?;
+        let image = image.ok_or_else(|| Error::Config("no block makes colors".to_owned()))?;
         Ok(to_channels_first(&image)?)
     }
 }

@@ -37,7 +37,7 @@ impl StyleGan3 {
     /// Loads `mapping.*` and `synthesis.*`, the names of the official PyTorch networks.
     ///
     /// # Errors
-    /// When a tensor is missing, has another shape, or is left over.
+    /// If a tensor is missing, has another shape, or is left over.
     pub fn new(
         mut checkpoint: Checkpoint,
         config: StyleGan3Config,
@@ -76,7 +76,7 @@ impl StyleGan3 {
 #[derive(Debug)]
 struct Layer {
     affine: Linear,
-    /// Absent for colours.
+    /// Absent for colors.
     demodulation: Option<Demodulation>,
     /// With bias; with the activation where nothing is upsampled.
     conv: Conv2d,

@@ -107,7 +107,7 @@ fn rosinality_state_dict() {
             }
             _ => return None,
         };
-        let colours = path.starts_with("to_rgb");
+        let colors = path.starts_with("to_rgb");
         let noise = match parts[1..3] {
             ["b4", _] => 0,
             [block, conv] => layer_index(block, conv).map_or(0, |i| i + 1),
@@ -117,7 +117,7 @@ fn rosinality_state_dict() {
             "weight" => (format!("{path}.conv.weight"), reshaped(array, &leading_one, 1.0)),
             "affine.weight" => (format!("{path}.conv.modulation.weight"), array.clone()),
             "affine.bias" => (format!("{path}.conv.modulation.bias"), array.clone()),
-            "bias" if colours => (format!("{path}.bias"), reshaped(array, &[1, 3, 1, 1], 1.0)),
+            "bias" if colors => (format!("{path}.bias"), reshaped(array, &[1, 3, 1, 1], 1.0)),
             "bias" => (format!("{path}.activate.bias"), array.clone()),
             "noise_strength" => (format!("{path}.noise.weight"), array.clone()),
             "noise_const" => {

@@ -28,21 +28,21 @@ pub(super) fn size(bytes: &[u8]) -> Result<(usize, usize), Failure> {
     open(bytes).map(|(_, width, height)| (width, height))
 }
 
-pub(super) fn decode(bytes: &[u8]) -> Result<(Image, &'static str), Failure> {
+pub(super) fn decode(bytes: &[u8]) -> Result<Image, Failure> {
     let (mut decoder, width, height) = open(bytes)?;
     let mut indices = vec![0; decoder.buffer_size()];
     decoder.read_into_buffer(&mut indices)?;
     let frame = decoder.current_frame_info().ok_or_else(|| reason("no frame"))?;
-    let colours = decoder.palette()?.as_chunks::<3>().0;
-    let colour = |index: u8| colours.get(index as usize).copied().unwrap_or([0; 3]);
-    let mut canvas = Image::filled(width, height, colour(frame.transparent.unwrap_or(0)));
+    let colors = decoder.palette()?.as_chunks::<3>().0;
+    let color = |index: u8| colors.get(index as usize).copied().unwrap_or([0; 3]);
+    let mut canvas = Image::filled(width, height, color(frame.transparent.unwrap_or(0)));
     let (left, top) = (frame.left as usize, frame.top as usize);
     for (y, row) in indices.chunks_exact(frame.width as usize).enumerate() {
         let start = 3 * ((top + y) * width + left);
         let target = &mut canvas.pixels[start..start + 3 * row.len()];
         for (rgb, &index) in target.as_chunks_mut::<3>().0.iter_mut().zip(row) {
-            *rgb = colour(index);
+            *rgb = color(index);
         }
     }
-    Ok((canvas, "P"))
+    Ok(canvas)
 }

@@ -1,11 +1,11 @@
 //! Pillow's conversions of single values.
 
-/// 16-bit grey, mode `I;16`, to 8 bits: what is above 255 becomes 255.
+/// 16-bit gray, mode `I;16`, to 8 bits: what is above 255 becomes 255.
 pub(super) fn clip(v: u16) -> u8 {
     v.min(255) as u8
 }
 
-/// 16-bit colour to 8 bits: the low byte is dropped.
+/// 16-bit color to 8 bits: the low byte is dropped.
 pub(super) fn high_byte(v: u16) -> u8 {
     (v >> 8) as u8
 }

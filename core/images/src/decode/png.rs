@@ -1,4 +1,4 @@
-//! PNG: all colour types and depths, interlaced or not; of an APNG the default image.
+//! PNG: all color types and depths, interlaced or not; of an APNG the default image.
 
 use std::io::Cursor;
 
@@ -7,7 +7,7 @@ use png::{BitDepth, ColorType, Decoder, Limits, Transformations};
 use super::{Failure, checked_size, pillow, reason, unpacked};
 use crate::Image;
 
-/// Bytes that chunks beside the pixels may take.
+/// Largest size of the chunks other than pixels, in bytes.
 const METADATA: usize = 1 << 24;
 
 fn decoder(bytes: &[u8]) -> Decoder<Cursor<&[u8]>> {
@@ -25,7 +25,7 @@ pub(super) fn size(bytes: &[u8]) -> Result<(usize, usize), Failure> {
     checked_size(info.width, info.height, bytes.len())
 }
 
-pub(super) fn decode(bytes: &[u8]) -> Result<(Image, &'static str), Failure> {
+pub(super) fn decode(bytes: &[u8]) -> Result<Image, Failure> {
     let (width, height) = size(bytes)?;
     let mut reader = decoder(bytes).read_info()?;
     let raw_len = reader.output_buffer_size().ok_or_else(|| reason("too many bytes"))?;
@@ -36,35 +36,29 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(Image, &'static str), Failure> {
     }
     let palette = reader.info().palette.as_deref().unwrap_or_default();
     let rows = Rows { raw: &raw, width };
-    let (pixels, mode) = match (frame.color_type, frame.bit_depth) {
-        (ColorType::Grayscale, BitDepth::Sixteen) => {
-            (rows.wide::<1>(|[v]| [pillow::clip(v); 3]), "I;16")
-        }
-        (ColorType::Grayscale, BitDepth::Eight) => (rows.bytes::<1>(|[v]| [v; 3]), "L"),
+    let pixels = match (frame.color_type, frame.bit_depth) {
+        (ColorType::Grayscale, BitDepth::Sixteen) => rows.wide::<1>(|[v]| [pillow::clip(v); 3]),
+        (ColorType::Grayscale, BitDepth::Eight) => rows.bytes::<1>(|[v]| [v; 3]),
         (ColorType::Grayscale, depth) => {
             let scale = 255 / ((1 << depth as u8) - 1) as u8;
-            let mode = if depth == BitDepth::One { "1" } else { "L" };
-            (rows.packed(depth, |v| [v * scale; 3]), mode)
+            rows.packed(depth, |v| [v * scale; 3])
         }
         (ColorType::GrayscaleAlpha, BitDepth::Sixteen) => {
-            (rows.wide::<2>(|[v, _]| [pillow::high_byte(v); 3]), "RGBA")
+            rows.wide::<2>(|[v, _]| [pillow::high_byte(v); 3])
         }
-        (ColorType::GrayscaleAlpha, _) => (rows.bytes::<2>(|[v, _]| [v; 3]), "LA"),
-        (ColorType::Rgb, BitDepth::Sixteen) => {
-            (rows.wide::<3>(|rgb| rgb.map(pillow::high_byte)), "RGB")
-        }
-        (ColorType::Rgb, _) => (raw, "RGB"),
+        (ColorType::GrayscaleAlpha, _) => rows.bytes::<2>(|[v, _]| [v; 3]),
+        (ColorType::Rgb, BitDepth::Sixteen) => rows.wide::<3>(|rgb| rgb.map(pillow::high_byte)),
+        (ColorType::Rgb, _) => raw,
         (ColorType::Rgba, BitDepth::Sixteen) => {
-            (rows.wide::<4>(|[r, g, b, _]| [r, g, b].map(pillow::high_byte)), "RGBA")
+            rows.wide::<4>(|[r, g, b, _]| [r, g, b].map(pillow::high_byte))
         }
-        (ColorType::Rgba, _) => (rows.bytes::<4>(|[r, g, b, _]| [r, g, b]), "RGBA"),
+        (ColorType::Rgba, _) => rows.bytes::<4>(|[r, g, b, _]| [r, g, b]),
         (ColorType::Indexed, depth) => {
-            let colours = palette.as_chunks::<3>().0;
-            let colour = |v: u8| colours.get(v as usize).copied().unwrap_or([0; 3]);
-            (rows.packed(depth, colour), "P")
+            let colors = palette.as_chunks::<3>().0;
+            rows.packed(depth, |v| colors.get(v as usize).copied().unwrap_or([0; 3]))
         }
     };
-    Ok((Image { width, height, pixels }, mode))
+    Ok(Image { width, height, pixels })
 }
 
 /// Decoded rows of samples.

@@ -1,4 +1,4 @@
-//! What the first bytes of a file tell.
+//! File formats by their first bytes.
 
 use super::Format;
 
@@ -16,7 +16,7 @@ pub(crate) fn format(bytes: &[u8]) -> Option<Format> {
     })
 }
 
-/// What bytes look like that are no image.
+/// A description of bytes that are not an image.
 pub(crate) fn describe(bytes: &[u8]) -> String {
     let start = &bytes[..bytes.len().min(24)];
     match bytes {

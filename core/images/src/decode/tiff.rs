@@ -13,12 +13,12 @@ use directory::Ordered;
 use super::{Failure, checked_size, pillow, reason, unpacked};
 use crate::Image;
 
-/// `PhotometricInterpretation`, and its values for grey and for palettes.
+/// `PhotometricInterpretation`, and its values for gray and for palettes.
 const PHOTOMETRIC: u16 = 262;
 const BLACK_IS_ZERO: u16 = 1;
 const PALETTE: u64 = 3;
 
-/// `Compression` whose decoder misreads two samples a pixel.
+/// `Compression` whose decoder misreads two samples per pixel.
 const JPEG: u16 = 7;
 
 /// Bytes that a pixel may take: four samples of 64 bits.
@@ -33,68 +33,65 @@ pub(super) fn size(bytes: &[u8]) -> Result<(usize, usize), Failure> {
     checked_size(width, height, bytes.len())
 }
 
-pub(super) fn decode(bytes: &[u8]) -> Result<(Image, &'static str), Failure> {
+pub(super) fn decode(bytes: &[u8]) -> Result<Image, Failure> {
     let (width, height) = size(bytes)?;
-    let grey = palette_as_grey(bytes)?;
+    let gray = palette_as_gray(bytes)?;
     let mut limits = Limits::default();
     limits.decoding_buffer_size = TAG_BYTES.max(width * height * PIXEL_BYTES);
     limits.intermediate_buffer_size = limits.decoding_buffer_size;
     let mut decoder =
-        Decoder::new(Cursor::new(grey.as_deref().unwrap_or(bytes)))?.with_limits(limits);
-    let colour = decoder.colortype()?;
+        Decoder::new(Cursor::new(gray.as_deref().unwrap_or(bytes)))?.with_limits(limits);
+    let color = decoder.colortype()?;
     let jpeg = decoder.find_tag_unsigned::<u16>(Tag::Compression)? == Some(JPEG);
-    if jpeg && colour.num_samples() == 2 {
-        return Err(reason("grey with alpha, compressed as JPEG"));
+    if jpeg && color.num_samples() == 2 {
+        return Err(reason("gray with alpha, compressed as JPEG"));
     }
-    let palette = match grey {
+    let palette = match gray {
         Some(_) => decoder.get_tag_u16_vec(Tag::ColorMap)?,
         None => Vec::new(),
     };
     let mut samples = DecodingResult::U8(Vec::new());
     let layout = decoder.read_image_to_buffer(&mut samples)?;
     let shape =
-        Shape { width, height, channels: colour.num_samples() as usize, planar: layout.planes > 1 };
-    let (pixels, mode) = match (colour, samples) {
+        Shape { width, height, channels: color.num_samples() as usize, planar: layout.planes > 1 };
+    let pixels = match (color, samples) {
         (ColorType::Gray(bits), DecodingResult::U8(v)) if !palette.is_empty() => {
             let third = palette.len() / 3;
             let entry = |i: usize| palette.get(i).copied().map_or(0, pillow::high_byte);
             let rgb = |[i]: [u8; 1]| [0, 1, 2].map(|c| entry(c * third + i as usize));
-            (shape.rgb(&unpacked(&v, bits, width), rgb)?, "P")
+            shape.rgb(&unpacked(&v, bits, width), rgb)?
         }
         (ColorType::Gray(bits), DecodingResult::U8(v)) if bits < 8 => {
             let scale = (255 / ((1_u16 << bits) - 1)) as u8;
-            let mode = if bits == 1 { "1" } else { "L" };
-            (shape.rgb(&unpacked(&v, bits, width), |[v]| [v * scale; 3])?, mode)
+            shape.rgb(&unpacked(&v, bits, width), |[v]| [v * scale; 3])?
         }
         (ColorType::Gray(_), DecodingResult::U16(v)) => {
-            (shape.rgb(&v, |[v]| [pillow::clip(v); 3])?, "I;16")
+            shape.rgb(&v, |[v]| [pillow::clip(v); 3])?
         }
         (ColorType::Gray(_), DecodingResult::I16(v)) => {
-            (shape.rgb(&v, |[v]| [v.clamp(0, 255) as u8; 3])?, "I")
+            shape.rgb(&v, |[v]| [v.clamp(0, 255) as u8; 3])?
         }
         (ColorType::Gray(_), DecodingResult::I32(v)) => {
-            (shape.rgb(&v, |[v]| [v.clamp(0, 255) as u8; 3])?, "I")
+            shape.rgb(&v, |[v]| [v.clamp(0, 255) as u8; 3])?
         }
-        (ColorType::Gray(_), DecodingResult::F32(v)) => (shape.rgb(&v, |[v]| [v as u8; 3])?, "F"),
-        (ColorType::Gray(8), DecodingResult::U8(v)) => (shape.rgb(&v, |[v]| [v; 3])?, "L"),
+        (ColorType::Gray(_), DecodingResult::F32(v)) => shape.rgb(&v, |[v]| [v as u8; 3])?,
+        (ColorType::Gray(8), DecodingResult::U8(v)) => shape.rgb(&v, |[v]| [v; 3])?,
         (
             ColorType::GrayA(8) | ColorType::Multiband { bit_depth: 8, num_samples: 2 },
             DecodingResult::U8(v),
-        ) => (shape.rgb(&v, |[v, _]| [v; 3])?, "LA"),
-        (ColorType::RGB(8), DecodingResult::U8(v)) => (shape.rgb(&v, |rgb| rgb)?, "RGB"),
+        ) => shape.rgb(&v, |[v, _]| [v; 3])?,
+        (ColorType::RGB(8), DecodingResult::U8(v)) => shape.rgb(&v, |rgb| rgb)?,
         (ColorType::RGB(16), DecodingResult::U16(v)) => {
-            (shape.rgb(&v, |rgb: [u16; 3]| rgb.map(pillow::high_byte))?, "RGB")
+            shape.rgb(&v, |rgb: [u16; 3]| rgb.map(pillow::high_byte))?
         }
-        (ColorType::RGBA(8), DecodingResult::U8(v)) => {
-            (shape.rgb(&v, |[r, g, b, _]| [r, g, b])?, "RGBA")
-        }
+        (ColorType::RGBA(8), DecodingResult::U8(v)) => shape.rgb(&v, |[r, g, b, _]| [r, g, b])?,
         (ColorType::RGBA(16), DecodingResult::U16(v)) => {
-            (shape.rgb(&v, |[r, g, b, _]| [r, g, b].map(pillow::high_byte))?, "RGBA")
+            shape.rgb(&v, |[r, g, b, _]| [r, g, b].map(pillow::high_byte))?
         }
-        (ColorType::CMYK(8), DecodingResult::U8(v)) => (shape.rgb(&v, pillow::cmyk)?, "CMYK"),
+        (ColorType::CMYK(8), DecodingResult::U8(v)) => shape.rgb(&v, pillow::cmyk)?,
         (other, _) => return Err(Failure::Reason(format!("pixels of kind {other:?}"))),
     };
-    Ok((Image { width, height, pixels }, mode))
+    Ok(Image { width, height, pixels })
 }
 
 /// How samples lie in the decoded buffer.
@@ -106,7 +103,7 @@ struct Shape {
 }
 
 impl Shape {
-    /// Colours of all pixels, from pixels of `C` samples that are interleaved or in planes.
+    /// Colors of all pixels, from pixels of `C` samples that are interleaved or in planes.
     fn rgb<T: Copy + Default, const C: usize>(
         &self,
         samples: &[T],
@@ -129,10 +126,10 @@ impl Shape {
     }
 }
 
-/// A copy whose first page calls its palette indices grey, when it has a palette.
+/// A copy whose first page declares its palette indices as gray, if it has a palette.
 ///
-/// The decoder refuses palettes but reads grey, and gives the palette as a tag.
-fn palette_as_grey(bytes: &[u8]) -> Result<Option<Vec<u8>>, Failure> {
+/// The decoder refuses palettes but reads gray, and returns the palette as a tag.
+fn palette_as_gray(bytes: &[u8]) -> Result<Option<Vec<u8>>, Failure> {
     let file = ordered(bytes);
     let entries = directory::entries(&file)?;
     let Some(entry) = entries.iter().find(|entry| entry.tag == PHOTOMETRIC) else {
@@ -142,9 +139,9 @@ fn palette_as_grey(bytes: &[u8]) -> Result<Option<Vec<u8>>, Failure> {
         return Ok(None);
     }
     let mut copy = bytes.to_vec();
-    let grey =
+    let gray =
         if file.big_endian { BLACK_IS_ZERO.to_be_bytes() } else { BLACK_IS_ZERO.to_le_bytes() };
-    copy[entry.value..entry.value + 2].copy_from_slice(&grey);
+    copy[entry.value..entry.value + 2].copy_from_slice(&gray);
     Ok(Some(copy))
 }
 

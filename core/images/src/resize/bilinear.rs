@@ -1,7 +1,5 @@
 //! Bilinear interpolation between the four nearest pixels, in float32 as the references do it.
 
-use crate::Image;
-
 /// Where one output coordinate lies: `value = low + (high - low) * weight`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Tap {
@@ -29,23 +27,25 @@ pub(super) fn torch(dst: usize, len: usize, out: usize) -> Tap {
     Tap::at((scale * (dst as f32 + 0.5) - 0.5).max(0.0), len)
 }
 
-/// Resizes to (size, size, 3) with the coordinates of `tap(dst, in, out)`.
+/// Resizes to (size, size, 3) with the coordinates of `tap(dst, in, out)`. The source has
+/// `[height, width]` pixels; `row(y)` is a function of `x`.
 ///
 /// Each source row is interpolated along x once; two of them are held and mixed along y.
-pub(super) fn resize(
-    image: &Image,
+pub(super) fn resize<R: Fn(usize) -> [f32; 3]>(
+    [height, width]: [usize; 2],
+    row: impl Fn(usize) -> R,
     size: usize,
     tap: fn(usize, usize, usize) -> Tap,
     out: &mut [f32],
 ) {
-    let columns: Vec<Tap> = (0..size).map(|x| tap(x, image.width, size)).collect();
+    let columns: Vec<Tap> = (0..size).map(|x| tap(x, width, size)).collect();
     let mut held = [usize::MAX; 2];
     let mut rows = [vec![0.0; 3 * size], vec![0.0; 3 * size]];
     for (y, out) in out.chunks_exact_mut(3 * size).enumerate() {
-        let Tap { low, high, weight } = tap(y, image.height, size);
+        let Tap { low, high, weight } = tap(y, height, size);
         for source in [low, high] {
             if held[source % 2] != source {
-                interpolate_row(image.row(source), &columns, &mut rows[source % 2]);
+                interpolate_row(row(source), &columns, &mut rows[source % 2]);
                 held[source % 2] = source;
             }
         }
@@ -56,14 +56,12 @@ pub(super) fn resize(
     }
 }
 
-fn interpolate_row(row: &[u8], columns: &[Tap], out: &mut [f32]) {
-    let (pixels, _) = row.as_chunks::<3>();
+fn interpolate_row(pixel: impl Fn(usize) -> [f32; 3], columns: &[Tap], out: &mut [f32]) {
     let (out, _) = out.as_chunks_mut::<3>();
     for (out, tap) in out.iter_mut().zip(columns) {
-        let (low, high) = (pixels[tap.low], pixels[tap.high]);
+        let (low, high) = (pixel(tap.low), pixel(tap.high));
         for c in 0..3 {
-            let low = low[c] as f32;
-            out[c] = low + (high[c] as f32 - low) * tap.weight;
+            out[c] = low[c] + (high[c] - low[c]) * tap.weight;
         }
     }
 }

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use ganscope_weights::npy::{Header, Rows};
-use ganscope_weights::{Dtype, npz};
+use ganscope_weights::{Dtype, SharedFile, npz};
 use zip::CompressionMethod;
 
 use super::zip::Zip;
-use super::{Item, SharedFile, Source};
+use super::{Item, Source};
 use crate::{Error, Image, MAX_PIXELS, Result};
 
 /// Arrays of images by name: of the ADM and of the BigGAN-PyTorch samplers, with their labels.
@@ -65,7 +65,7 @@ impl Array {
         let Some((name, labels)) = NAMES.into_iter().find(|(name, _)| has(name)) else {
             return Err(unsuitable(path, format!("arrays {}", archive.names().join(", "))));
         };
-        let labelled = has(labels);
+        let labeled = has(labels);
         let header = archive.header(name).map_err(failed)?;
         let layout = Layout::of(&header, name == "x").map_err(|found| unsuitable(path, found))?;
         let unpacked = |e: zip::result::ZipError| Error::Archive {
@@ -82,7 +82,7 @@ impl Array {
             }
             _ => Data::Packed { name, state: Box::default() },
         };
-        let labels = if labelled {
+        let labels = if labeled {
             class_labels(&archive.array(labels).map_err(failed)?, layout.images)
         } else {
             Vec::new()
@@ -95,8 +95,10 @@ impl Array {
         if let Data::Plain { file, start } = &self.data {
             let bytes = (self.layout.images as u64).checked_mul(self.layout.image_bytes() as u64);
             let end = bytes.and_then(|bytes| bytes.checked_add(*start));
-            if end.is_none_or(|end| end > file.len()) {
-                let reason = format!("cut short: {} bytes cannot hold {}", file.len(), self.layout);
+            let size =
+                file.size().map_err(|source| Error::Read { path: self.path.clone(), source })?;
+            if end.is_none_or(|end| end > size) {
+                let reason = format!("cut short: {size} bytes cannot hold {}", self.layout);
                 return Err(Error::Archive { path: self.path, reason });
             }
         }
@@ -107,7 +109,7 @@ impl Array {
         let len = self.layout.image_bytes();
         match &self.data {
             Data::Plain { file, start } => file
-                .bytes(start + i as u64 * len as u64, len as u64)
+                .read_range(start + i as u64 * len as u64, len as u64)
                 .map_err(|source| Error::Read { path: self.path.clone(), source }),
             Data::Packed { name, state } => {
                 let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -173,7 +175,7 @@ struct Layout {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Order {
     /// (n, height, width)
-    Grey,
+    Gray,
     /// (n, height, width, 3)
     ChannelLast,
     /// (n, 3, height, width)
@@ -181,7 +183,8 @@ enum Order {
 }
 
 impl Layout {
-    /// The layout of an array, or what it is instead; `channel_first` decides where both fit.
+    /// The layout of an array, or a description of an unsuitable one; `channel_first` decides where
+    /// both fit.
     fn of(header: &Header, channel_first: bool) -> Result<Self, String> {
         let found = || format!("{:?} of shape {:?}", header.dtype, header.shape);
         if header.dtype != Dtype::U8 || header.fortran_order {
@@ -192,7 +195,7 @@ impl Layout {
             [n, 3, h, w] if channel_first => (n, h, w, Order::ChannelFirst),
             [n, h, w, 3] => (n, h, w, Order::ChannelLast),
             [n, 3, h, w] => (n, h, w, Order::ChannelFirst),
-            [n, h, w] | [n, h, w, 1] | [n, 1, h, w] => (n, h, w, Order::Grey),
+            [n, h, w] | [n, h, w, 1] | [n, 1, h, w] => (n, h, w, Order::Gray),
             _ => return Err(found()),
         };
         let pixels = (height as u64).saturating_mul(width as u64);
@@ -203,14 +206,14 @@ impl Layout {
     }
 
     fn image_bytes(&self) -> usize {
-        let channels = if self.order == Order::Grey { 1 } else { 3 };
+        let channels = if self.order == Order::Gray { 1 } else { 3 };
         channels * self.height * self.width
     }
 
     fn image(&self, row: Vec<u8>) -> Image {
         let plane = self.height * self.width;
         let pixels = match self.order {
-            Order::Grey => row.iter().flat_map(|&v| [v; 3]).collect(),
+            Order::Gray => row.iter().flat_map(|&v| [v; 3]).collect(),
             Order::ChannelLast => row,
             Order::ChannelFirst => (0..3 * plane).map(|i| row[i % 3 * plane + i / 3]).collect(),
         };
@@ -224,7 +227,7 @@ impl std::fmt::Display for Layout {
     }
 }
 
-/// One class number for each image, or none when the array is something else.
+/// One class number per image, or `None` if the array is something else.
 fn class_labels(array: &ganscope_weights::Array, images: usize) -> Vec<Option<u32>> {
     let integer = !matches!(array.dtype(), Dtype::F16 | Dtype::Bf16 | Dtype::F32 | Dtype::F64);
     if array.shape() != [images] || !integer {

@@ -12,6 +12,7 @@ pub(super) struct Folder {
     root: PathBuf,
     names: Vec<String>,
     labels: Vec<Option<u32>>,
+    ignored: Vec<String>,
 }
 
 impl Folder {
@@ -39,8 +40,8 @@ impl Folder {
                 }
             }
         }
+        others.sort_unstable();
         if names.is_empty() {
-            others.sort_unstable();
             return Err(no_images(root, &others));
         }
         names.sort_unstable();
@@ -50,15 +51,23 @@ impl Folder {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(source) => return Err(Error::Read { path, source }),
         };
-        Ok(Self { root: root.to_owned(), names, labels })
+        others.retain(|name| name.ends_with('/') || is_foreign(name));
+        Ok(Self { root: root.to_owned(), names, labels, ignored: others })
     }
 
     /// The one image `path`.
     pub(super) fn single(path: &Path) -> Self {
         let root = path.parent().unwrap_or(Path::new("")).to_owned();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Self { root, names: vec![name], labels: Vec::new() }
+        Self { root, names: vec![name], labels: Vec::new(), ignored: Vec::new() }
     }
+}
+
+/// Whether a file has the extension of an image format that is not read.
+fn is_foreign(name: &str) -> bool {
+    const FOREIGN: &[&str] = &["avif", "exr", "hdr", "heic", "heif", "jp2", "jxl", "psd", "tga"];
+    let extension = name.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase());
+    extension.is_some_and(|extension| FOREIGN.contains(&extension.as_str()))
 }
 
 impl Source for Folder {
@@ -72,6 +81,10 @@ impl Source for Folder {
 
     fn label(&self, i: usize) -> Option<u32> {
         self.labels.get(i).copied().flatten()
+    }
+
+    fn ignored(&self) -> &[String] {
+        &self.ignored
     }
 
     fn read(&self, i: usize) -> Result<Item> {

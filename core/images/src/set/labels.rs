@@ -12,7 +12,7 @@ pub(super) const FILE: &str = "dataset.json";
 
 /// The label of each name, from `{"labels": [[name, label], ...]}`.
 ///
-/// `"labels": null` and labels that are no class numbers give none.
+/// `"labels": null` and labels that are not class numbers result in none.
 pub(super) fn parse(path: &Path, json: &[u8], names: &[String]) -> Result<Vec<Option<u32>>> {
     let value: Value = serde_json::from_slice(json)
         .map_err(|e| Error::Labels { path: path.to_owned(), reason: e.to_string() })?;

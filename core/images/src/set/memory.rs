@@ -20,7 +20,7 @@ impl Source for Images {
     }
 }
 
-/// Images that a function of their position gives.
+/// Images computed by a function of their position.
 pub(super) struct Computed<F> {
     pub(super) len: usize,
     pub(super) make: F,

@@ -1,20 +1,50 @@
-//! Images in an uncompressed tar archive.
+//! Images in a tar archive, plain or inside gzip.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::fs::File;
+use std::io::{self, BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
 
+use flate2::bufread::MultiGzDecoder;
+use ganscope_weights::SharedFile;
 use tar::Archive;
 
-use super::{Item, MAX_ENCODED, SharedFile, Source, is_image, no_images};
+use super::{Item, MAX_ENCODED, Source, is_image, no_images};
 use crate::{Error, Result};
 
-/// Where the name of the format stands in the header of a member.
+/// Position of the name of the format in the header of a member.
 const MAGIC: std::ops::Range<usize> = 257..262;
 
 /// Whether a file that begins with these bytes is a tar archive.
 pub(super) fn is_tar(start: &[u8]) -> bool {
     start.get(MAGIC).is_some_and(|magic| magic == b"ustar")
+}
+
+/// The content of the gzip file `packed`, a tar archive, in a temporary file without a name.
+///
+/// Images are read in any order, which gzip does not allow. The temporary folder of the system
+/// needs room for the whole archive; memory does not.
+pub(super) fn unpacked(path: &Path, packed: SharedFile) -> Result<SharedFile> {
+    let unpack = || -> io::Result<Option<File>> {
+        let mut content = MultiGzDecoder::new(BufReader::new(packed));
+        let mut start = Vec::new();
+        content.by_ref().take(MAGIC.end as u64).read_to_end(&mut start)?;
+        if !is_tar(&start) {
+            return Ok(None);
+        }
+        let mut file = tempfile::tempfile()?;
+        file.write_all(&start)?;
+        io::copy(&mut content, &mut file)?;
+        Ok(Some(file))
+    };
+    match unpack() {
+        Ok(Some(file)) => Ok(SharedFile::new(file)),
+        Ok(None) => Err(Error::UnknownSource {
+            path: path.to_owned(),
+            found: "gzip data, but not of a tar archive".to_owned(),
+        }),
+        Err(e) => Err(Error::Archive { path: path.to_owned(), reason: e.to_string() }),
+    }
 }
 
 /// The images of an archive, sorted by name; of two members with one name, the last.
@@ -32,14 +62,14 @@ struct Extent {
 }
 
 impl Tar {
-    pub(super) fn open(path: &Path, file: &SharedFile) -> Result<Self> {
-        let (images, others) = list(file)
+    pub(super) fn open(path: &Path, file: SharedFile) -> Result<Self> {
+        let (images, others) = list(&file)
             .map_err(|e| Error::Archive { path: path.to_owned(), reason: e.to_string() })?;
         if images.is_empty() {
             return Err(no_images(path, &others));
         }
         let members = images.into_iter().collect();
-        Ok(Self { path: path.to_owned(), file: file.clone(), members })
+        Ok(Self { path: path.to_owned(), file, members })
     }
 }
 
@@ -83,7 +113,7 @@ impl Source for Tar {
         if extent.len > MAX_ENCODED {
             return Err(failed(format!("{} bytes, more than {MAX_ENCODED}", extent.len)));
         }
-        let bytes = self.file.bytes(extent.start, extent.len);
+        let bytes = self.file.read_range(extent.start, extent.len);
         bytes.map(Item::Encoded).map_err(|e| failed(e.to_string()))
     }
 }

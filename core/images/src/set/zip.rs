@@ -3,9 +3,10 @@
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use ganscope_weights::SharedFile;
 use zip::ZipArchive;
 
-use super::{Item, MAX_ENCODED, SharedFile, Source, is_image, labels, no_images};
+use super::{Item, MAX_ENCODED, Source, is_image, labels, no_images};
 use crate::{Error, Result};
 
 /// An open archive.
@@ -87,7 +88,7 @@ impl Source for Images {
     }
 }
 
-/// The unpacked bytes of a member, or why there are none.
+/// The unpacked bytes of a member, or the reason of the failure.
 fn member_bytes(archive: &ZipArchive<SharedFile>, member: usize) -> Result<Vec<u8>, String> {
     // A clone has its own position and shares the directory.
     let mut archive = archive.clone();

@@ -135,8 +135,8 @@ fn run<L: Lanes, const R: usize>(lanes: L, job: Job<'_>) {
                 starts[r] = bytes[(rows + row) * depth..][..depth].as_ptr();
             }
             for quad in 0..depth / QUAD {
-                // SAFETY: the panel holds `VECTORS` vectors for each quad, and the rows that start
-                // at `starts` are `depth` bytes long.
+                // SAFETY: the panel contains `VECTORS` vectors for each quad, and the rows that
+                // start at `starts` are `depth` bytes long.
                 unsafe {
                     let mut a = [lanes.splat(0); VECTORS];
                     for (c, a) in a.iter_mut().enumerate() {

@@ -33,7 +33,7 @@ pub(crate) struct Direct {
     panels: Panels,
     /// The input pixel of a tap, relative to `step` times the output pixel.
     taps: Vec<[isize; 2]>,
-    /// How many taps from each one on are neighbours in a row.
+    /// How many taps from each one on are neighbors in a row.
     runs: Vec<usize>,
     step: [usize; 2],
 }
@@ -101,7 +101,7 @@ impl Direct {
     }
 }
 
-/// Some output pixels by some panels: what one thread does in one go.
+/// Some output pixels by some panels: one unit of work of a thread.
 struct Block<'a> {
     conv: &'a Direct,
     input: Map<'a>,
@@ -146,7 +146,7 @@ impl Job for Block<'_> {
             let channel = self.first + columns.start;
             let sums = &sums[index * pitch..][..pitch];
             let out = self.target.pixel(pixel, channel);
-            // SAFETY: `sums` holds the vectors of this pixel; `out` is the pixel's place from
+            // SAFETY: `sums` contains the vectors of this pixel; `out` is the pixel's place from
             // `channel` on, which this task alone writes, as the caller of `Direct::run`
             // promises and the division into tasks keeps.
             unsafe {
@@ -245,7 +245,7 @@ impl Block<'_> {
         for (index, panel) in self.panels.clone().map(|index| panels.panel(index)).enumerate() {
             let weights = &panel.data[blocks.start * LANES * panel.vectors * LANES..];
             debug_assert!(weights.len() >= blocks.len() * LANES * panel.vectors * LANES);
-            // SAFETY: strip, weights and sums hold the blocks, rows and columns of the tile, as
+            // SAFETY: strip, weights and sums contain the blocks, rows and columns of the tile, as
             // the assertions above restate.
             unsafe {
                 let product = Product {

@@ -1,4 +1,4 @@
-//! What ends each output value: scale, noise, bias, residual and activation.
+//! The last steps of each output value: scale, noise, bias, residual and activation.
 
 use crate::activation::Shape;
 use crate::conv::Extras;
@@ -58,7 +58,7 @@ impl Epilogue<'_> {
     /// Ends the sums of the `count` channels from `first` on of output pixel `pixel`.
     ///
     /// # Safety
-    /// `sums` is readable for the whole vectors that hold `count` values, `out` writable for
+    /// `sums` is readable for the whole vectors that contain `count` values, `out` writable for
     /// `count` values.
     #[inline(always)]
     pub(crate) unsafe fn finish<S: Simd>(

@@ -58,7 +58,7 @@ impl<'a> Target<'a> {
     #[inline(always)]
     pub(crate) fn pixel(&self, index: usize, channel: usize) -> *mut f32 {
         debug_assert!(index < self.shape.iter().take(3).product() && channel < self.shape[3]);
-        // SAFETY: `MapMut` holds all pixels of its shape, `stride` apart.
+        // SAFETY: `MapMut` contains all pixels of its shape, `stride` apart.
         unsafe { self.data.add(index * self.stride + channel) }
     }
 }

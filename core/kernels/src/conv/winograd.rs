@@ -144,7 +144,7 @@ impl Winograd {
     }
 }
 
-/// Some tiles by some panels: what one thread does in one go.
+/// Some tiles by some panels: one unit of work of a thread.
 #[derive(Clone)]
 struct Block<'a> {
     conv: &'a Winograd,
@@ -210,7 +210,7 @@ impl<T: Transform> Job for Task<'_, T> {
                         accumulate: false,
                     };
                     let rows = (tiles.len() - first).min(S::ROWS);
-                    // SAFETY: strip and sums hold ROWS rows, as asserted; the panel holds
+                    // SAFETY: strip and sums contain ROWS rows, as asserted; the panel contains
                     // all blocks of the depth.
                     unsafe { simd.product(rows, panel.vectors, product) };
                 }
@@ -244,7 +244,7 @@ impl<T: Transform> Task<'_, T> {
         for block in 0..inputs / LANES {
             let place = block * S::ROWS * LANES;
             assert!(to.len() >= (T::POINTS - 1) * pitch + place + LANES);
-            // SAFETY: each source holds `inputs` values, whole vectors, of which `block` is one;
+            // SAFETY: each source contains `inputs` values, whole vectors, of which `block` is one;
             // the place of each point lies in `to`, as asserted.
             unsafe {
                 T::analyse(simd, &sources, block * LANES, to.as_mut_ptr().add(place), pitch);

@@ -169,9 +169,10 @@ impl Case {
         let conv = Conv2d::with(spec, weight, Some(bias), activation, algorithm, isa);
         let [n, h, w, c] = self.output_shape();
         let mut output = vec![7.0; n * h * w * (c + wider)];
-        let mut map = MapMut::new(&mut output, [n, h, w, c + wider]);
-        conv.run_with(self.input(), map.reborrow().channels(wider..wider + c), extras);
-        let map = map.as_map();
+        let shape = [n, h, w, c + wider];
+        let map = MapMut::new(&mut output, shape).channels(wider..wider + c);
+        conv.run_with(self.input(), map, extras);
+        let map = Map::new(&output, shape);
         let around = dense(map.channels(0..wider));
         assert!(around.iter().all(|&value| value == 7.0), "wrote outside of its channels");
         dense(map.channels(wider..wider + c))

@@ -3,7 +3,7 @@
 use super::{ConvSpec, Convolution, Network, Node, Op, PoolSpec, Step};
 use crate::{Checkpoint, Result};
 
-/// Collects steps; each method appends one and gives its value.
+/// Collects steps; each method appends one and returns its value.
 #[derive(Debug)]
 pub struct Builder {
     network: Network,
@@ -34,8 +34,8 @@ impl Builder {
         Ok(self.step(name, &[x], Op::Conv(convolution)))
     }
 
-    /// Appends a convolution with the checkpoint's `CONV.weight` and the batch normalisation `NORM.*`
-    /// after it, folded into one.
+    /// Appends a convolution with the checkpoint's `CONV.weight` and the batch normalization
+    /// `NORM.*` after it, folded into one.
     pub fn conv_norm(
         &mut self,
         checkpoint: &mut Checkpoint,
@@ -106,7 +106,7 @@ pub(super) fn convolution(
     Ok(Convolution { spec, weight, bias })
 }
 
-/// Folds the batch normalisation `NAME.{weight,bias,running_mean,running_var}` into the
+/// Folds the batch normalization `NAME.{weight,bias,running_mean,running_var}` into the
 /// convolution before it: `w' = w g / sqrt(v + eps)`, `b' = (b - m) g / sqrt(v + eps) + beta`.
 pub fn fold_batch_norm(
     checkpoint: &mut Checkpoint,

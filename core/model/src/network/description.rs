@@ -1,8 +1,8 @@
-//! A network described by a list of layers, so that anyone can bring a network of their own.
+//! A network described by a list of layers, for custom networks.
 //!
 //! The list is JSON, beside a checkpoint or in its metadata. Layers name the tensors of the
-//! checkpoint as PyTorch does (`NAME.weight`, `NAME.bias`, `NAME.running_mean`, ...); each reads the
-//! layer before it, or those that `inputs` names. Batch normalisation is folded into the layer
+//! checkpoint as PyTorch does (`NAME.weight`, `NAME.bias`, `NAME.running_mean`, ...); each reads
+//! the layer before it, or those that `inputs` names. Batch normalization is folded into the layer
 //! before it.
 //!
 //! ```
@@ -53,7 +53,7 @@ pub struct Description {
     pub std: Vec<f32>,
     /// Layer whose output describes an image.
     pub features: Option<String>,
-    /// The layers in the order of running; the last gives the logits.
+    /// The layers in the order of execution; the last computes the logits.
     pub layers: Vec<Layer>,
     /// A name for each class; may be empty.
     #[serde(default)]
@@ -68,7 +68,7 @@ impl Description {
     /// The description in the metadata of a checkpoint.
     ///
     /// # Errors
-    /// When it lacks a part, or has one that a description does not know.
+    /// If it lacks a part, or has one that a description does not know.
     pub fn from_config(config: &Map<String, Value>) -> Result<Self> {
         let value = Value::Object(config.clone());
         serde_json::from_value(value).map_err(|e| Error::Config(e.to_string()))
@@ -85,15 +85,15 @@ impl Description {
     /// The network with the weights of `checkpoint`.
     ///
     /// # Errors
-    /// When layers do not fit together or to the checkpoint, or a tensor is missing or left over.
+    /// If layers do not fit together or to the checkpoint, or a tensor is missing or left over.
     pub fn network(&self, checkpoint: Checkpoint) -> Result<Network> {
         assemble::network(self, checkpoint)
     }
 
-    /// The classifier with the weights of `checkpoint`; `id` tells them apart from others.
+    /// The classifier with the weights of `checkpoint`; `id` distinguishes it from others.
     ///
     /// # Errors
-    /// Those of [`network`](Self::network), and when the scaling or the class names do not fit.
+    /// Those of [`network`](Self::network), and if the scaling or the class names do not fit.
     pub fn classifier(&self, id: &str, checkpoint: Checkpoint) -> Result<Classifier> {
         let (channels, size) = (self.img_channels, self.img_resolution);
         for (name, values) in [("mean", &self.mean), ("std", &self.std)] {
@@ -109,7 +109,7 @@ impl Description {
         let shapes = network.shapes(size, size)?;
         let out = shapes[network.output().index()];
         if (out.h, out.w) != (1, 1) {
-            let got = format!("the last layer gives a map of {} x {} pixels", out.h, out.w);
+            let got = format!("the last layer computes a map of {} x {} pixels", out.h, out.w);
             return Err(Error::Config(format!("{got}, expected one number a class")));
         }
         if !self.classes.is_empty() && self.classes.len() != out.c {
@@ -120,7 +120,10 @@ impl Description {
             id: id.to_owned(),
             network: Arc::new(network),
             input_size: size,
-            normalization: Normalization { mean: self.mean.clone(), std: self.std.clone() },
+            normalization: Normalization::Channels {
+                mean: self.mean.clone(),
+                std: self.std.clone(),
+            },
             labels: self.classes.clone(),
         })
     }

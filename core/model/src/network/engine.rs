@@ -1,8 +1,8 @@
 //! Running a network on the fast kernels.
 //!
 //! An [`Engine`] packs the weights once. A rectifier that alone reads a convolution is computed
-//! by the convolution itself; a value that is read by a concatenation alone is written straight into
-//! its place there; memory is handed on as soon as nothing reads it any more.
+//! by the convolution itself; a value that is read by a concatenation alone is written straight
+//! into its place there; memory is handed on as soon as nothing reads it any more.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,7 +19,7 @@ use crate::{Error, Result};
 /// few enough that the maps of early layers stay in the last-level cache.
 const IMAGES_AT_ONCE: usize = 8;
 
-/// A network with packed weights, ready to give the values of some of its nodes.
+/// A network with packed weights, ready to compute the values of some of its nodes.
 #[derive(Debug)]
 pub struct Engine {
     network: Arc<Network>,
@@ -30,7 +30,7 @@ pub struct Engine {
     /// For each root the step after which nothing reads its buffer.
     last_use: Vec<usize>,
     spare: Mutex<Vec<Vec<f32>>>,
-    /// What runs instead of all that, off the CPU.
+    /// The replacement of all that off the CPU.
     on_device: Option<OnDevice>,
 }
 
@@ -39,14 +39,14 @@ pub struct Engine {
 enum Layer {
     /// Nothing that was asked for depends on it, or an earlier step computes it.
     Skip,
-    /// Convolution or linear layer, giving the value `to`.
+    /// Convolution or linear layer with the output `to`.
     Conv { conv: Box<Conv2d>, to: Node },
     /// Everything else, as the step says.
     Plain,
 }
 
 impl Engine {
-    /// Packs `network` so that [`run`](Self::run) gives the values `taps`.
+    /// Packs `network` so that [`run`](Self::run) returns the values `taps`.
     pub fn new(network: Arc<Network>, taps: &[Node]) -> Self {
         let steps = network.steps();
         let mut needed = vec![false; steps.len() + 1];
@@ -118,7 +118,7 @@ impl Engine {
     /// As [`new`](Self::new), on `device`: on another than the CPU, candle's operations run there.
     ///
     /// # Errors
-    /// When the weights cannot be moved there.
+    /// If the weights cannot be moved there.
     pub fn on(network: Arc<Network>, taps: &[Node], device: &Device) -> Result<Self> {
         if device.is_cpu() {
             return Ok(Self::new(network, taps));
@@ -136,10 +136,11 @@ impl Engine {
 
     /// Values of the taps, in their order, for channel-last images `input` of (n, h, w, channels).
     ///
-    /// On the CPU the result for an image does not depend on the others, nor on the number of threads.
+    /// On the CPU the result for an image does not depend on the others, nor on the number of
+    /// threads.
     ///
     /// # Errors
-    /// When the length of `input` is not that of such images, or they are too small.
+    /// If the length of `input` is not that of such images, or they are too small.
     pub fn run(&self, input: &[f32], (n, h, w): (usize, usize, usize)) -> Result<Vec<FeatureMap>> {
         let shapes = self.network.shapes(h, w)?;
         let image = shapes[0].len();
@@ -213,7 +214,7 @@ impl Engine {
     }
 }
 
-/// Buffers of the values that are alive, and those to be used again.
+/// Buffers of the values that are in use, and those to be used again.
 struct Memory<'a> {
     n: usize,
     shapes: &'a [Shape],
@@ -282,7 +283,7 @@ impl Memory<'_> {
         buffer
     }
 
-    /// Takes back the buffers for which `done` holds.
+    /// Takes back the buffers for which `done` is true.
     fn retire(&mut self, done: impl Fn(Node) -> bool) {
         let done: Vec<Node> = self.live.keys().copied().filter(|&root| done(root)).collect();
         for root in done {

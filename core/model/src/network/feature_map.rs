@@ -38,7 +38,7 @@ impl<T: Copy + Send + Sync> FeatureMap<T> {
     /// A map of these values, (N, H, W, C) in C order.
     ///
     /// # Errors
-    /// When their number does not fit.
+    /// If their number does not fit.
     pub fn new(n: usize, shape: Shape, data: Vec<T>) -> Result<Self> {
         if data.len() != n * shape.len() {
             let problem = format!("{n} maps of {shape:?} are {} numbers", n * shape.len());
@@ -55,7 +55,7 @@ impl<T: Copy + Send + Sync> FeatureMap<T> {
     /// A map of values in the order (N, C, H, W).
     ///
     /// # Errors
-    /// When their number does not fit.
+    /// If their number does not fit.
     pub fn from_nchw(n: usize, shape: Shape, data: &[T]) -> Result<Self> {
         let Shape { c, h, w } = shape;
         let channel_last = |image: usize| {
@@ -78,7 +78,7 @@ impl<T: Copy + Send + Sync> FeatureMap<T> {
     /// The map of `f(a, b)` for each value `a` and its like `b` in `other`.
     ///
     /// # Panics
-    /// When the maps differ in size.
+    /// If the maps differ in size.
     #[must_use]
     pub fn zip<U, V>(&self, other: &FeatureMap<U>, f: impl Fn(T, U) -> V + Sync) -> FeatureMap<V>
     where
@@ -93,7 +93,7 @@ impl<T: Copy + Send + Sync> FeatureMap<T> {
     /// The values of image `index`.
     ///
     /// # Panics
-    /// When there is no such image.
+    /// If there is no such image.
     pub fn image(&self, index: usize) -> &[T] {
         &self.data[index * self.shape.len()..][..self.shape.len()]
     }

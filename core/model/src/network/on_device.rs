@@ -75,7 +75,7 @@ fn upload(c: &Convolution, device: &Device) -> Result<(Tensor, Tensor)> {
     Ok((Tensor::from_slice(&c.weight, shape, device)?, bias))
 }
 
-/// What a step gives, (N, C, H, W).
+/// The output of a step, (N, C, H, W).
 fn apply(
     op: &Op,
     weights: Option<&(Tensor, Tensor)>,

@@ -14,8 +14,8 @@ pub struct Transposed(Plan);
 #[derive(Debug, Clone)]
 enum Plan {
     General(ConvTranspose2d),
-    /// Each channel by itself: a convolution with the kernel turned around, over a map that holds
-    /// `stride - 1` zeros between the values.
+    /// Each channel by itself: a convolution with the kernel turned around, over a map that
+    /// contains `stride - 1` zeros between the values.
     Depthwise {
         turned: Conv2d,
         stride: [usize; 2],

@@ -11,13 +11,14 @@ use super::windows::Windows;
 use super::{Convolution, FeatureMap, Network, Node, Op, Real, Shape, Step};
 use crate::{Error, Result};
 
-/// What a rectifier lets pass on the way back.
+/// The part of a signal that passes a rectifier on the way back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Rectifier {
     /// The signal where the rectifier was open: the gradient.
     #[default]
     Gradient,
-    /// The positive part of the signal (Zeiler and Fergus, 2013, <https://arxiv.org/abs/1311.2901>).
+    /// The positive part of the signal (Zeiler and Fergus, 2013,
+    /// <https://arxiv.org/abs/1311.2901>).
     Deconvnet,
     /// The positive part of the signal where the rectifier was open (Springenberg et al., 2014,
     /// <https://arxiv.org/abs/1412.6806>).
@@ -54,7 +55,7 @@ impl<T: Real> Walker<T> {
     /// Runs all steps on `input` and keeps every value.
     ///
     /// # Errors
-    /// When the images are too small or have other channels than the network reads.
+    /// If the images are too small or have other channels than the network reads.
     pub fn run(&self, input: FeatureMap<T>) -> Result<Trace<'_, T>> {
         let Shape { c, h, w } = input.shape;
         if c != self.network.in_channels() {
@@ -118,18 +119,18 @@ impl<'a, T: Real> Trace<'a, T> {
         &self.values[node.index()]
     }
 
-    /// What the network gave.
+    /// The output of the network.
     pub fn output(&self) -> &FeatureMap<T> {
         self.value(self.walker.network.output())
     }
 
-    /// Carries `seed`, a signal at `from`, back to the values `keep`, and gives their signals.
+    /// Carries `seed`, a signal at `from`, back to the values `keep`, and returns their signals.
     ///
     /// At each step on the way, `rule` turns the signal at its output into one for each input.
     /// The signal of a value that no way leads to is zero.
     ///
     /// # Errors
-    /// When `seed` has another shape than the value of `from`, and those of the rule.
+    /// If `seed` has another shape than the value of `from`, and those of the rule.
     pub fn walk(
         &self,
         from: Node,
@@ -198,7 +199,7 @@ impl<'a, T: Real> Trace<'a, T> {
     }
 }
 
-/// One step of a walk: what the step read and gave, and the signal at its output.
+/// One step of a walk: its inputs, its output, and the signal at its output.
 #[derive(Debug)]
 pub struct Visit<'a, T: Real> {
     walker: &'a Walker<T>,
@@ -206,9 +207,9 @@ pub struct Visit<'a, T: Real> {
     pub index: usize,
     /// The step.
     pub step: &'a Step,
-    /// What it read.
+    /// Its inputs.
     pub inputs: Vec<&'a FeatureMap<T>>,
-    /// What it gave.
+    /// Its output.
     pub output: &'a FeatureMap<T>,
     /// The signal at its output.
     pub signal: &'a FeatureMap<T>,
@@ -301,7 +302,7 @@ impl<T: Real> Visit<'_, T> {
     }
 }
 
-/// A linear step with weights of one's choice: `x -> W x + b`, and `y -> W^T y`.
+/// A linear step with chosen weights: `x -> W x + b`, and `y -> W^T y`.
 #[derive(Debug)]
 pub struct Linear<'a, T, F> {
     kind: Kind<'a, T, F>,

@@ -10,7 +10,7 @@ use super::{FeatureMap, Op, PoolSpec, Real, Shape};
 #[derive(Debug, Clone)]
 pub(super) struct Windows {
     ranges: [Vec<Range<usize>>; 2],
-    /// What a mean is divided by; the pixels of the window where there is none.
+    /// The divisor of a mean; the number of pixels of the window if missing.
     divisor: Option<usize>,
 }
 

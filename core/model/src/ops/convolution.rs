@@ -9,7 +9,7 @@ use super::epilogue::activate;
 use super::{Activation, Affine, affine, has_kernels, map_shape, values};
 use super::{to_channels_first, to_channels_last};
 
-/// What a [`Conv2d`] joins to its sums; absent terms are 1 and 0.
+/// Terms that a [`Conv2d`] joins to its sums; absent ones are 1 and 0.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Extras<'a> {
     /// Factor of each image and output channel, (N, O): StyleGAN2's demodulation.

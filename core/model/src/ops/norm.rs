@@ -1,4 +1,4 @@
-//! Instance normalisation.
+//! Instance normalization.
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
@@ -13,9 +13,9 @@ pub fn instance_norm(x: &Tensor, eps: f64) -> Result<Tensor> {
     if has_kernels(x) {
         return x.contiguous()?.apply_op1(InstanceNorm(eps));
     }
-    let centred = x.broadcast_sub(&mean(x)?)?;
-    let variance = mean(&centred.sqr()?)?;
-    centred.broadcast_div(&(variance + eps)?.sqrt()?)
+    let centerd = x.broadcast_sub(&mean(x)?)?;
+    let variance = mean(&centerd.sqr()?)?;
+    centerd.broadcast_div(&(variance + eps)?.sqrt()?)
 }
 
 /// Mean over pixels, (N, 1, 1, C).
@@ -73,8 +73,8 @@ impl CustomOp1 for InstanceNorm {
     }
 
     fn bwd(&self, x: &Tensor, y: &Tensor, g: &Tensor) -> Result<Option<Tensor>> {
-        let centred = x.broadcast_sub(&mean(x)?)?;
-        let deviation = (mean(&centred.sqr()?)? + self.0)?.sqrt()?;
+        let centerd = x.broadcast_sub(&mean(x)?)?;
+        let deviation = (mean(&centerd.sqr()?)? + self.0)?.sqrt()?;
         let along = y.broadcast_mul(&mean(&(g * y)?)?)?;
         let g = (g.broadcast_sub(&mean(g)?)? - along)?;
         g.broadcast_div(&deviation).map(Some)

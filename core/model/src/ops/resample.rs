@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn nearest_neighbours_have_the_gradient_of_central_differences() {
+    fn nearest_neighbors_have_the_gradient_of_central_differences() {
         let inputs = [ramp(&[2, 3, 2, 4], 1)];
         // The input is used twice, which candle's own upsampling gets wrong.
         let f = |t: &[Tensor]| upsample_nearest(&t[0], 2)? + upsample_nearest(&t[0].sqr()?, 2)?;

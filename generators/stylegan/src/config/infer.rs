@@ -77,9 +77,9 @@ pub(crate) fn stylegan2(
     }
     if let Some(last) = resolutions.last() {
         map.insert("img_resolution".into(), (*last).into());
-        let colours = dims::<4>(checkpoint, &format!("synthesis.b{last}.torgb.weight"));
-        if let Some([colours, ..]) = colours {
-            map.insert("img_channels".into(), colours.into());
+        let colors = dims::<4>(checkpoint, &format!("synthesis.b{last}.torgb.weight"));
+        if let Some([colors, ..]) = colors {
+            map.insert("img_channels".into(), colors.into());
         }
     }
     let architecture = if checkpoint.contains("synthesis.b8.skip.weight") {
@@ -115,10 +115,10 @@ pub(crate) fn stylegan3(
         let parts = (numbers.next()??, numbers.next()??, numbers.next()??);
         numbers.next().is_none().then_some(parts)
     };
-    if let Some((last, size, colours)) = checkpoint.names().filter_map(parts).max() {
+    if let Some((last, size, colors)) = checkpoint.names().filter_map(parts).max() {
         map.insert("num_layers".into(), last.into());
         map.insert("img_resolution".into(), size.into());
-        map.insert("img_channels".into(), colours.into());
+        map.insert("img_channels".into(), colors.into());
     }
     let first = |leaf: &str| {
         let name = checkpoint.names().find(|name| match name.split('.').collect::<Vec<_>>()[..] {
@@ -176,10 +176,10 @@ pub(crate) fn stylegan1(
     }
     if let Some((last, _)) = by_resolution.last() {
         map.insert("resolution".into(), (*last).into());
-        let colours =
+        let colors =
             dims::<4>(checkpoint, &format!("synthesis.output{}.weight", by_resolution.len() - 1));
-        if let Some([colours, ..]) = colours {
-            map.insert("image_channels".into(), colours.into());
+        if let Some([colors, ..]) = colors {
+            map.insert("image_channels".into(), colors.into());
         }
     }
     parse(merge(map, given, "stylegan1")?)

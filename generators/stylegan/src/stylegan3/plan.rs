@@ -31,7 +31,7 @@ pub(super) struct LayerPlan {
     pub(super) clamp: Option<f64>,
 }
 
-/// The layers after the input, the last of which makes colours.
+/// The layers after the input, the last of which makes colors.
 pub(super) fn plan(config: &StyleGan3Config) -> Result<Vec<LayerPlan>> {
     let (count, critical) = (config.num_layers, config.num_critical);
     let resolution = config.img_resolution as f64;

@@ -21,12 +21,12 @@ impl<'a> Bits<'a> {
         Self { bytes, position, buffer: 0, count: 0, marker: None, starved: false }
     }
 
-    /// Position behind what was read, which is behind the marker where there is one.
+    /// Position after the bytes read, and after the marker if there is one.
     pub(super) fn position(&self) -> usize {
         self.position
     }
 
-    /// Drops the bits in the buffer and goes on at `position`.
+    /// Drops the bits in the buffer and continues at `position`.
     pub(super) fn restart(&mut self, position: usize, marker: Option<u8>) {
         (self.position, self.marker) = (position, marker);
         (self.buffer, self.count) = (0, 0);

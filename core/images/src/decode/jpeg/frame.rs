@@ -4,14 +4,14 @@ use super::super::{Failure, checked_size, reason};
 use super::idct;
 use super::scan::Scan;
 
-/// One colour of the image.
+/// One color of the image.
 pub(super) struct Component {
     pub(super) id: u8,
     /// Samples along x and y in a unit of interleaved data.
     pub(super) sampling: (usize, usize),
     /// Samples along x and y that belong to the image.
     pub(super) size: (usize, usize),
-    /// Blocks along x and y that hold them.
+    /// Blocks along x and y that contain them.
     pub(super) blocks: (usize, usize),
     /// Samples, in rows of whole interleaved units.
     pub(super) samples: Vec<u8>,
@@ -51,7 +51,7 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    /// A frame of mid-grey from the content of its segment, in a file of `bytes` bytes.
+    /// A frame of mid-gray from the content of its segment, in a file of `bytes` bytes.
     pub(super) fn parse(content: &[u8], progressive: bool, bytes: usize) -> Result<Self, Failure> {
         let [precision, h1, h0, w1, w0, count, rest @ ..] = content else {
             return Err(reason("a frame is cut short"));

@@ -12,7 +12,7 @@ pub(super) struct Table {
     short: [(u8, u8); 1 << SHORT],
     /// For each length, the codes of that length end below this, moved to the left of 16 bits.
     ends: [u32; 17],
-    /// For each length, index of the first symbol less the first code.
+    /// For each length, index of the first symbol minus the first code.
     offsets: [i32; 17],
     symbols: Vec<u8>,
 }

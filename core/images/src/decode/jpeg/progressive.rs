@@ -40,7 +40,7 @@ impl Pass {
         (self.start == 0 && !self.refines, self.start > 0)
     }
 
-    /// Decodes what the pass has of one block.
+    /// Decodes the part of one block that is in this pass.
     pub(super) fn block(
         &self,
         block: &mut [i16; 64],
@@ -120,7 +120,8 @@ impl Pass {
                     *end_of_band = (1 << zeros) + bits.bits(zeros.into())? as u32;
                     break;
                 }
-                // Passes over `zeros` coefficients that are still zero, refining those that are not.
+                // Passes over `zeros` coefficients that are still zero, refining those that are
+                // not.
                 while k <= self.end {
                     let coefficient = &mut block[ZIGZAG[k] as usize];
                     if *coefficient != 0 {

@@ -26,12 +26,12 @@ struct Member {
     ac: usize,
 }
 
-/// What is carried from block to block.
+/// The state that is carried from block to block.
 #[derive(Default)]
 pub(super) struct State {
     /// The last DC coefficient of each member.
     predictions: [i32; 4],
-    /// Blocks that are known to hold nothing more, in progressive coding.
+    /// Blocks that are known to contain nothing more, in progressive coding.
     pub(super) end_of_band: u32,
     next_restart: u8,
 }

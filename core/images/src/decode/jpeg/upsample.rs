@@ -34,7 +34,7 @@ impl Upsample {
         })
     }
 
-    /// Row `y` of the image, into `out`, which may hold samples beyond its width.
+    /// Row `y` of the image, into `out`, which may contain samples beyond its width.
     pub(super) fn row(self, component: &Component, y: usize, out: &mut [u8]) {
         let last = component.size.1 - 1;
         match self {

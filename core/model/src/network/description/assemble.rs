@@ -44,7 +44,7 @@ pub(super) fn network(description: &Description, mut checkpoint: Checkpoint) -> 
     Ok(network)
 }
 
-/// Names of what each layer reads, each known and unique.
+/// Names of the inputs of each layer, all known and unique.
 fn reads(layers: &[Layer]) -> Result<Vec<Vec<&str>>> {
     let mut known = vec![INPUT];
     let mut reads = Vec::new();
@@ -55,7 +55,10 @@ fn reads(layers: &[Layer]) -> Result<Vec<Vec<&str>>> {
             Some(names) => names.iter().map(String::as_str).collect(),
         };
         if let Some(name) = names.iter().find(|name| !known.contains(name)) {
-            return Err(graph(&layer.name, format!("reads `{name}`, which is no earlier layer")));
+            return Err(graph(
+                &layer.name,
+                format!("reads `{name}`, which is not an earlier layer"),
+            ));
         }
         let several = matches!(layer.kind, LayerKind::Add {} | LayerKind::Concat {});
         if names.is_empty() || names.len() > 1 && !several {
@@ -79,7 +82,7 @@ struct Assembly<'a> {
     reads: Vec<Vec<&'a str>>,
     checkpoint: Checkpoint,
     builder: Builder,
-    /// What each name stands for.
+    /// The value of each name.
     nodes: BTreeMap<&'a str, Node>,
 }
 
@@ -144,14 +147,14 @@ impl Assembly<'_> {
         };
         let node = self.builder.step(name, &inputs, op);
         self.nodes.insert(name, node);
-        // A folded batch normalisation stands for the layer before it.
+        // A folded batch normalization is part of the layer before it.
         if let Some(next) = self.folded(index) {
             self.nodes.insert(&self.layers[next].name, node);
         }
         Ok(())
     }
 
-    /// The batch normalisation that alone reads the convolution or linear layer at `index`.
+    /// The batch normalization that alone reads the convolution or linear layer at `index`.
     fn folded(&self, index: usize) -> Option<usize> {
         let layer = &self.layers[index];
         let linear = matches!(layer.kind, LayerKind::Conv2d { .. } | LayerKind::Linear { .. });
@@ -175,7 +178,7 @@ impl Assembly<'_> {
         Ok(())
     }
 
-    /// A batch normalisation by itself: a factor and a term for each channel.
+    /// A batch normalization by itself: a factor and a term for each channel.
     fn scale(&mut self, name: &str, eps: f64) -> Result<Convolution> {
         let shape = self.checkpoint.shape(&format!("{name}.weight"));
         let channels = shape.map_or(1, |shape| shape.iter().product());

@@ -16,11 +16,11 @@ pub struct Layer {
     pub name: String,
     /// Names of the layers that it reads, `input` for the image; the layer before it if missing.
     pub inputs: Option<Vec<String>>,
-    /// What it computes.
+    /// Its operation.
     pub kind: LayerKind,
 }
 
-/// What a layer computes; names and defaults are PyTorch's.
+/// The operation of a layer; names and defaults are PyTorch's.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum LayerKind {
@@ -48,7 +48,7 @@ pub enum LayerKind {
         #[serde(default = "yes")]
         bias: bool,
     },
-    /// Batch normalisation with its running statistics.
+    /// Batch normalization with its running statistics.
     BatchNorm {
         /// Added to the variance.
         #[serde(default = "batch_norm_eps")]

@@ -117,7 +117,7 @@ fn the_shipped_classifier_describes_itself() {
 fn a_description_that_cannot_be_is_refused_with_the_place() {
     let refusal = |layers: &str| described(layers).network(tensors(&[])).unwrap_err().to_string();
     let unknown = r#"[{"kind": "relu", "name": "a", "inputs": ["b"]}]"#;
-    assert_eq!(refusal(unknown), "step `a`: reads `b`, which is no earlier layer");
+    assert_eq!(refusal(unknown), "step `a`: reads `b`, which is not an earlier layer");
     let twice = r#"[{"kind": "relu", "name": "a"}, {"kind": "relu", "name": "a"}]"#;
     assert_eq!(refusal(twice), "step `a`: has the name of another layer");
     let zero = r#"[{"kind": "max_pool2d", "name": "a", "kernel": 0}]"#;

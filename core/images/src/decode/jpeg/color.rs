@@ -4,22 +4,22 @@ use super::super::pillow;
 use super::frame::Frame;
 use super::upsample::Upsample;
 
-/// What the components mean.
+/// The meaning of the components.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Colour {
-    Grey,
+enum Color {
+    Gray,
     Rgb,
     YCbCr,
     Cmyk,
     Ycck,
 }
 
-impl Colour {
+impl Color {
     /// libjpeg's guess from the segments of JFIF and Adobe, or from the names of components.
     fn of(frame: &Frame, jfif: bool, adobe: Option<u8>) -> Self {
         let ids: Vec<u8> = frame.components.iter().map(|component| component.id).collect();
         match (ids.as_slice(), adobe) {
-            ([_], _) => Self::Grey,
+            ([_], _) => Self::Gray,
             ([_, _, _], _) if jfif => Self::YCbCr,
             ([_, _, _], Some(0)) | (b"RGB", None) => Self::Rgb,
             ([_, _, _], _) => Self::YCbCr,
@@ -29,15 +29,10 @@ impl Colour {
     }
 }
 
-/// Rows of RGB, and Pillow's mode of the image.
-pub(super) fn rgb(
-    frame: &Frame,
-    upsamples: &[Upsample],
-    jfif: bool,
-    adobe: Option<u8>,
-) -> (Vec<u8>, &'static str) {
-    let colour = Colour::of(frame, jfif, adobe);
-    // A sample more than the width may come out of doubling, or several out of repeating.
+/// Rows of RGB.
+pub(super) fn rgb(frame: &Frame, upsamples: &[Upsample], jfif: bool, adobe: Option<u8>) -> Vec<u8> {
+    let color = Color::of(frame, jfif, adobe);
+    // Doubling may result in one sample more than the width, repeating in several.
     let padded = frame.width.next_multiple_of(8 * frame.sampling.0);
     let mut rows = vec![vec![0; padded]; frame.components.len()];
     let mut pixels = vec![0; 3 * frame.width * frame.height];
@@ -46,13 +41,13 @@ pub(super) fn rgb(
             upsample.row(component, y, row);
         }
         let out = out.as_chunks_mut::<3>().0;
-        match (colour, rows.as_slice()) {
-            (Colour::YCbCr, [y, cb, cr]) => {
+        match (color, rows.as_slice()) {
+            (Color::YCbCr, [y, cb, cr]) => {
                 for (((out, &y), &cb), &cr) in out.iter_mut().zip(y).zip(cb).zip(cr) {
                     *out = from_ycbcr(y, cb, cr);
                 }
             }
-            (Colour::Rgb, [r, g, b]) => {
+            (Color::Rgb, [r, g, b]) => {
                 for (((out, &r), &g), &b) in out.iter_mut().zip(r).zip(g).zip(b) {
                     *out = [r, g, b];
                 }
@@ -60,8 +55,8 @@ pub(super) fn rgb(
             (_, [a, b, c, k]) => {
                 for (x, out) in out.iter_mut().enumerate() {
                     // Adobe's convention, which Pillow assumes of all: ink is stored inverted.
-                    let inverse = |rgb: [u8; 3]| match colour {
-                        Colour::Ycck => rgb.map(|v| 255 - v),
+                    let inverse = |rgb: [u8; 3]| match color {
+                        Color::Ycck => rgb.map(|v| 255 - v),
                         _ => [a[x], b[x], c[x]],
                     };
                     let [c, m, y] = inverse(from_ycbcr(a[x], b[x], c[x])).map(|v| 255 - v);
@@ -75,12 +70,7 @@ pub(super) fn rgb(
             }
         }
     }
-    let mode = match colour {
-        Colour::Grey => "L",
-        Colour::Rgb | Colour::YCbCr => "RGB",
-        Colour::Cmyk | Colour::Ycck => "CMYK",
-    };
-    (pixels, mode)
+    pixels
 }
 
 /// A constant of the conversion as a multiple of 2^-16.
