@@ -29,7 +29,7 @@ pub(crate) fn nearest(point: &[f32], centers: &Features) -> usize {
 /// center.
 ///
 /// # Panics
-/// When there are no points.
+/// If there are no points.
 pub(crate) fn centers(
     points: &Features,
     count: usize,

@@ -26,7 +26,7 @@ pub struct Directions {
 /// layer instead.
 ///
 /// # Errors
-/// When there are fewer than two rows, or fewer than `count` coordinates.
+/// If there are fewer than two rows, or fewer than `count` coordinates.
 pub fn principal_components(rows: &Features, count: usize) -> Result<Directions> {
     let cov = FeatureStats::from_features(rows).cov()?;
     directions(cov, count)
@@ -35,10 +35,10 @@ pub fn principal_components(rows: &Features, count: usize) -> Result<Directions>
 /// Directions to which the style layers answer most (`SeFa`): right singular vectors of their weights.
 ///
 /// `weights` has one row for each output of the affine layers of the wanted style inputs, each as
-/// long as `w`. Rows are normalised first, as the published tool does it.
+/// long as `w`. Rows are normalized first, as the published tool does it.
 ///
 /// # Errors
-/// When there are fewer than `count` coordinates.
+/// If there are fewer than `count` coordinates.
 pub fn semantic_directions(weights: &Features, count: usize) -> Result<Directions> {
     let dim = weights.dim();
     let mut gram = DMatrix::zeros(dim, dim);

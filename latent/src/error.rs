@@ -29,6 +29,9 @@ pub enum Error {
         /// The range, in words.
         expected: String,
     },
+    /// A spline through points of which the last is not the first.
+    #[error("a spline needs a closed walk, whose last point is its first")]
+    OpenSpline,
     /// The generator failed.
     #[error(transparent)]
     Model(#[from] ganscope_model::Error),

@@ -6,10 +6,10 @@
 /// Cosine of an angle whose sine has lost half of its digits.
 const STRAIGHT: f64 = 1.0 - 1e-7;
 
-/// Straight interpolation `a + t (b - a)`; `t` = 0 and 1 give `a` and `b` bit for bit.
+/// Straight interpolation `a + t (b - a)`; `t` = 0 and 1 return `a` and `b` bit for bit.
 ///
 /// # Panics
-/// When the lengths differ.
+/// If the lengths differ.
 pub fn lerp(a: &[f32], b: &[f32], t: f64) -> Vec<f32> {
     assert_eq!(a.len(), b.len(), "latents of different length");
     let between = |a: f64, b: f64| if t < 0.5 { a + t * (b - a) } else { b - (1.0 - t) * (b - a) };
@@ -22,11 +22,11 @@ pub fn lerp(a: &[f32], b: &[f32], t: f64) -> Vec<f32> {
 /// interpolated straight.
 ///
 /// # Panics
-/// When the lengths differ.
+/// If the lengths differ.
 pub fn slerp(a: &[f32], b: &[f32], t: f64) -> Vec<f32> {
     assert_eq!(a.len(), b.len(), "latents of different length");
     let cosine = dot(a, b) / (dot(a, a) * dot(b, b)).sqrt();
-    // Zero vectors give NaN.
+    // Zero vectors result in NaN.
     if cosine.is_nan() || cosine.abs() >= STRAIGHT || t == 0.0 || t == 1.0 {
         return lerp(a, b, t);
     }
@@ -37,12 +37,12 @@ pub fn slerp(a: &[f32], b: &[f32], t: f64) -> Vec<f32> {
 
 /// Spherical interpolation on the unit sphere, as the StyleGAN path length walks in Z.
 ///
-/// Both ends are normalised first, so the result has length 1 and not that of `a` or `b`; a
-/// StyleGAN mapping normalises `z` anyway. Parallel vectors give the normalised `a`. Opposite
-/// vectors give a half circle through an axis that stands on them; a zero vector stays zero.
+/// Both ends are normalized first, so the result has length 1 and not that of `a` or `b`; a
+/// StyleGAN mapping normalizes `z` anyway. Parallel vectors return the normalized `a`. Opposite
+/// vectors follow a half circle through an axis that stands on them; a zero vector stays zero.
 ///
 /// # Panics
-/// When the lengths differ.
+/// If the lengths differ.
 pub fn slerp_unit(a: &[f32], b: &[f32], t: f64) -> Vec<f32> {
     assert_eq!(a.len(), b.len(), "latents of different length");
     let (a, b) = (unit(a.iter().map(|&v| v as f64)), unit(b.iter().map(|&v| v as f64)));
@@ -60,14 +60,15 @@ fn dot(a: &[f32], b: &[f32]) -> f64 {
     a.iter().zip(b).map(|(&a, &b)| a as f64 * b as f64).sum()
 }
 
-/// The vector divided by its length, or as it is where it has none.
+/// The vector divided by its length, or unchanged if it has none.
 fn unit(v: impl Iterator<Item = f64>) -> Vec<f64> {
     let v: Vec<f64> = v.collect();
     let norm = v.iter().map(|v| v * v).sum::<f64>().sqrt();
     if norm > 0.0 { v.iter().map(|v| v / norm).collect() } else { v }
 }
 
-/// A unit vector at a right angle to the unit vector `a`: the axis that `a` leans on least, made so.
+/// A unit vector at a right angle to the unit vector `a`: the axis that `a` leans on least, made
+/// so.
 fn perpendicular(a: &[f64]) -> Vec<f64> {
     let axis = (0..a.len()).min_by(|&i, &j| a[i].abs().total_cmp(&a[j].abs())).unwrap_or(0);
     unit(a.iter().enumerate().map(|(i, v)| f64::from(i == axis) - a[axis] * v))

@@ -3,6 +3,7 @@
 //! - [`Sampler`] turns seeds into images, number by number those of the published tools.
 //! - [`MultiModal`] truncates towards the nearest of several centers of W.
 //! - [`walk`] goes from one latent to the next in Z or in W; [`Spline`] makes smooth closed walks.
+//!   [`Lengths`] measures their steps.
 //! - [`mix`], [`mix_table`] and [`shift`] operate on `ws`.
 //! - [`PathLength`] measures how evenly a generator moves; [`components`] finds its directions.
 //! - [`Seeds`], [`Truncations`] and [`Styles`] read lists as they are typed.
@@ -28,9 +29,11 @@ pub use error::{Error, Result};
 pub use ganscope_stats::random::RandomState;
 pub use mixing::{mix, mix_table, shift};
 pub use multi_modal::{Centers, MultiModal};
-pub use path_length::{PathLength, PathSpace, Sampling, euclidean, perceptual_path_length};
+pub use path_length::{
+    Estimate, PathLength, PathSpace, Sampling, euclidean, perceptual_path_length,
+};
 pub use ranges::{Seeds, Styles, Truncations};
 pub use sample::{Prior, truncated_noise_sample, z_from_seed};
 pub use sampler::{Batch, Class, Sampler, ThresholdPrior};
 pub use spline::Spline;
-pub use walk::{Space, Waypoint, walk};
+pub use walk::{Lengths, Space, Summary, Waypoint, is_same_walk, walk};

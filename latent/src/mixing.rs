@@ -7,12 +7,14 @@ use candle_core::Tensor;
 
 use crate::{Error, Result};
 
-/// Style mixing: `row` with the style inputs `styles` taken from `col`; both (N, `num_ws`, `w_dim`).
+/// Style mixing: `row` with the style inputs `styles` taken from `col`; both (N, `num_ws`,
+/// `w_dim`).
 ///
-/// Low styles are coarse (pose, shape), high ones fine (colour). All styles give `col`, none `row`.
+/// Low styles are coarse (pose, shape), high ones fine (color). All styles result in `col`, none in
+/// `row`.
 ///
 /// # Errors
-/// When a style is not below `num_ws`, or the shapes differ.
+/// If a style is not below `num_ws`, or the shapes differ.
 pub fn mix(row: &Tensor, col: &Tensor, styles: &[usize]) -> Result<Tensor> {
     let (_, num_ws, _) = row.dims3()?;
     check(styles, num_ws)?;
@@ -40,7 +42,7 @@ pub fn mix_table<'a>(
 /// `ws + strength direction` in the style inputs `styles`; `direction` is (`w_dim`).
 ///
 /// # Errors
-/// When a style is not below `num_ws`, or the direction has another length.
+/// If a style is not below `num_ws`, or the direction has another length.
 pub fn shift(ws: &Tensor, direction: &Tensor, strength: f64, styles: &[usize]) -> Result<Tensor> {
     let (n, num_ws, w_dim) = ws.dims3()?;
     let moved = (direction.reshape((1, 1, w_dim))? * strength)?;

@@ -1,8 +1,8 @@
 //! Truncation towards the nearest of several centers of W.
 //!
 //! After Mokady et al., "Self-Distilled StyleGAN: Towards Generation from Internet Photos", 2022,
-//! <https://arxiv.org/abs/2202.12211>: where images are of many kinds, the mean of W is none of them.
-//! They cluster and compare images by a perceptual distance; here both are Euclidean in W.
+//! <https://arxiv.org/abs/2202.12211>: if images are of many kinds, the mean of W belongs to none
+//! of them. They cluster and compare images by a perceptual distance; here both are Euclidean in W.
 
 use std::sync::OnceLock;
 
@@ -13,8 +13,8 @@ use ganscope_stats::Features;
 use crate::clusters::{centers, nearest};
 use crate::{Error, Prior, RandomState, Result};
 
-/// Latents whose `w` are clustered, and the seed of their one stream: those from which the projector
-/// of StyleGAN2 takes the mean of W.
+/// Latents whose `w` are clustered, and the seed of their one stream: those from which the
+/// projector of StyleGAN2 takes the mean of W.
 const SAMPLES: usize = 10_000;
 const SEED: u32 = 123;
 /// Most centers: ten latents for each.
@@ -25,7 +25,7 @@ const BATCH: usize = 500;
 /// Where the centers come from.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Centers {
-    /// As many means of clusters (k-means) of 10,000 `w`, for each class of its own. One center is the
+    /// As many means of clusters (k-means) of 10,000 `w`, found for each class. One center is the
     /// mean of the class.
     Clusters(usize),
     /// Rows (K, `w_dim`), for all classes.
@@ -35,7 +35,7 @@ pub enum Centers {
 /// A StyleGAN whose psi moves `w` towards the nearest center instead of the mean of all `w`:
 /// `c + psi (w - c)`, with the `c` that is nearest to `w` in the Euclidean sense.
 ///
-/// Otherwise it is the generator that it holds. Where the nearest center changes along a walk
+/// In all else it is the generator that it wraps. Where the nearest center changes along a walk
 /// through Z, its images jump.
 pub struct MultiModal {
     generator: Box<dyn Generator>,
@@ -60,7 +60,7 @@ impl MultiModal {
     /// `generator` with `centers`; clusters are found when a class is first truncated.
     ///
     /// # Errors
-    /// When the generator does not truncate in W, or the centers do not fit it.
+    /// If the generator does not truncate in W, or the centers do not fit it.
     pub fn new(generator: Box<dyn Generator>, centers: Centers) -> Result<Self> {
         let info = generator.info();
         if info.truncation != TruncationKind::Psi {
@@ -89,7 +89,8 @@ impl MultiModal {
         }
     }
 
-    /// The centers (K, `w_dim`) towards which images of `class`, one of the generator, are truncated.
+    /// The centers (K, `w_dim`) towards which images of `class`, one of the generator, are
+    /// truncated.
     fn centers(&self, class: Option<u32>) -> Result<&Features> {
         let index = if self.centers.len() == 1 { 0 } else { class.unwrap_or(0) as usize };
         let cell = &self.centers[index];
@@ -115,7 +116,8 @@ impl MultiModal {
         centers(&points, self.count, &mut random)
     }
 
-    /// The center for each row of `ws` (N, `num_ws`, `w_dim`), which is not truncated: (N, 1, `w_dim`).
+    /// The center for each row of `ws` (N, `num_ws`, `w_dim`), which is not truncated: (N, 1,
+    /// `w_dim`).
     fn targets(&self, ws: &Tensor, classes: Option<&[u32]>) -> Result<Tensor> {
         let (n, _, w_dim) = ws.dims3()?;
         let mut rows = Vec::with_capacity(n * w_dim);
@@ -256,7 +258,7 @@ mod tests {
         assert_eq!(given(vec![0.0; 6], 3), "centers have shape [2, 3], expected (K, 12)");
         assert_eq!(given(vec![], DIM), "centers have shape [0, 12], expected (K, 12)");
         let nan = given(vec![f32::NAN; DIM], DIM);
-        assert_eq!(nan, "the list of centers holds a value that is not finite, in row 0");
+        assert_eq!(nan, "the list of centers contains an infinite value or NaN in row 0");
         let z = Tensor::zeros((1, DIM), candle_core::DType::F32, &Device::Cpu).unwrap();
         let error = clustered(2).map(&z, None, Truncation::psi(f64::INFINITY)).unwrap_err();
         assert_eq!(error.to_string(), "truncation psi is inf, not a finite number");

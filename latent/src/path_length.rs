@@ -3,6 +3,9 @@
 //! Karras et al., "A Style-Based Generator Architecture for Generative Adversarial Networks", 2019,
 //! <https://arxiv.org/abs/1812.04948>, section 4.1.
 
+use std::fmt;
+use std::str::FromStr;
+
 use candle_core::Tensor;
 use ganscope_model::{Generator, NoiseMode, Synthesis, Truncation};
 use ganscope_stats::random::RandomState;
@@ -19,6 +22,30 @@ pub enum PathSpace {
     W,
 }
 
+impl PathSpace {
+    /// Its name in requests and reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Z => "z",
+            Self::W => "w",
+        }
+    }
+}
+
+impl fmt::Display for PathSpace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for PathSpace {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        by_name([Self::Z, Self::W], Self::name, "space", "z` or `w", text)
+    }
+}
+
 /// At which points of the path the step is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sampling {
@@ -26,6 +53,43 @@ pub enum Sampling {
     Full,
     /// At the start, which is a latent as it is drawn.
     End,
+}
+
+impl Sampling {
+    /// Its name in requests and reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::End => "end",
+        }
+    }
+}
+
+impl fmt::Display for Sampling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Sampling {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        by_name([Self::Full, Self::End], Self::name, "sampling", "full` or `end", text)
+    }
+}
+
+/// The one of `all` that is called `text`.
+fn by_name<T: Copy>(
+    all: [T; 2],
+    name: impl Fn(T) -> &'static str,
+    what: &'static str,
+    form: &'static str,
+    text: &str,
+) -> Result<T> {
+    let problem = || format!("no such {what}");
+    let found = all.into_iter().find(|&one| name(one) == text);
+    found.ok_or_else(|| Error::List { what, text: text.into(), problem: problem(), form })
 }
 
 /// Protocol of a perceptual path length.
@@ -67,7 +131,7 @@ impl PathLength {
     /// features, this is the published measure. `class` is that of a conditional generator.
     ///
     /// # Errors
-    /// When the protocol has no samples or no step.
+    /// If the protocol has no samples or no step.
     pub fn distances<'a, F, E>(
         self,
         generator: &'a dyn Generator,
@@ -137,7 +201,7 @@ impl PathLength {
             match self.space {
                 PathSpace::W => z.extend(from.into_iter().chain(to)),
                 PathSpace::Z => {
-                    // A StyleGAN normalises z; other generators know its length.
+                    // A StyleGAN normalizes z; other generators know its length.
                     let between = if prior == Prior::Normal { slerp_unit } else { slerp };
                     z.extend(between(&from, &to, t));
                     z.extend(between(&from, &to, t + self.epsilon));
@@ -170,7 +234,7 @@ impl PathLength {
 /// Squared Euclidean distances of the rows 2i and 2i + 1 of (2N, D).
 ///
 /// # Errors
-/// When `rows` is no float32 matrix.
+/// If `rows` is no float32 matrix.
 pub fn euclidean(rows: &Tensor) -> Result<Vec<f64>> {
     let rows = rows.to_vec2::<f32>()?;
     let square = |(&a, &b): (&f32, &f32)| (b as f64 - a as f64).powi(2);
@@ -193,22 +257,48 @@ fn shrink(images: &Tensor) -> Result<Tensor> {
     ))?)
 }
 
-/// Mean of the distances between their 1st and 99th percentile, both included.
+/// A path length with its uncertainty.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Estimate {
+    /// The path length: the mean of the distances between their 1st and 99th percentile.
+    pub value: f64,
+    /// Standard error of that trimmed mean over the drawn paths; none for a single path.
+    pub standard_error: Option<f64>,
+}
+
+/// Mean of the distances between their 1st and 99th percentile, both included, and its standard error.
 ///
-/// The percentiles are the sample just below and just above, as the published tools take them.
+/// The percentiles are the sample just below and just above, as the published tools take them: of `n`
+/// distances in rising order, `g = floor(0.01 (n - 1))` are left out at either end, none if `n` is at
+/// most 100.
+///
+/// The standard error is that of a trimmed mean (Tukey and `McLaughlin`, "Less vulnerable confidence and
+/// significance procedures for location based on a single sample", 1963): `sqrt(n) s / (n - 2 g)`,
+/// where `s` is the standard deviation (divisor `n - 1`) of the distances after those left out are
+/// replaced by the nearest one that was kept. Without trimming it is `s / sqrt(n)`. It measures how much
+/// the value varies between draws of the paths; it knows nothing of the bias of few paths, of which no
+/// extremes are left out.
 ///
 /// # Errors
-/// When there are no distances.
-pub fn perceptual_path_length(distances: &[f64]) -> Result<f64> {
+/// If there are no distances.
+pub fn perceptual_path_length(distances: &[f64]) -> Result<Estimate> {
     let Some(last) = distances.len().checked_sub(1) else {
         return Err(Error::OutOfRange { name: "samples", got: 0.0, expected: "above 0".into() });
     };
     let mut sorted = distances.to_vec();
     sorted.sort_by(f64::total_cmp);
-    let low = sorted[(0.01 * last as f64).floor() as usize];
-    let high = sorted[(0.99 * last as f64).ceil() as usize];
+    let cut = (0.01 * last as f64).floor() as usize;
+    let (low, high) = (sorted[cut], sorted[(0.99 * last as f64).ceil() as usize]);
     let kept: Vec<f64> = distances.iter().copied().filter(|d| (low..=high).contains(d)).collect();
-    Ok(kept.iter().sum::<f64>() / kept.len() as f64)
+    let value = kept.iter().sum::<f64>() / kept.len() as f64;
+
+    let n = distances.len() as f64;
+    let winsorized = || distances.iter().map(|d| d.clamp(low, high));
+    let mean = winsorized().sum::<f64>() / n;
+    let squares: f64 = winsorized().map(|d| (d - mean).powi(2)).sum();
+    let deviation = (squares / last as f64).sqrt();
+    let error = n.sqrt() * deviation / (n - 2.0 * cut as f64);
+    Ok(Estimate { value, standard_error: (last > 0).then_some(error) })
 }
 
 #[cfg(test)]
@@ -283,12 +373,66 @@ mod tests {
     fn the_mean_leaves_out_the_extremes() {
         // 1st and 99th percentile of 0..=100, lower and higher: 1 and 99
         let values: Vec<f64> = (0..=100).rev().map(f64::from).collect();
-        assert_eq!(perceptual_path_length(&values).unwrap(), 50.0);
+        assert_eq!(perceptual_path_length(&values).unwrap().value, 50.0);
         let skewed: Vec<f64> =
             (0..=100).map(|v| if v == 100 { 1e9 } else { f64::from(v) }).collect();
-        assert_eq!(perceptual_path_length(&skewed).unwrap(), 50.0);
-        assert_eq!(perceptual_path_length(&[3.0]).unwrap(), 3.0);
+        assert_eq!(perceptual_path_length(&skewed).unwrap().value, 50.0);
+        let one = Estimate { value: 3.0, standard_error: None };
+        assert_eq!(perceptual_path_length(&[3.0]).unwrap(), one);
         assert!(perceptual_path_length(&[]).is_err());
+    }
+
+    #[test]
+    fn without_trimming_the_error_is_that_of_a_mean() {
+        // Variance of 0..n with divisor n - 1: n (n + 1) / 12.
+        let n = 100.0_f64;
+        let values: Vec<f64> = (0..100).map(f64::from).collect();
+        let error = perceptual_path_length(&values).unwrap().standard_error.unwrap();
+        assert!((error - ((n + 1.0) / 12.0).sqrt()).abs() < 1e-12, "{error}");
+    }
+
+    #[test]
+    fn a_trimmed_mean_has_the_error_of_tukey_and_mclaughlin() {
+        // 0..=200 without 2 at either end: 2, 2, 2, 3, ..., 197, 198, 198, 198 about 100.
+        let values: Vec<f64> = (0..=200).map(f64::from).collect();
+        // Twice the sum of k^2 to 98, and four times 98^2 for those replaced.
+        let squares = 2.0 * 98.0 * 99.0 * 197.0 / 6.0 + 4.0 * 98.0_f64.powi(2);
+        let expected = 201.0_f64.sqrt() * (squares / 200.0).sqrt() / 197.0;
+        let error = perceptual_path_length(&values).unwrap().standard_error.unwrap();
+        assert!((error - expected).abs() < 1e-12, "{error} {expected}");
+    }
+
+    #[test]
+    fn the_error_is_the_spread_of_the_length_over_many_draws() {
+        // Skewed distances, as those of paths are: exponentials of normal numbers.
+        const DRAWS: usize = 400;
+        let estimates: Vec<Estimate> = (0..DRAWS as u32)
+            .map(|seed| {
+                let mut random = RandomState::new(seed);
+                let paths: Vec<f64> =
+                    random.standard_normals(1000).into_iter().map(f64::exp).collect();
+                perceptual_path_length(&paths).unwrap()
+            })
+            .collect();
+        let mean = |values: &dyn Fn(&Estimate) -> f64| {
+            estimates.iter().map(values).sum::<f64>() / DRAWS as f64
+        };
+        let center = mean(&|e| e.value);
+        let spread = mean(&|e| (e.value - center).powi(2)).sqrt();
+        let told = mean(&|e| e.standard_error.unwrap());
+        // The spread of 400 draws is known to 1 / sqrt(800) of itself; four times that.
+        assert!((told / spread - 1.0).abs() < 4.0 / (2.0 * DRAWS as f64).sqrt(), "{told} {spread}");
+    }
+
+    #[test]
+    fn protocols_are_named() {
+        for space in [PathSpace::Z, PathSpace::W] {
+            assert_eq!(space.to_string().parse::<PathSpace>().unwrap(), space);
+        }
+        for sampling in [Sampling::Full, Sampling::End] {
+            assert_eq!(sampling.to_string().parse::<Sampling>().unwrap(), sampling);
+        }
+        assert!("x".parse::<Sampling>().unwrap_err().to_string().contains("`full` or `end`"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Lists as they are typed: seeds `0,1,4-6` and truncations `0.1:1.0:0.1`.
 
+use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
@@ -22,7 +23,7 @@ impl Seeds {
         self.ranges.iter().map(|r| (r.end() - r.start()) as usize + 1).sum()
     }
 
-    /// Whether there are none; a parsed list never is.
+    /// Whether it is empty; a parsed list never is.
     pub fn is_empty(&self) -> bool {
         self.ranges.is_empty()
     }
@@ -35,6 +36,19 @@ impl Seeds {
     /// The seeds as a list.
     pub fn to_vec(&self) -> Vec<u32> {
         self.iter().collect()
+    }
+}
+
+impl fmt::Display for Seeds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, range) in self.ranges.iter().enumerate() {
+            let comma = if i > 0 { "," } else { "" };
+            match (range.start(), range.end()) {
+                (first, last) if first == last => write!(f, "{comma}{first}")?,
+                (first, last) => write!(f, "{comma}{first}-{last}")?,
+            }
+        }
+        Ok(())
     }
 }
 
@@ -71,7 +85,17 @@ impl FromStr for Styles {
     }
 }
 
-/// Truncations in the order they were written: `0.5,0.7,1` or `START:STOP:STEP`, both ends included.
+impl fmt::Display for Styles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, style) in self.0.iter().enumerate() {
+            write!(f, "{}{style}", if i > 0 { "," } else { "" })?;
+        }
+        Ok(())
+    }
+}
+
+/// Truncations in the order they were written: `0.5,0.7,1` or `START:STOP:STEP`, both ends
+/// included.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Truncations(pub Vec<f64>);
 

@@ -28,7 +28,7 @@ impl Prior {
     /// `z` (N, `z_dim`), row `i` drawn from `seeds[i]` alone, so that a batch never changes an image.
     ///
     /// # Errors
-    /// When the truncation is out of range.
+    /// If the truncation is out of range.
     pub fn latents(self, seeds: &[u32], z_dim: usize, device: &Device) -> Result<Tensor> {
         let mut rows = Vec::with_capacity(seeds.len() * z_dim);
         for &seed in seeds {
@@ -40,7 +40,7 @@ impl Prior {
     /// The `z` of one seed.
     ///
     /// # Errors
-    /// When the truncation is out of range.
+    /// If the truncation is out of range.
     pub fn latent(self, seed: u32, z_dim: usize) -> Result<Vec<f32>> {
         self.draw(&mut RandomState::new(seed), z_dim)
     }
@@ -48,7 +48,7 @@ impl Prior {
     /// The next `z` of a stream.
     ///
     /// # Errors
-    /// When the truncation is out of range.
+    /// If the truncation is out of range.
     pub fn draw(self, random: &mut RandomState, z_dim: usize) -> Result<Vec<f32>> {
         match self {
             Self::Normal => Ok((0..z_dim).map(|_| random.standard_normal() as f32).collect()),
@@ -78,7 +78,8 @@ impl Prior {
     }
 }
 
-/// The latent that the StyleGAN tools draw for `seed`: `RandomState(seed).randn(1, z_dim)` as float32.
+/// The latent that the StyleGAN tools draw for `seed`: `RandomState(seed).randn(1, z_dim)` as
+/// float32.
 pub fn z_from_seed(seed: u32, z_dim: usize) -> Vec<f32> {
     let mut random = RandomState::new(seed);
     (0..z_dim).map(|_| random.standard_normal() as f32).collect()
@@ -88,10 +89,10 @@ pub fn z_from_seed(seed: u32, z_dim: usize) -> Vec<f32> {
 ///
 /// `truncation * truncnorm.rvs(-2, 2, (batch_size, dim_z), RandomState(seed))`, rounded to float32
 /// before the multiplication. Only the first row is that of a batch of 1; [`Prior::latents`] draws
-/// one seed an image instead.
+/// one seed per image instead.
 ///
 /// # Errors
-/// When the truncation is not in (0, 1].
+/// If the truncation is not in (0, 1].
 pub fn truncated_noise_sample(
     batch_size: usize,
     dim_z: usize,

@@ -1,5 +1,6 @@
 //! From seeds to images: the prior, the truncation and the class of a family, put together once.
 
+use std::fmt;
 use std::str::FromStr;
 
 use candle_core::Tensor;
@@ -27,12 +28,18 @@ pub enum ThresholdPrior {
 }
 
 impl ThresholdPrior {
-    /// Name on the command line and in reports.
+    /// Its name in requests and reports.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Scaled => "scaled",
             Self::Resampled => "resampled",
         }
+    }
+}
+
+impl fmt::Display for ThresholdPrior {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
     }
 }
 
@@ -53,7 +60,7 @@ impl FromStr for ThresholdPrior {
     }
 }
 
-/// What a generator draws for a seed, under one truncation.
+/// How a generator draws the image of a seed, under one truncation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sampler {
     /// Distribution of `z`.
@@ -69,12 +76,12 @@ pub struct Sampler {
 impl Sampler {
     /// The published protocol of the generator's family for a truncation.
     ///
-    /// StyleGAN draws `z` from a normal distribution and truncates W by psi. BigGAN draws a truncated
-    /// normal, in (0, 1] of its threshold, and takes the batch-norm statistics of that threshold;
-    /// 0 gives the mean image of the class.
+    /// StyleGAN draws `z` from a normal distribution and truncates W by psi. BigGAN draws a
+    /// truncated normal, in (0, 1] of its threshold, and takes the batch-norm statistics of that
+    /// threshold; 0 is the mean image of the class.
     ///
     /// # Errors
-    /// When the truncation has no meaning for the family.
+    /// If the truncation has no meaning for the family.
     pub fn new(generator: &dyn Generator, truncation: f64, class: Option<Class>) -> Result<Self> {
         Self::with_prior(generator, truncation, class, ThresholdPrior::Scaled)
     }
@@ -82,7 +89,7 @@ impl Sampler {
     /// As [`new`](Self::new), with a choice of the truncated normal; StyleGAN has none to choose.
     ///
     /// # Errors
-    /// When the truncation has no meaning for the family.
+    /// If the truncation has no meaning for the family.
     pub fn with_prior(
         generator: &dyn Generator,
         truncation: f64,
@@ -115,12 +122,12 @@ impl Sampler {
         }
     }
 
-    /// `z` (N, `z_dim`), one seed a row.
+    /// `z` (N, `z_dim`), one seed per row.
     pub fn latents(&self, generator: &dyn Generator, seeds: &[u32]) -> Result<Tensor> {
         self.prior.latents(seeds, generator.info().z_dim, generator.device())
     }
 
-    /// `ws` (N, `num_ws`, `w_dim`), one seed a row.
+    /// `ws` (N, `num_ws`, `w_dim`), one seed per row.
     pub fn ws(&self, generator: &dyn Generator, seeds: &[u32]) -> Result<Tensor> {
         let c_dim = generator.info().c_dim as u32;
         let class = |&seed: &u32| match self.class {
@@ -160,7 +167,7 @@ impl Sampler {
 /// Images and the seeds that made them.
 #[derive(Debug, Clone)]
 pub struct Batch {
-    /// One seed an image.
+    /// One seed per image.
     pub seeds: Vec<u32>,
     /// (N, C, H, W), nominally in [-1, 1].
     pub images: Tensor,

@@ -22,10 +22,11 @@ pub struct Spline {
 }
 
 impl Spline {
-    /// A spline through `keys` (K, `num_ws`, `w_dim`), with `frames_per_key` frames from one to the next.
+    /// A spline through `keys` (K, `num_ws`, `w_dim`), with `frames_per_key` frames from one to the
+    /// next.
     ///
     /// # Errors
-    /// When there is no key point or no frame.
+    /// If there is no key point or no frame.
     pub fn new(keys: Tensor, frames_per_key: usize) -> Result<Self> {
         let count = keys.dim(0)?;
         for (name, value) in [("keyframes", count), ("frames per keyframe", frames_per_key)] {
@@ -42,7 +43,7 @@ impl Spline {
         self.curvature.ncols() * self.frames_per_key
     }
 
-    /// Whether there is no frame; never so.
+    /// Whether there is no frame, which is never the case.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
