@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         id: "inception".into(),
         network: Arc::new(network(Checkpoint::from_f32(weights)?)?),
         input_size: INPUT_SIZE,
-        normalization: Normalization { mean: vec![0.5; 3], std: vec![0.5; 3] },
+        normalization: Normalization::Unit,
         labels: Vec::new(),
     });
     let pixels = golden::image(50, INPUT_SIZE, INPUT_SIZE);

@@ -1,5 +1,6 @@
 //! Class activation maps: which places of a layer speak for the target.
 
+use std::fmt;
 use std::str::FromStr;
 
 use ganscope_model::network::{Op, Real, Rectifier, Walker};
@@ -34,21 +35,34 @@ impl Evidence {
     }
 }
 
+impl Evidence {
+    /// Every kind, in the order of lists.
+    pub const ALL: [Self; 4] = [Self::Positive, Self::Negative, Self::Signed, Self::Absolute];
+
+    /// Its name in requests and reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Positive => "positive",
+            Self::Negative => "negative",
+            Self::Signed => "signed",
+            Self::Absolute => "absolute",
+        }
+    }
+}
+
+impl fmt::Display for Evidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
 impl FromStr for Evidence {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self> {
-        match name {
-            "positive" => Ok(Self::Positive),
-            "negative" => Ok(Self::Negative),
-            "signed" => Ok(Self::Signed),
-            "absolute" => Ok(Self::Absolute),
-            other => Err(Error::Option {
-                name: "the evidence",
-                expected: "positive, negative, signed or absolute",
-                got: other.to_owned(),
-            }),
-        }
+        let found = Self::ALL.into_iter().find(|evidence| evidence.name() == name);
+        let expected = "positive, negative, signed or absolute";
+        found.ok_or_else(|| Error::Option { name: "the evidence", expected, got: name.to_owned() })
     }
 }
 
@@ -60,7 +74,7 @@ impl FromStr for Evidence {
 /// <https://arxiv.org/abs/1512.04150>.
 ///
 /// # Errors
-/// [`Error::Unsuited`] when the network does not end in a global mean and a linear layer;
+/// [`Error::Unsuited`] if the network does not end in a global mean and a linear layer;
 /// otherwise those of [`gradient`].
 pub fn cam<T: Real>(
     walker: &Walker<T>,
@@ -124,7 +138,7 @@ pub fn guided_grad_cam<T: Real>(
 /// layer of Grad-CAM.
 ///
 /// # Errors
-/// When the images are too small.
+/// If the images are too small.
 pub fn last_map(network: &Network, [h, w]: [usize; 2]) -> Result<Node> {
     let shapes = network.shapes(h, w)?;
     let last = shapes.iter().rposition(|s| s.h * s.w > 1).unwrap_or(0);

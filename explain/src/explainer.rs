@@ -6,11 +6,12 @@ use std::str::FromStr;
 use ganscope_images::{Image, Preprocess, Resize};
 use ganscope_model::network::{Rectifier, Walker};
 use ganscope_model::{Classifier, Engine, FeatureMap, Node, Shape};
+use ganscope_stats::softmax;
 
 use crate::cam::{Evidence, channel_sum, last_map};
 use crate::{
     Composite, Error, IntegratedGradients, Lime, Occlusion, Result, Segmentation, Slic, SmoothGrad,
-    Target, cam, grad_cam, gradient, guided_grad_cam, input_x_gradient, relevance,
+    Superpixels, Target, cam, grad_cam, gradient, guided_grad_cam, input_x_gradient, relevance,
 };
 
 /// Weights of red, green and blue in the luma.
@@ -81,6 +82,14 @@ impl Method {
         }
     }
 
+    /// The evidence that its map shows where none is asked for, as published.
+    pub fn evidence(self) -> Evidence {
+        match self {
+            Self::GradCam => Evidence::Positive,
+            _ => Evidence::Signed,
+        }
+    }
+
     /// Whether its map hardly changes with what the upper layers have learned: it shows what the
     /// image contains rather than why the class was chosen (Adebayo et al., "Sanity Checks for
     /// Saliency Maps", 2018, <https://arxiv.org/abs/1810.03292>). Relevance propagation does so too
@@ -90,7 +99,7 @@ impl Method {
     }
 
     /// Whether its map shares the target out among the pixels, so that removing the pixels it
-    /// favours must lower the target. Gradients tell what would change it, and deconvnet and the
+    /// favors must lower the target. Gradients tell what would change it, and deconvnet and the
     /// guided methods what a unit responds to.
     pub fn claims_relevance(self) -> bool {
         !matches!(
@@ -126,8 +135,8 @@ impl FromStr for Method {
 pub struct Settings {
     /// Layer of Grad-CAM; the last map of several pixels if missing.
     pub layer: Option<Node>,
-    /// Evidence that maps show; as published if missing, which is positive for Grad-CAM and signed
-    /// for all others. What is asked for here is that of the channel sum of each pixel.
+    /// Evidence that maps show, that of the channel sum of each pixel; as published if missing, see
+    /// [`Method::evidence`].
     pub evidence: Option<Evidence>,
     /// Rules of LRP.
     pub composite: Composite,
@@ -177,6 +186,8 @@ pub struct Explanation {
     pub conservation_error: Option<f64>,
     /// Share of the variance that the linear model of LIME explains.
     pub r_squared: Option<f64>,
+    /// The superpixels of LIME.
+    pub superpixels: Option<Superpixels>,
 }
 
 /// A classifier with packed weights.
@@ -209,7 +220,7 @@ impl Explainer {
     /// one channel gets the luma `0.299 R + 0.587 G + 0.114 B`.
     ///
     /// # Errors
-    /// When the image has no pixel, or the network reads neither one nor three channels.
+    /// If the image has no pixel, or the network reads neither one nor three channels.
     pub fn prepare(&self, image: &Image) -> Result<Prepared> {
         let channels = self.classifier.network.in_channels();
         if ![1, 3].contains(&channels) {
@@ -217,12 +228,10 @@ impl Explainer {
                 ("an explanation of images", "a network of one or three channels");
             return Err(Error::Unsuited { method, needs });
         }
-        let side = image.width.min(image.height);
-        crate::error::require(side > 0, "an image", "at least one pixel", "none")?;
-        let (left, top) = ((image.width - side) / 2, (image.height - side) / 2);
-        let rows = image.pixels.chunks_exact(3 * image.width).skip(top).take(side);
-        let pixels = rows.flat_map(|row| &row[3 * left..3 * (left + side)]).copied().collect();
-        let square = Image { width: side, height: side, pixels };
+        let some = image.width * image.height > 0;
+        crate::error::require(some, "an image", "at least one pixel", "none")?;
+        let [rows, columns] = image.middle_square();
+        let square = image.cropped(rows, columns);
         let size = self.classifier.input_size;
         let mut values = vec![0.0; 3 * size * size];
         Preprocess { resize: Resize::PillowBicubic, size }.apply(&square, &mut values);
@@ -234,29 +243,30 @@ impl Explainer {
         });
         let shape = Shape { c: channels, h: size, w: size };
         let input = FeatureMap::new(1, shape, scaled.collect())?;
-        let pixels = values.iter().map(|v| v.round().clamp(0.0, 255.0) as u8).collect();
-        Ok(Prepared { picture: Image { width: size, height: size, pixels }, input })
+        Ok(Prepared { picture: Image::rounded(size, size, &values), input })
+    }
+
+    /// Network input, (1, C, H, W), as a picture; a network of one channel gives a gray one.
+    pub fn picture(&self, input: &FeatureMap) -> Image {
+        let Shape { c, h, w } = input.shape;
+        let bytes = self.classifier.normalization.to_pixels(&input.data);
+        let pixel = |pixel: &[u8]| [0, 1, 2].map(|k| pixel[k.min(c - 1)]);
+        Image { width: w, height: h, pixels: bytes.chunks_exact(c).flat_map(pixel).collect() }
     }
 
     /// Probability of each class, for each image of a batch.
     ///
     /// # Errors
-    /// When the images do not suit the network.
+    /// If the images do not suit the network.
     pub fn probabilities(&self, inputs: &FeatureMap) -> Result<Vec<Vec<f64>>> {
         let logits = self.run(inputs)?;
-        let softmax = |logits: &[f32]| {
-            let largest = logits.iter().copied().fold(f32::MIN, f32::max);
-            let powers: Vec<f64> = logits.iter().map(|l| f64::from(l - largest).exp()).collect();
-            let sum: f64 = powers.iter().sum();
-            powers.into_iter().map(|p| p / sum).collect()
-        };
         Ok((0..logits.n).map(|image| softmax(logits.image(image))).collect())
     }
 
     /// The target for each image of a batch.
     ///
     /// # Errors
-    /// When the images do not suit the network, or the target does not exist.
+    /// If the images do not suit the network, or the target does not exist.
     pub fn score(&self, inputs: &FeatureMap, target: &Target) -> Result<Vec<f64>> {
         if target.node() == self.classifier.network.output() {
             return target.score(&self.run(inputs)?);
@@ -287,7 +297,7 @@ impl Explainer {
             None => last_map(walker.network(), size),
         };
         let score = |batch: &FeatureMap| self.score(batch, target);
-        let (mut conservation_error, mut r_squared) = (None, None);
+        let (mut conservation_error, mut r_squared, mut superpixels) = (None, None, None);
         let map = match method {
             Method::Gradient => gradient(walker, input, target, Rectifier::Gradient),
             Method::Deconvnet => gradient(walker, input, target, Rectifier::Deconvnet),
@@ -306,14 +316,14 @@ impl Explainer {
             Method::Occlusion => settings.occlusion.explain(input, score),
             Method::Cam => cam(walker, input, target),
             Method::GradCam => {
-                let evidence = settings.evidence.unwrap_or_default();
+                let evidence = settings.evidence.unwrap_or(method.evidence());
                 grad_cam(walker, input, target, layer()?, evidence)
             }
             Method::GuidedGradCam => guided_grad_cam(walker, input, target, layer()?),
             Method::Lime => {
                 let parts = settings.superpixels.segment(&image.picture)?;
                 let model = settings.lime.explain(input, &parts, score)?;
-                r_squared = Some(model.r_squared);
+                (r_squared, superpixels) = (Some(model.r_squared), Some(parts));
                 Ok(model.map)
             }
             Method::Lrp => {
@@ -326,6 +336,6 @@ impl Explainer {
             Some(evidence) => evidence.of(&channel_sum(&map?)),
             None => map?,
         };
-        Ok(Explanation { map, conservation_error, r_squared })
+        Ok(Explanation { map, conservation_error, r_squared, superpixels })
     }
 }

@@ -18,7 +18,7 @@ struct Axis {
 /// Rows and columns of an image of (h, w) that the place (y, x) of the value `node` sees.
 ///
 /// # Errors
-/// When the image is too small for the network.
+/// If the image is too small for the network.
 pub fn receptive_field(
     network: &Network,
     node: Node,

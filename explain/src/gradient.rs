@@ -21,7 +21,7 @@ const BATCH: usize = 4;
 /// names.
 ///
 /// # Errors
-/// When the image does not suit the network, or the target does not exist.
+/// If the image does not suit the network, or the target does not exist.
 pub fn gradient<T: Real>(
     walker: &Walker<T>,
     image: &FeatureMap<T>,
@@ -68,7 +68,7 @@ impl SmoothGrad {
     /// The mean gradient.
     ///
     /// # Errors
-    /// Those of [`gradient`], and when there are no samples.
+    /// Those of [`gradient`], and if there are no samples.
     pub fn explain<T: Real>(
         &self,
         walker: &Walker<T>,
@@ -108,7 +108,7 @@ impl IntegratedGradients {
     /// The attributions; their sum tends to the difference of the target between image and baseline.
     ///
     /// # Errors
-    /// Those of [`gradient`], when there are no steps, and when the baseline does not fit the
+    /// Those of [`gradient`], if there are no steps, and if the baseline does not fit the
     /// channels.
     pub fn explain<T: Real>(
         &self,

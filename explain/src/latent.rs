@@ -17,16 +17,16 @@ use crate::{Error, Explainer, Result, Target};
 /// points further than each.
 const MOMENTUM: f64 = 0.8;
 
-/// Gradient ascent on `target(x(l)) - decay |l - centre|^2 / s^2`, where `x(l)` is the image of the
-/// latent `l` and `s` the root mean square of `start - centre`, along a running mean of gradients of
+/// Gradient ascent on `target(x(l)) - decay |l - center|^2 / s^2`, where `x(l)` is the image of the
+/// latent `l` and `s` the root mean square of `start - center`, along a running mean of gradients of
 /// equal length, in steps that shrink to nothing.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LatentMaximization {
     /// Steps of the ascent.
     pub steps: usize,
-    /// Length of the first step, as a share of the distance of the start from the centre.
+    /// Length of the first step, as a share of the distance of the start from the center.
     pub rate: f64,
-    /// Weight of the squared distance from the centre: how much a likely latent matters.
+    /// Weight of the squared distance from the center: how much a likely latent matters.
     pub decay: f64,
 }
 
@@ -39,28 +39,28 @@ impl Default for LatentMaximization {
 impl LatentMaximization {
     /// The latent after the ascent from `start`, of any shape.
     ///
-    /// `centre` is the mean of the latents, of the same shape; `synthesize` makes one image of a
+    /// `center` is the mean of the latents, of the same shape; `synthesize` makes one image of a
     /// latent, (1, C, H, W) nominally in [-1, 1], by operations that candle can differentiate.
     ///
     /// # Errors
-    /// When an option is out of range, the target does not exist, and those of `synthesize`.
+    /// If an option is out of range, the target does not exist, and those of `synthesize`.
     pub fn explain(
         &self,
         explainer: &Explainer,
         target: &Target,
-        [start, centre]: [&Tensor; 2],
+        [start, center]: [&Tensor; 2],
         synthesize: impl Fn(&Tensor) -> ganscope_model::Result<Tensor>,
     ) -> Result<Tensor> {
         for (name, value) in [("the rate", self.rate), ("the decay", self.decay)] {
             require(value >= 0.0 && value.is_finite(), name, "at least 0", value)?;
         }
-        let spread = root_mean_square(&(start - centre)?)?;
+        let spread = root_mean_square(&(start - center)?)?;
         let decay = if spread == 0.0 { 0.0 } else { 2.0 * self.decay / (spread * spread) };
         let mut latent = start.detach();
         let mut velocity = latent.zeros_like()?;
         for step in 0..self.steps {
             let ascent = latent_gradient(explainer, target, &latent, &synthesize)?;
-            let direction = (ascent - ((&latent - centre)? * decay)?)?;
+            let direction = (ascent - ((&latent - center)? * decay)?)?;
             let length = root_mean_square(&direction)?;
             if length == 0.0 {
                 break;
@@ -77,7 +77,7 @@ impl LatentMaximization {
 /// carried through the generator.
 ///
 /// # Errors
-/// When the target does not exist, `synthesize` fails, or cannot be differentiated.
+/// If the target does not exist, `synthesize` fails, or cannot be differentiated.
 pub fn latent_gradient(
     explainer: &Explainer,
     target: &Target,
@@ -97,7 +97,7 @@ pub fn latent_gradient(
 /// but neither rounded nor clipped: (1, C, H, W) in [-1, 1] to (1, C', S, S).
 ///
 /// # Errors
-/// When the image has neither one nor three channels.
+/// If the image has neither one nor three channels.
 pub fn network_input(explainer: &Explainer, image: &Tensor) -> Result<Tensor> {
     let classifier = explainer.classifier();
     let (channels, size) = (classifier.network.in_channels(), classifier.input_size);
@@ -119,7 +119,7 @@ pub fn network_input(explainer: &Explainer, image: &Tensor) -> Result<Tensor> {
     let image = if (h, w) == (size, size) { image } else { along(&along(&image, w)?, h)? };
     let row = |values: &[f32]| Tensor::new(values, device)?.reshape((1, (), 1, 1));
     let light = ((image + 1.0)? / 2.0)?;
-    Ok(light.broadcast_sub(&row(&scaling.mean)?)?.broadcast_div(&row(&scaling.std)?)?)
+    Ok(light.broadcast_sub(&row(&scaling.mean())?)?.broadcast_div(&row(&scaling.std())?)?)
 }
 
 fn root_mean_square(tensor: &Tensor) -> Result<f64> {
@@ -129,7 +129,7 @@ fn root_mean_square(tensor: &Tensor) -> Result<f64> {
 /// The values of a tensor (1, C, H, W).
 ///
 /// # Errors
-/// When it has another shape.
+/// If it has another shape.
 pub fn feature_map(tensor: &Tensor) -> Result<FeatureMap> {
     let (_, c, h, w) = tensor.dims4()?;
     let values: Vec<f32> = tensor.flatten_all()?.to_vec1()?;
@@ -151,9 +151,9 @@ fn resampling(from: usize, to: usize, device: &Device) -> candle_core::Result<Te
         }
     };
     let row = |i: usize| {
-        let centre = (i as f64 + 0.5) * ratio;
+        let center = (i as f64 + 0.5) * ratio;
         let weights: Vec<f64> =
-            (0..from).map(|j| cubic((j as f64 + 0.5 - centre) / width)).collect();
+            (0..from).map(|j| cubic((j as f64 + 0.5 - center) / width)).collect();
         let sum: f64 = weights.iter().sum();
         weights.into_iter().map(move |w| (w / sum) as f32)
     };

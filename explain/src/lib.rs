@@ -11,13 +11,13 @@
 //! | what a unit looks for | [`gradient`](gradient()) with other rectifiers, [`Maximization`], [`latent`] |
 //!
 //! An [`Explainer`] runs any of them by name on a classifier. [`measure`] and [`road`] tell how good
-//! an explanation is, [`fid`] which images and which of their pixels make a Frechet distance large, and
-//! [`heat`] draws maps.
+//! an explanation is, [`distance`] which pixels of an image raise the distance of its set, and [`heat`]
+//! draws maps.
 
 pub mod cam;
+pub mod distance;
 mod error;
 mod explainer;
-pub mod fid;
 mod field;
 mod gradient;
 pub mod heat;
@@ -38,7 +38,8 @@ pub use field::receptive_field;
 pub use gradient::{IntegratedGradients, SmoothGrad, gradient, input_x_gradient};
 pub use lime::{Fill, Lime, LimeExplanation};
 pub use lrp::{Biases, Composite, Relevance, Rule, Selector, relevance};
-pub use maximize::Maximization;
+pub use maximize::{Maximization, faint_noise, input_range};
+pub use measure::{Measures, RandomOrder, Subject};
 pub use occlusion::Occlusion;
 pub use superpixels::{Quickshift, Segmentation, Slic, Superpixels};
 pub use target::Target;

@@ -71,7 +71,7 @@ impl Lime {
     /// Fits the model to `score`, which gives a number for each image of a batch.
     ///
     /// # Errors
-    /// When the options are out of range, the superpixels are those of an image of another size,
+    /// If the options are out of range, the superpixels are those of an image of another size,
     /// and those of `score`.
     pub fn explain(
         &self,
@@ -172,10 +172,10 @@ impl Lime {
             weights.iter().enumerate().map(|(i, w)| w * value(i)).sum::<f64>() / total
         };
         let bit = |sample: usize, part: usize| f64::from(u8::from(present[sample][part]));
-        let centre: Vec<f64> = chosen.iter().map(|&p| mean(&|i| bit(i, p))).collect();
+        let center: Vec<f64> = chosen.iter().map(|&p| mean(&|i| bit(i, p))).collect();
         let middle = mean(&|i| scores[i]);
         let x = DMatrix::from_fn(scores.len(), chosen.len(), |i, j| {
-            weights[i].sqrt() * (bit(i, chosen[j]) - centre[j])
+            weights[i].sqrt() * (bit(i, chosen[j]) - center[j])
         });
         let y = DVector::from_fn(scores.len(), |i, _| weights[i].sqrt() * (scores[i] - middle));
         let mut normal = x.tr_mul(&x);
@@ -190,7 +190,7 @@ impl Lime {
         let mut weights: Vec<(usize, f64)> =
             chosen.iter().copied().zip(solution.iter().copied()).collect();
         weights.sort_by(|a, b| b.1.abs().total_cmp(&a.1.abs()).then(a.0.cmp(&b.0)));
-        let shift: f64 = centre.iter().zip(&solution).map(|(c, w)| c * w).sum();
+        let shift: f64 = center.iter().zip(&solution).map(|(c, w)| c * w).sum();
         let r_squared = if spread > 0.0 { 1.0 - rest / spread } else { 1.0 };
         Ok(Model { weights, intercept: middle - shift, r_squared })
     }

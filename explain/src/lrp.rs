@@ -16,13 +16,15 @@
 //! what the image contains, as guided backpropagation does. Epsilon and gamma tell classes apart.
 
 mod composite;
+mod redistribute;
 mod rule;
 
 use ganscope_model::network::{Real, Trace, Walker};
 use ganscope_model::{FeatureMap, Node};
 
 pub use composite::{Composite, Selector};
-pub use rule::{Biases, Rule};
+pub use redistribute::Biases;
+pub use rule::Rule;
 
 use crate::{Result, Target};
 
@@ -40,7 +42,7 @@ pub struct Relevance<T = f32> {
 }
 
 impl<T> Relevance<T> {
-    /// `|sum - start|` as a share of what was handed out: what biases and stabilisers kept.
+    /// `|sum - start|` as a share of what was handed out: what biases and stabilizers kept.
     pub fn conservation_error(&self) -> f64 {
         (self.sum - self.start).abs() / self.magnitude
     }
@@ -49,7 +51,7 @@ impl<T> Relevance<T> {
 /// Relevance of each value of `image` for `target`, which starts with its weights: 1 at a class.
 ///
 /// # Errors
-/// When the image does not suit the network, or the target does not exist.
+/// If the image does not suit the network, or the target does not exist.
 pub fn relevance<T: Real>(
     walker: &Walker<T>,
     image: &FeatureMap<T>,
@@ -64,7 +66,7 @@ pub fn relevance<T: Real>(
 /// Carries the relevance `seed` of the value `from` back to the image.
 ///
 /// # Errors
-/// When `seed` is not of the shape of that value.
+/// If `seed` is not of the shape of that value.
 pub fn propagate<T: Real>(
     trace: &Trace<'_, T>,
     from: Node,

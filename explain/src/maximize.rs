@@ -3,7 +3,7 @@
 //! Simonyan et al., "Deep Inside Convolutional Networks", 2013, <https://arxiv.org/abs/1312.6034>.
 
 use ganscope_model::network::{Rectifier, Walker};
-use ganscope_model::{FeatureMap, Shape};
+use ganscope_model::{Classifier, FeatureMap, Shape};
 use ganscope_stats::random::RandomState;
 
 use crate::error::require;
@@ -11,7 +11,7 @@ use crate::gradient::{gradient, one_image};
 use crate::{Result, Target};
 
 /// Gradient ascent on `target(x) - decay |x|^2 - variation TV(x)`, where `TV` is the sum of squared
-/// differences of neighbouring pixels.
+/// differences of neighboring pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Maximization {
     /// Steps of the ascent.
@@ -47,18 +47,54 @@ impl Default for Maximization {
     }
 }
 
+/// Standard deviation of the noise that an ascent starts from, on the scale of the network's input.
+const START: f64 = 0.1;
+
+/// Lowest and highest network input that a pixel of an image can have, over all channels.
+pub fn input_range(classifier: &Classifier) -> [f32; 2] {
+    let channels = 0..classifier.network.in_channels();
+    let inputs = channels.flat_map(|c| [0.0, 255.0].map(|x| classifier.normalization.apply(c, x)));
+    inputs.fold([f32::INFINITY, f32::NEG_INFINITY], |[low, high], v| [low.min(v), high.max(v)])
+}
+
+/// Faint noise to start an ascent from, (1, C, H, W) of the size of the network's input: standard
+/// normal values times 0.1, channel last, the same for the same seed.
+///
+/// # Errors
+/// If the input has no pixel.
+pub fn faint_noise(classifier: &Classifier, seed: u32) -> Result<FeatureMap> {
+    let size = classifier.input_size;
+    let shape = Shape { c: classifier.network.in_channels(), h: size, w: size };
+    let mut random = RandomState::new(seed);
+    let noise = (0..shape.len()).map(|_| (START * random.standard_normal()) as f32);
+    Ok(FeatureMap::new(1, shape, noise.collect())?)
+}
+
 impl Maximization {
     /// The image after the ascent from `start`.
     ///
     /// # Errors
-    /// When an option is out of range, `start` does not suit the network, or the target does not
-    /// exist.
+    /// Those of [`ascend`](Self::ascend), and if the target does not exist.
     pub fn explain(
         &self,
         walker: &Walker<f32>,
         start: FeatureMap,
         target: &Target,
     ) -> Result<FeatureMap> {
+        self.ascend(walker, start.clone(), target)?.try_fold(start, |_, image| image)
+    }
+
+    /// The images after each step of the ascent from `start`.
+    ///
+    /// # Errors
+    /// If an option is out of range; those of a step if `start` does not suit the network, or the
+    /// target does not exist.
+    pub fn ascend<'a>(
+        &'a self,
+        walker: &'a Walker<f32>,
+        start: FeatureMap,
+        target: &'a Target,
+    ) -> Result<impl Iterator<Item = Result<FeatureMap>> + 'a> {
         one_image(&start)?;
         for (name, value) in [
             ("the rate", self.rate),
@@ -72,31 +108,45 @@ impl Maximization {
         require(low < high, "the range", "increasing", format!("{low}..{high}"))?;
         let mut random = RandomState::new(self.seed);
         let mut image = start;
-        for _ in 0..self.steps {
-            let mut shift = || -> Result<isize> {
-                let places = random.below(2 * self.jitter as u64 + 1)?;
-                Ok(places as isize - self.jitter as isize)
-            };
-            let by = [shift()?, shift()?];
-            let moved = roll(&image, by);
-            let ascent = gradient(walker, &moved, target, Rectifier::Gradient)?;
-            let ascent = roll(&ascent, by.map(|b| -b));
-            let penalty = self.penalty(&image);
-            let direction: Vec<f64> =
-                ascent.data.iter().zip(penalty).map(|(&g, p)| f64::from(g) - p).collect();
-            let square: f64 = direction.iter().map(|d| d * d).sum();
-            let length = (square / direction.len() as f64).sqrt();
-            if length > 0.0 {
-                let step = self.rate / length;
-                for (v, d) in image.data.iter_mut().zip(direction) {
-                    *v += (step * d) as f32;
-                }
+        Ok((0..self.steps).map(move |_| {
+            image = self.step(walker, &image, target, &mut random)?;
+            Ok(image.clone())
+        }))
+    }
+
+    /// The image after one step.
+    fn step(
+        &self,
+        walker: &Walker<f32>,
+        image: &FeatureMap,
+        target: &Target,
+        random: &mut RandomState,
+    ) -> Result<FeatureMap> {
+        let mut shift = || -> Result<isize> {
+            let places = random.below(2 * self.jitter as u64 + 1)?;
+            Ok(places as isize - self.jitter as isize)
+        };
+        let by = [shift()?, shift()?];
+        let moved = roll(image, by);
+        let ascent = gradient(walker, &moved, target, Rectifier::Gradient)?;
+        let ascent = roll(&ascent, by.map(|b| -b));
+        let penalty = self.penalty(image);
+        let direction: Vec<f64> =
+            ascent.data.iter().zip(penalty).map(|(&g, p)| f64::from(g) - p).collect();
+        let square: f64 = direction.iter().map(|d| d * d).sum();
+        let length = (square / direction.len() as f64).sqrt();
+        let mut image = image.clone();
+        if length > 0.0 {
+            let step = self.rate / length;
+            for (v, d) in image.data.iter_mut().zip(direction) {
+                *v += (step * d) as f32;
             }
-            if self.blur > 0.0 {
-                image = blur(&image, self.blur);
-            }
-            image.data.iter_mut().for_each(|v| *v = v.clamp(low, high));
         }
+        if self.blur > 0.0 {
+            image = blur(&image, self.blur);
+        }
+        let [low, high] = self.range;
+        image.data.iter_mut().for_each(|v| *v = v.clamp(low, high));
         Ok(image)
     }
 

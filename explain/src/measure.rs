@@ -1,4 +1,5 @@
-//! How good an explanation is: positivity, continuity, selectivity. Conservation stands with
+//! How good an explanation is: positivity, continuity, selectivity. A [`Subject`] takes all of them,
+//! and those of [`road`](crate::road). Conservation stands with
 //! [`Relevance`](crate::Relevance::conservation_error).
 //!
 //! Montavon, Samek and Mueller, "Methods for Interpreting and Understanding Deep Neural Networks",
@@ -8,10 +9,13 @@
 use ganscope_model::network::Real;
 use ganscope_model::{FeatureMap, Shape};
 use ganscope_stats::random::RandomState;
+use serde::Serialize;
 
+use crate::cam::enlarge;
 use crate::error::require;
 use crate::gradient::one_image;
-use crate::{Error, Result};
+use crate::road::Road;
+use crate::{Error, Explainer, Explanation, Method, Prepared, Result, Settings, Target};
 
 /// Share of positive values in the sum of absolute values: 1 if nothing speaks against the target.
 pub fn positivity<T: Real>(map: &FeatureMap<T>) -> f64 {
@@ -20,12 +24,12 @@ pub fn positivity<T: Real>(map: &FeatureMap<T>) -> f64 {
     positive / values().map(f64::abs).sum::<f64>()
 }
 
-/// Largest `|R(x) - R(x')|_1 / |x - x'|_2` over `samples` neighbours `x'` of an image `x`, which
+/// Largest `|R(x) - R(x')|_1 / |x - x'|_2` over `samples` neighbors `x'` of an image `x`, which
 /// differ from it by Gaussian noise of standard deviation `noise`: small where explanations change
 /// little when the image does.
 ///
 /// # Errors
-/// When there are no samples or no noise, and those of `explain`.
+/// If there are no samples or no noise, and those of `explain`.
 pub fn continuity(
     image: &FeatureMap,
     noise: f64,
@@ -56,7 +60,7 @@ pub fn continuity(
 /// mirrored by chance in each direction.
 ///
 /// How a map is shaped matters as well as where it points: a hole is missed more than as many single
-/// pixels that their neighbours make up for, and squares of one colour all over an image more than one
+/// pixels that their neighbors make up for, and squares of one color all over an image more than one
 /// hole. The same map elsewhere has the same shape.
 pub fn elsewhere<T: Real>(map: &FeatureMap<T>, random: &mut RandomState) -> FeatureMap<T> {
     let Shape { c, h, w } = map.shape;
@@ -87,7 +91,7 @@ pub enum Curve {
 /// Replacing an image by a baseline, or the other way round, patch by patch in the order of
 /// relevance.
 ///
-/// Single pixels that differ from their neighbours disturb a network wherever they lie; patches ask
+/// Single pixels that differ from their neighbors disturb a network wherever they lie; patches ask
 /// what the place means to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Selectivity {
@@ -109,7 +113,7 @@ impl Selectivity {
     /// left to the lower right. `baseline` is an image of the same size.
     ///
     /// # Errors
-    /// When relevance or baseline are not of the size of the image, there are more steps than
+    /// If relevance or baseline are not of the size of the image, there are more steps than
     /// patches, the batch is empty, and those of `score`.
     pub fn measure(
         &self,
@@ -176,9 +180,156 @@ pub(crate) fn same_place(image: &FeatureMap, relevance: &FeatureMap) -> Result<(
 /// Mean height of a curve by the trapezoid rule.
 ///
 /// # Panics
-/// When the curve has fewer than two points.
+/// If the curve has fewer than two points.
 pub fn area(curve: &[f64]) -> f64 {
     assert!(curve.len() > 1, "an area needs two points");
     let sum: f64 = curve.windows(2).map(|pair| f64::midpoint(pair[0], pair[1])).sum();
     sum / (curve.len() - 1) as f64
+}
+
+/// Most steps of a deletion or insertion curve.
+const STEPS: usize = 49;
+/// Patches along a side of an image in those curves.
+const PATCHES: usize = 14;
+/// Random orders, and places of the same map, that a map is compared with.
+const CHANCES: usize = 10;
+/// Images of a curve that are scored together.
+const BATCH: usize = 10;
+/// Noise of the neighbors of an image, on the scale of the network's input.
+const NOISE: f64 = 0.05;
+/// Neighbors of an image.
+const NEIGHBORS: usize = 4;
+
+/// How good a map is.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Measures {
+    /// [`positivity`].
+    pub positivity: f64,
+    /// [`continuity`].
+    pub continuity: f64,
+    /// Mean probability while patches are replaced by the baseline, the most relevant first.
+    pub deletion: f64,
+    /// Mean probability while patches are restored on the baseline, the most relevant first.
+    pub insertion: f64,
+    /// Mean probability while 10 to 90 % of the pixels, the most relevant first, take the values that
+    /// their neighbors suggest ([`Road`]).
+    pub road: f64,
+    /// Mean of `road` over the same map [`elsewhere`]: what its shape alone does.
+    pub road_elsewhere: f64,
+}
+
+/// What a map without any knowledge reaches: patches and pixels in random order.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct RandomOrder {
+    /// As [`Measures::deletion`].
+    pub deletion: f64,
+    /// As [`Measures::insertion`].
+    pub insertion: f64,
+    /// As [`Measures::road`].
+    pub road: f64,
+}
+
+/// An image and what is asked of it, so that maps can be made and measured.
+#[derive(Debug, Clone)]
+pub struct Subject<'a> {
+    /// The classifier.
+    pub explainer: &'a Explainer,
+    /// The image.
+    pub image: Prepared,
+    /// The number that is explained.
+    pub target: Target,
+    /// The class whose probability the measures follow.
+    pub class: usize,
+    /// The class that it is compared with; all others if missing.
+    pub against: Option<usize>,
+    /// Network input of the baseline, by channel.
+    pub baseline: &'a [f32],
+}
+
+impl Subject<'_> {
+    /// Explains the target by one method.
+    ///
+    /// # Errors
+    /// Those of the method.
+    pub fn explain(&self, method: Method, settings: &Settings) -> Result<Explanation> {
+        self.explainer.explain(method, &self.image, &self.target, settings)
+    }
+
+    /// The measures of a map that `method` made.
+    ///
+    /// # Errors
+    /// Those of the method, and if the map holds a value that is not finite.
+    pub fn measure(
+        &self,
+        method: Method,
+        map: &FeatureMap,
+        settings: &Settings,
+    ) -> Result<Measures> {
+        let input = &self.image.input;
+        let again = |moved: &FeatureMap| {
+            let image = Prepared { input: moved.clone(), ..self.image.clone() };
+            Ok(self.explainer.explain(method, &image, &self.target, settings)?.map)
+        };
+        let (h, w) = (input.shape.h, input.shape.w);
+        let map = if (map.shape.h, map.shape.w) == (h, w) { map } else { &enlarge(map, [h, w]) };
+        let mut random = RandomState::new(0);
+        let places = (0..CHANCES).map(|_| self.road(&elsewhere(map, &mut random)));
+        Ok(Measures {
+            road_elsewhere: places.sum::<Result<f64>>()? / CHANCES as f64,
+            positivity: positivity(map),
+            continuity: continuity(input, NOISE, NEIGHBORS, 0, again)?,
+            deletion: self.area(Curve::Deletion, map)?,
+            insertion: self.area(Curve::Insertion, map)?,
+            road: self.road(map)?,
+        })
+    }
+
+    /// The mean over random maps.
+    ///
+    /// # Errors
+    /// If the image does not suit the network.
+    pub fn random_order(&self) -> Result<RandomOrder> {
+        let Shape { h, w, .. } = self.image.input.shape;
+        let mut random = RandomState::new(0);
+        let mut mean = RandomOrder::default();
+        for _ in 0..CHANCES {
+            let noise = (0..h * w).map(|_| random.uniform() as f32).collect();
+            let map = FeatureMap::new(1, Shape { c: 1, h, w }, noise)?;
+            mean.deletion += self.area(Curve::Deletion, &map)? / CHANCES as f64;
+            mean.insertion += self.area(Curve::Insertion, &map)? / CHANCES as f64;
+            mean.road += self.road(&map)? / CHANCES as f64;
+        }
+        Ok(mean)
+    }
+
+    /// Probabilities of the class, among all or against the other one.
+    fn probabilities(&self, images: &FeatureMap) -> Result<Vec<f64>> {
+        let probability = |all: Vec<f64>| {
+            let other = self.against.map_or(1.0 - all[self.class], |other| all[other]);
+            all[self.class] / (all[self.class] + other)
+        };
+        Ok(self.explainer.probabilities(images)?.into_iter().map(probability).collect())
+    }
+
+    /// Area under the curve of the probability.
+    fn area(&self, curve: Curve, map: &FeatureMap) -> Result<f64> {
+        let input = &self.image.input;
+        let (h, w) = (input.shape.h, input.shape.w);
+        let patch = (h / PATCHES).max(1);
+        let steps = STEPS.min(h.div_ceil(patch) * w.div_ceil(patch));
+        let baseline = FeatureMap {
+            data: self.baseline.repeat(input.data.len() / self.baseline.len()),
+            ..input.clone()
+        };
+        let selectivity = Selectivity { curve, patch, steps, batch: BATCH };
+        let score = |images: &FeatureMap| self.probabilities(images);
+        Ok(area(&selectivity.measure(input, &baseline, map, score)?))
+    }
+
+    /// Mean probability over the shares of removed pixels.
+    fn road(&self, map: &FeatureMap) -> Result<f64> {
+        let score = |images: &FeatureMap| self.probabilities(images);
+        let scores = Road::default().measure(&self.image.input, map, score)?;
+        Ok(scores.iter().sum::<f64>() / scores.len() as f64)
+    }
 }

@@ -14,7 +14,7 @@ use crate::gradient::one_image;
 pub struct Occlusion {
     /// Height and width of the window, in pixels.
     pub window: [usize; 2],
-    /// Distance of neighbouring places of the window, at most its size.
+    /// Distance of neighboring places of the window, at most its size.
     pub stride: [usize; 2],
     /// Network input that covers each channel; one value serves all.
     pub baseline: Vec<f32>,
@@ -35,7 +35,7 @@ impl Occlusion {
     /// divide it. `score` gives a number for each image of a batch.
     ///
     /// # Errors
-    /// When the window leaves gaps, the baseline does not fit the channels, and those of `score`.
+    /// If the window leaves gaps, the baseline does not fit the channels, and those of `score`.
     pub fn explain(
         &self,
         image: &FeatureMap,

@@ -1,8 +1,8 @@
 //! Remove and debias: how a decision fares without the pixels that a map calls relevant.
 //!
 //! Rong et al., "A Consistent and Efficient Evaluation Strategy for Attribution Methods", 2022,
-//! <https://arxiv.org/abs/2202.00449>. A removed pixel takes the value that its neighbours suggest, so
-//! that the colour of what is put in its place tells the network nothing. Single pixels are made up for
+//! <https://arxiv.org/abs/2202.00449>. A removed pixel takes the value that its neighbors suggest, so
+//! that the color of what is put in its place tells the network nothing. Single pixels are made up for
 //! better than a hole: maps of one grain can be compared, and any map with itself
 //! [`elsewhere`](crate::measure::elsewhere).
 
@@ -15,7 +15,7 @@ use crate::error::require;
 use crate::gradient::one_image;
 use crate::measure::same_place;
 
-/// Weights of the eight neighbours: those that share a side, and those that share a corner.
+/// Weights of the eight neighbors: those that share a side, and those that share a corner.
 const SIDE: f64 = 1.0 / 6.0;
 const CORNER: f64 = 1.0 / 12.0;
 /// Residual at which the values of removed pixels are taken as found, as a share of the right side or
@@ -52,7 +52,7 @@ impl Road {
     /// lower right.
     ///
     /// # Errors
-    /// When the relevance is not of the size of the image, the shares do not grow from above 0 to
+    /// If the relevance is not of the size of the image, the shares do not grow from above 0 to
     /// below 1, the last leaves no pixel, the noise is negative, a value is not finite, and those of
     /// `score`.
     pub fn measure(
@@ -104,7 +104,7 @@ impl Road {
     }
 }
 
-/// An image whose `removed` pixels are the weighted means of their neighbours, 1/6 for those that
+/// An image whose `removed` pixels are the weighted means of their neighbors, 1/6 for those that
 /// share a side and 1/12 for those that share a corner, found all at once; at the border the weights
 /// that are left make up the mean.
 ///
@@ -112,7 +112,7 @@ impl Road {
 /// found.
 ///
 /// # Errors
-/// When `removed` has not one entry for each pixel, no pixel is left, or a value is not finite.
+/// If `removed` has not one entry for each pixel, no pixel is left, or a value is not finite.
 pub fn impute(image: &FeatureMap, removed: &[bool]) -> Result<FeatureMap> {
     one_image(image)?;
     let pixels = image.shape.h * image.shape.w;
@@ -147,7 +147,7 @@ fn fill(image: &FeatureMap, removed: &[bool]) -> FeatureMap {
     filled
 }
 
-/// The equations of the removed pixels: `sum_j w_ij (x_i - x_j) = 0` over the neighbours `j` of each.
+/// The equations of the removed pixels: `sum_j w_ij (x_i - x_j) = 0` over the neighbors `j` of each.
 /// With the values of the others on the right side, they are symmetric and positive definite.
 ///
 /// Fields have a border of one pixel, which is 0.
@@ -156,7 +156,7 @@ struct System {
     size: [usize; 2],
     /// 1 for a removed pixel, 0 for another.
     unknown: Vec<f64>,
-    /// Sum of the weights of the neighbours of a removed pixel, 1 elsewhere.
+    /// Sum of the weights of the neighbors of a removed pixel, 1 elsewhere.
     diagonal: Vec<f64>,
 }
 
@@ -165,7 +165,7 @@ impl System {
         let inside = framed(removed.iter().map(|_| 1.0), size);
         let unknown = framed(removed.iter().map(|&removed| f64::from(u8::from(removed))), size);
         let mut diagonal = vec![1.0; inside.len()];
-        neighbours(&inside, size, |place, sum| {
+        neighbors(&inside, size, |place, sum| {
             if unknown[place] > 0.0 {
                 diagonal[place] = sum;
             }
@@ -175,7 +175,7 @@ impl System {
 
     /// `A x` for a field that is 0 where nothing was removed.
     fn apply(&self, x: &[f64], product: &mut [f64]) {
-        neighbours(x, self.size, |place, sum| {
+        neighbors(x, self.size, |place, sum| {
             product[place] = self.unknown[place] * (self.diagonal[place] * x[place] - sum);
         });
     }
@@ -186,7 +186,7 @@ impl System {
         let mut x: Vec<f64> = given.iter().zip(&self.unknown).map(|(v, u)| v * u).collect();
         let known: Vec<f64> = given.iter().zip(&x).map(|(v, x)| v - x).collect();
         let mut right = vec![0.0; x.len()];
-        neighbours(&known, self.size, |place, sum| right[place] = self.unknown[place] * sum);
+        neighbors(&known, self.size, |place, sum| right[place] = self.unknown[place] * sum);
         let mut product = vec![0.0; x.len()];
         self.apply(&x, &mut product);
         let mut residual: Vec<f64> = right.iter().zip(&product).map(|(r, p)| r - p).collect();
@@ -226,9 +226,9 @@ fn framed(mut values: impl Iterator<Item = f64>, [h, w]: [usize; 2]) -> Vec<f64>
     field
 }
 
-/// Calls `with` for each pixel of a framed field with its place and the weighted sum of its neighbours.
+/// Calls `with` for each pixel of a framed field with its place and the weighted sum of its neighbors.
 #[inline]
-fn neighbours(field: &[f64], [h, w]: [usize; 2], mut with: impl FnMut(usize, f64)) {
+fn neighbors(field: &[f64], [h, w]: [usize; 2], mut with: impl FnMut(usize, f64)) {
     let width = w + 2;
     let mut sums = vec![0.0; w];
     for y in 1..=h {

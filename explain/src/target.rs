@@ -42,7 +42,7 @@ impl Target {
     /// Its gradient with respect to the value: a signal like `value`.
     ///
     /// # Errors
-    /// [`Error::Class`] when the value has no such channel.
+    /// [`Error::Class`] if the value has no such channel.
     pub fn seed<T: Real>(&self, value: &FeatureMap<T>) -> Result<FeatureMap<T>> {
         let shape = value.shape;
         self.check(shape.c)?;
@@ -58,7 +58,7 @@ impl Target {
     /// The number itself, one an image.
     ///
     /// # Errors
-    /// [`Error::Class`] when the value has no such channel.
+    /// [`Error::Class`] if the value has no such channel.
     pub fn score<T: Real>(&self, value: &FeatureMap<T>) -> Result<Vec<f64>> {
         let shape = value.shape;
         self.check(shape.c)?;

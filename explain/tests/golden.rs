@@ -230,8 +230,8 @@ fn the_first_filters_of_alexnet_are_its_weights() {
     let case = Case::new("alexnet");
     let filters = ganscope_explain::heat::filters(&case.network).unwrap();
     let expected = &arrays()["alexnet/first_layer_filters"].data;
-    assert_eq!(filters.len(), 64);
-    for (filter, weights) in filters.iter().zip(expected.chunks_exact(3 * 121)) {
+    assert_eq!(filters.pictures.len(), 64);
+    for (filter, weights) in filters.pictures.iter().zip(expected.chunks_exact(3 * 121)) {
         let low = weights.iter().copied().fold(f64::MAX, f64::min);
         let high = weights.iter().copied().fold(f64::MIN, f64::max);
         for (i, &byte) in filter.pixels.iter().enumerate() {

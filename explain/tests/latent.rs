@@ -137,7 +137,7 @@ fn the_ascent_finds_its_class() {
         generator.synthesize(&ws, &Synthesis::default())
     };
     let starts: Vec<Tensor> = (0..STARTS).map(|i| w_of(i, 1.0)).collect();
-    let centre = w_of(0, 0.0);
+    let center = w_of(0, 0.0);
     for class in [1, 8] {
         let target = Target::class(&explainer.classifier().network, class);
         let score = |z: &&Tensor| {
@@ -146,7 +146,7 @@ fn the_ascent_finds_its_class() {
         };
         let start = starts.iter().max_by(|a, b| score(a).total_cmp(&score(b))).unwrap();
         let ascent = LatentMaximization::default();
-        let found = ascent.explain(&explainer, &target, [start, &centre], synthesize).unwrap();
+        let found = ascent.explain(&explainer, &target, [start, &center], synthesize).unwrap();
         let input = network_input(&explainer, &synthesize(&found).unwrap()).unwrap();
         let probability = explainer.probabilities(&feature_map(&input).unwrap()).unwrap()[0][class];
         assert!(probability > 0.9, "{class}: {probability}");

@@ -10,7 +10,7 @@ use ganscope_explain::lrp::{Biases, Composite, Rule, Selector, propagate};
 use ganscope_explain::{Target, relevance};
 use ganscope_golden as golden;
 use ganscope_model::network::{Builder, ConvSpec, Convolution, PoolSpec, Real, Walker};
-use ganscope_model::{Checkpoint, FeatureMap, Network, Node, Op, Shape};
+use ganscope_model::{Checkpoint, FeatureMap, Network, Node, Normalization, Op, Shape};
 
 /// Rounding of float64 through one layer.
 const F64: f64 = 1e-9;
@@ -95,9 +95,9 @@ fn twin(
                 z.iter().map(|z| z / sum).collect()
             }
             Rule::Gamma(g) => {
-                let favoured = if z.iter().sum::<f64>() + b > 0.0 { plus } else { minus };
-                let sum = z.iter().map(|z| z + g * favoured(*z)).sum::<f64>() + b + g * favoured(b);
-                z.iter().map(|z| (z + g * favoured(*z)) / sum).collect()
+                let favored = if z.iter().sum::<f64>() + b > 0.0 { plus } else { minus };
+                let sum = z.iter().map(|z| z + g * favored(*z)).sum::<f64>() + b + g * favored(b);
+                z.iter().map(|z| (z + g * favored(*z)) / sum).collect()
             }
             Rule::AlphaBeta { alpha } => {
                 let pro = z.iter().map(|z| plus(*z)).sum::<f64>() + plus(b);
@@ -201,7 +201,7 @@ fn an_addition_shares_in_proportion() {
         let seed = map([3.0, 5.0, 0.0]);
         let node = walker.network().output();
         let shared = propagate(&trace, node, seed, &Composite::from(rule.clone())).unwrap();
-        // The second pixel has no positive addend for z+ to favour; flat hands a third to each.
+        // The second pixel has no positive addend for z+ to favor; flat hands a third to each.
         let second = if let Rule::AlphaBeta { .. } = rule { 0.0 } else { 5.0 };
         for (got, expected) in shared.map.data.iter().zip([3.0, second, 0.0]) {
             assert!((got - expected).abs() < F64, "{rule}: {got} instead of {expected}");
@@ -252,11 +252,15 @@ fn a_composite_takes_the_first_rule_that_matches() {
 
 #[test]
 fn rules_parse_as_they_print() {
-    for rule in rules().into_iter().filter(|rule| !matches!(rule, Rule::ZBox { .. })) {
-        assert_eq!(rule.to_string().parse::<Rule>().unwrap(), rule);
+    let scaling = Normalization::imagenet();
+    let z_box = Rule::z_box(&scaling);
+    for rule in rules().into_iter().filter(|rule| !matches!(rule, Rule::ZBox { .. })).chain([z_box])
+    {
+        assert_eq!(Rule::parse(&rule.to_string(), &scaling).unwrap(), rule);
     }
-    for wrong in ["", "alpha=0.5", "gamma=-1", "epsilon=x", "z+=1", "epsilon=inf"] {
-        assert!(wrong.parse::<Rule>().is_err(), "{wrong}");
+    for wrong in ["", "alpha=0.5", "gamma=-1", "epsilon=x", "z+=1", "epsilon=inf", "zbox"] {
+        let error = Rule::parse(wrong, &scaling).unwrap_err().to_string();
+        assert!(error.contains("flat or z-box"), "{wrong}: {error}");
     }
 }
 

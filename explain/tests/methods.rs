@@ -249,7 +249,7 @@ fn the_most_relevant_pixels_leave_first_and_no_other_changes() {
 
 #[test]
 fn a_large_hole_in_a_ramp_is_filled_with_the_ramp() {
-    // The mean of the neighbours of any place on a plane is its own height.
+    // The mean of the neighbors of any place on a plane is its own height.
     let (h, w) = (90, 120);
     let plane = |i: usize| [0.01 * (i % w) as f32 - 0.5, 0.02 * (i / w) as f32 + 0.3];
     let ramp: Vec<f32> = (0..h * w).flat_map(plane).collect();
@@ -286,7 +286,7 @@ fn a_removal_that_cannot_be_measured_is_refused() {
 }
 
 #[test]
-fn a_map_elsewhere_keeps_its_values_and_neighbours() {
+fn a_map_elsewhere_keeps_its_values_and_neighbors() {
     let shape = Shape { c: 2, h: 3, w: 4 };
     let map = FeatureMap::new(1, shape, (0..24).map(|v| v as f32).collect()).unwrap();
     let mut random = RandomState::new(0);
@@ -296,7 +296,7 @@ fn a_map_elsewhere_keeps_its_values_and_neighbours() {
         let at = |y: usize, x: usize| moved.data[2 * ((y % 3) * 4 + x % 4)];
         let pixel = |y, x| (at(y, x) as usize / 2 / 4, at(y, x) as usize / 2 % 4);
         let (y, x) = pixel(0, 0);
-        // Steps between neighbours are one pixel forth or back, everywhere the same.
+        // Steps between neighbors are one pixel forth or back, everywhere the same.
         let down = (pixel(1, 0).0 + 3 - y) % 3;
         let right = (pixel(0, 1).1 + 4 - x) % 4;
         assert!([1, 2].contains(&down) && [1, 3].contains(&right));

@@ -10,7 +10,8 @@ use ganscope_explain::cam::{channel_sum, enlarge};
 use ganscope_explain::measure::{Curve, Selectivity, area, elsewhere};
 use ganscope_explain::road::Road;
 use ganscope_explain::{
-    Composite, Explainer, Fill, Lime, Method, Occlusion, Prepared, Settings, Target,
+    Composite, Explainer, Fill, Lime, Method, Occlusion, Prepared, Settings, Target, faint_noise,
+    input_range,
 };
 use ganscope_golden as golden;
 use ganscope_model::network::{Builder, Description};
@@ -95,11 +96,11 @@ fn noise(seed: u32, shape: Shape) -> FeatureMap {
 
 /// The network input that a method takes for nothing.
 fn nothing_of(method: Method) -> f32 {
-    // The product with the image is nothing where the input is zero, which is grey.
+    // The product with the image is nothing where the input is zero, which is gray.
     if method == Method::InputXGradient { 0.0 } else { BLACK }
 }
 
-/// Mean probability of the best class while pixels take the values of their neighbours, the most
+/// Mean probability of the best class while pixels take the values of their neighbors, the most
 /// relevant first.
 fn road(explainer: &Explainer, image: &FeatureMap, map: &FeatureMap) -> f64 {
     let class = best(explainer, image);
@@ -234,4 +235,25 @@ fn maps_change_when_the_upper_layers_forget_but_for_those_known_not_to() {
     println!("{:22} {z_plus:6.3}", "lrp, z+");
     let guided = likeness_of(Method::GuidedBackprop, "epsilon");
     assert!(z_plus > REMEMBERED && guided > REMEMBERED, "{z_plus:.3} {guided:.3}");
+}
+
+#[test]
+fn an_input_becomes_the_picture_that_it_was() {
+    let explainer = Explainer::new(classifier());
+    let image = ganscope_images::Image::new(32, 32, golden::image(5, 32, 32)).unwrap();
+    let prepared = explainer.prepare(&image).unwrap();
+    assert_eq!(prepared.picture, image);
+    assert_eq!(explainer.picture(&prepared.input), image);
+}
+
+#[test]
+fn an_ascent_starts_from_faint_noise_within_the_range_of_pixels() {
+    let classifier = classifier();
+    assert_eq!(input_range(&classifier), [-1.0, 1.0]);
+    let noise = faint_noise(&classifier, 7).unwrap();
+    let mut random = RandomState::new(7);
+    for &value in &noise.data {
+        assert_eq!(value, (0.1 * random.standard_normal()) as f32);
+    }
+    assert_eq!(noise.shape, Shape { c: 3, h: 32, w: 32 });
 }

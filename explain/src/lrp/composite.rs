@@ -90,11 +90,10 @@ impl Composite {
     ///
     /// Composites are `epsilon-plus-flat`, `epsilon-alpha2-beta1-flat` and `epsilon-gamma-box`. A
     /// selector is `first`, a [kind](Op::kind) such as `linear`, a range of depths such as `0-3`, or
-    /// the name of a step or block. Rules are those of [`Rule`] and `z-box`, whose bounds are those
-    /// of pixels under `normalization`.
+    /// the name of a step or block. Rules are those of [`Rule::parse`].
     ///
     /// # Errors
-    /// When a rule is none, or the last one is missing.
+    /// If a rule is none, or the last one is missing.
     ///
     /// ```
     /// use ganscope_explain::{Composite, Rule, Selector};
@@ -109,10 +108,7 @@ impl Composite {
     /// # Ok::<(), ganscope_explain::Error>(())
     /// ```
     pub fn parse(text: &str, normalization: &Normalization) -> Result<Self> {
-        let rule = |text: &str| match text {
-            "z-box" => Ok(Rule::z_box(normalization)),
-            text => text.parse::<Rule>(),
-        };
+        let rule = |text: &str| Rule::parse(text, normalization);
         match text {
             "epsilon-plus-flat" => return Ok(Self::epsilon_plus_flat()),
             "epsilon-alpha2-beta1-flat" => return Ok(Self::epsilon_alpha2_beta1_flat()),
@@ -124,7 +120,7 @@ impl Composite {
             Some((selector, text)) => Ok((Selector::parse(selector), rule(text)?)),
             None => Err(Error::Option {
                 name: "a part of a list of rules",
-                expected: "SELECTOR:RULE, but for the last, which is a rule",
+                expected: "SELECTOR:RULE, the last one a rule alone",
                 got: part.to_owned(),
             }),
         };
