@@ -16,15 +16,17 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use anyhow::Result;
 use candle_core::{D, Device, Tensor, Var};
 use candle_nn::{AdamW, Optimizer as _, ParamsAdamW, loss};
-use ganscope::classifiers::{ClassifierOptions, open};
-use ganscope::explain::{Found, Request, explain, sheet};
-use ganscope_explain::cam::{channel_sum, enlarge};
-use ganscope_explain::{Method, Occlusion, Settings};
-use ganscope_images::{Image, save_png};
-use ganscope_stats::random::RandomState;
+use ganscope::Result;
+use ganscope::explain::figures::sheet;
+use ganscope::explain::options::MethodOptions;
+use ganscope::explain::{ExplainRequest, Explained};
+use ganscope::images::{Image, save_png};
+use ganscope::methods::Biases;
+use ganscope::methods::cam::{channel_sum, enlarge};
+use ganscope::models::classifier::ClassifierRequest;
+use ganscope::stats::random::RandomState;
 use serde_json::{Value, json};
 
 /// Pixels of a side.
@@ -32,11 +34,10 @@ const SIDE: usize = 64;
 const CLASSES: [&str; 2] = ["whole", "defaced"];
 /// Input, output and stride of each convolution of 3 x 3; a ReLU follows.
 const CONVOLUTIONS: [(usize, usize, usize); 4] = [(1, 8, 2), (8, 16, 1), (16, 24, 2), (24, 32, 1)];
-/// Standard deviation of the grey levels 0 to 1. Their mean is taken for 0, so that air, which is
+/// Standard deviation of the gray levels 0 to 1. Their mean is taken for 0, so that air, which is
 /// black, is 0 to the network, and occlusion cuts away.
 const STD: f64 = 0.3;
-const METHODS: [Method; 5] =
-    [Method::GradCam, Method::Lrp, Method::IntegratedGradients, Method::Occlusion, Method::Lime];
+const METHODS: [&str; 5] = ["grad-cam", "lrp", "integrated-gradients", "occlusion", "lime"];
 
 fn main() -> Result<()> {
     let folder = std::env::args().nth(1).unwrap_or_else(|| "defaced".into());
@@ -52,42 +53,42 @@ fn run(folder: &Path, count: u32, epochs: usize, explained: u32) -> Result<()> {
     candle_core::safetensors::save(&network.tensors(), &weights)?;
 
     // From here on, the network is one of any user.
-    let options = ClassifierOptions {
-        description: Some(&description),
-        weights: Some(&weights),
-        ..Default::default()
+    let request = ExplainRequest {
+        methods: METHODS.map(str::to_owned).to_vec(),
+        classifier: ClassifierRequest {
+            network: Some(description.display().to_string()),
+            weights: Some(weights.display().to_string()),
+            ..ClassifierRequest::default()
+        },
+        options: MethodOptions {
+            window: Some(12),
+            stride: Some(4),
+            steps: 64,
+            biases: Biases::Keep,
+            ..MethodOptions::default()
+        },
+        ..ExplainRequest::default()
     };
-    let detector = open(&options, &mut |_, _| {})?;
+    let explanations = request.open(&mut ())?;
+    let explainer = &explanations.classifier.explainer;
     let held_out = || (count..).map(Slice::draw);
     let mut right = 0;
     for slice in held_out().take(400) {
-        let input = detector.explainer.prepare(&slice.picture())?.input;
-        right += u32::from(detector.explainer.probabilities(&input)?[0][slice.class()] > 0.5);
+        let input = explainer.prepare(&slice.picture())?.input;
+        right += u32::from(explainer.probabilities(&input)?[0][slice.class()] > 0.5);
     }
     println!("{:.1} % of 400 held-out slices are told apart", f64::from(right) / 4.0);
 
-    let settings = Settings {
-        occlusion: Occlusion { window: [12; 2], stride: [4; 2], ..Occlusion::default() },
-        ..Settings::default()
-    };
-    let request = Request {
-        methods: METHODS.to_vec(),
-        lenient: false,
-        class: None,
-        against: None,
-        settings,
-        measure: false,
-    };
     let mut shares = [[0.0; 2]; METHODS.len()];
     let mut areas = [0.0; 2];
     let mut rows = Vec::new();
     for (number, slice) in held_out().take(2 * explained as usize).enumerate() {
         let (class, picture) = (slice.class(), slice.picture());
         let name = format!("{}-{}", CLASSES[class], number / 2);
-        let found = explain(&detector, (&name, &picture), &request, &mut || ())?;
+        let found = explanations.explain_image(&name, picture.clone(), &mut ())?;
         areas[class] += slice.share_in_face(&[1.0; SIDE * SIDE]) / f64::from(explained);
-        for (row, (_, map)) in shares.iter_mut().zip(&found.maps) {
-            let map = enlarge(&channel_sum(map), [SIDE; 2]);
+        for (row, map) in shares.iter_mut().zip(&found.maps) {
+            let map = enlarge(&channel_sum(&map.values), [SIDE; 2]);
             row[class] += slice.share_in_face(&map.data) / f64::from(explained);
         }
         if number < 6 {
@@ -95,12 +96,12 @@ fn run(folder: &Path, count: u32, epochs: usize, explained: u32) -> Result<()> {
             rows.push(found);
         }
     }
-    rows.sort_by_key(|found: &Found| found.report.image.clone());
-    save_png(&folder.join("sheet.png"), &sheet(&rows)?)?;
+    rows.sort_by_key(|found: &Explained| found.report.image.clone());
+    save_png(&folder.join("sheet.png"), &sheet(&rows)?.image()?)?;
 
     println!("\n{:22}{:>10}{:>10}", "positive, on the face", CLASSES[0], CLASSES[1]);
-    let names = METHODS.iter().map(|method| method.name());
-    for (name, row) in names.chain(["(its area)"]).zip(shares.iter().chain([&areas])) {
+    for (name, row) in METHODS.into_iter().chain(["(its area)"]).zip(shares.iter().chain([&areas]))
+    {
         println!("{name:22}{:8.0} %{:8.0} %", 100.0 * row[0], 100.0 * row[1]);
     }
     println!("\nsee {}", folder.join("sheet.png").display());
@@ -109,7 +110,7 @@ fn run(folder: &Path, count: u32, epochs: usize, explained: u32) -> Result<()> {
 
 /// A slice through a head at the height of the eyes, the nose up.
 struct Slice {
-    /// Grey levels, 0 to 1.
+    /// Gray levels, 0 to 1.
     pixels: Vec<f32>,
     /// Where the face is, or was.
     face: Vec<bool>,
@@ -140,7 +141,7 @@ impl Slice {
                 ((1.0 - far) * wide.min(high) * SIDE as f64 / 2.0 + 0.5).clamp(0.0, 1.0)
             };
             let folds: f64 = folds.iter().map(|[a, b, c]| (a * u + b * v + c).sin()).sum();
-            let mut grey = 0.0;
+            let mut gray = 0.0;
             for (middle, radii, tone) in [
                 ((0.0, -0.72), (0.13, 0.19), 0.6),               // nose
                 ((0.0, 0.08), (0.66, 0.80), 0.6),                // skin
@@ -153,12 +154,12 @@ impl Slice {
                 ((eye, -0.46), (0.13, 0.13), 0.95),
                 ((0.0, -0.48), (0.06, 0.2), 0.1), // nasal cavity
             ] {
-                grey += covered(middle, radii) * (tone - grey);
+                gray += covered(middle, radii) * (tone - gray);
             }
             if defaced && v < cut + slope * u {
-                grey = 0.0;
+                gray = 0.0;
             }
-            pixels.push((gain * grey + 0.03 + 0.03 * noise).clamp(0.0, 1.0) as f32);
+            pixels.push((gain * gray + 0.03 + 0.03 * noise).clamp(0.0, 1.0) as f32);
             face.push(v < -0.2 && covered((0.0, 0.0), (0.76, 0.98)) > 0.5);
         }
         Self { pixels, face, defaced }

@@ -1,435 +1,373 @@
-//! What the methods of explanation find in one image, in numbers, maps and pictures.
+//! Explanations of what a classifier sees in images.
+//!
+//! [`explain`] makes maps of images and returns them with their numbers; [`figures`] and [`sheets`]
+//! draw and write them. [`maximize`] and [`latent`] look for the picture that a class or a unit answers to most,
+//! [`units`] shows filters and what a unit answers to, and [`distance`] which pixels raise the
+//! distance of a set.
 
-use std::path::Path;
+pub mod distance;
+pub mod figures;
+mod images;
+pub mod latent;
+pub mod maximize;
+pub mod options;
+pub mod report;
+pub mod sheets;
+pub mod target;
+pub mod units;
 
-use anyhow::{Context as _, Result, bail};
-use ganscope_explain::cam::enlarge;
-use ganscope_explain::heat::{self, Palette};
-use ganscope_explain::measure::{Curve, Selectivity, area, continuity, elsewhere, positivity};
-use ganscope_explain::road::Road;
-use ganscope_explain::{Error, Explanation, Method, Prepared, Settings, Target};
-use ganscope_images::{Image, save_png};
-use ganscope_model::{FeatureMap, Shape};
-use ganscope_stats::random::RandomState;
-use ganscope_weights::{Array, npy};
-use serde::Serialize;
+use ganscope_explain::{
+    Error as MethodError, Evidence, Method, Settings, Subject, Superpixels, Target,
+};
+use ganscope_images::Image;
+use ganscope_model::FeatureMap;
+use serde::{Deserialize, Serialize};
 
-use crate::captions::enlarged;
-use crate::classifiers::OpenClassifier;
-use crate::report::write_text;
-use crate::sheet::{Cell, Sheet};
+use crate::catalog;
+use crate::error::{Context as _, Error, Result};
+use crate::models::classifier::{Classifier, ClassifierRequest};
+use crate::watch::{Counter, Warning, Watch};
+use images::Images;
+use options::MethodOptions;
+use report::{ClassFacts, MapFacts, Report};
 
-/// Pictures are enlarged by repeating pixels until they have about so many a side.
-const PICTURE: usize = 224;
-/// Weight of the colours over the grey image.
-const WEIGHT: f64 = 0.7;
-/// Share of pixels within the scale of the colours.
-const SHARE: f64 = 0.995;
-/// Classes that a report lists.
-const TOP: usize = 5;
-/// Pictures in a row of a sheet.
-const COLUMNS: usize = 5;
+/// The name that stands for all methods that suit a network.
+pub const ALL: &str = "all";
 
-/// Most steps of a deletion or insertion curve.
-const STEPS: usize = 49;
-/// Random orders, and places of the same map, that a map is compared with.
-const CHANCES: usize = 10;
-/// Images of a curve that are scored together.
-const BATCH: usize = 10;
-/// Noise of the neighbours of an image, on the scale of the network's input.
-const NOISE: f64 = 0.05;
-/// Neighbours of an image.
-const NEIGHBOURS: usize = 4;
-
-/// What is to be explained, and how.
-#[derive(Debug, Clone)]
-pub struct Request {
-    /// The methods.
-    pub methods: Vec<Method>,
-    /// Whether methods that do not suit the network are left out, instead of ending with an error.
-    pub lenient: bool,
-    /// The class; the most probable one if missing.
-    pub class: Option<usize>,
-    /// The class that it is set against.
-    pub against: Option<usize>,
-    /// Options of the methods.
-    pub settings: Settings,
+/// Which images are explained, by which methods, of which classifier.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ExplainRequest {
+    /// Names of methods; [`ALL`] alone for all that suit the network.
+    pub methods: Vec<String>,
+    /// Images, or folders or archives of images.
+    pub images: Vec<String>,
+    /// The classifier.
+    pub classifier: ClassifierRequest,
+    /// Class to explain, by number or name; the most probable one of each image if missing.
+    pub class: Option<String>,
+    /// Class that it is compared with: the maps explain the difference of the two logits.
+    pub against: Option<String>,
     /// Whether the maps are measured.
     pub measure: bool,
+    /// Options of the methods.
+    pub options: MethodOptions,
 }
 
-/// A class as the network sees it in an image.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ClassFacts {
-    /// Its number.
-    pub class: usize,
-    /// Its name, where classes have names.
-    pub name: Option<String>,
-    /// Its probability.
-    pub probability: f64,
+impl Default for ExplainRequest {
+    fn default() -> Self {
+        Self {
+            methods: vec![ALL.to_owned()],
+            images: Vec::new(),
+            classifier: ClassifierRequest::default(),
+            class: None,
+            against: None,
+            measure: false,
+            options: MethodOptions::default(),
+        }
+    }
 }
 
-/// How good a map is.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Measures {
-    /// Share of positive values in the sum of absolute values.
-    pub positivity: f64,
-    /// Largest change of the map by the change of the image, over neighbours of the image.
-    pub continuity: f64,
-    /// Mean probability while the most relevant patches are replaced by nothing one after another.
-    pub deletion: f64,
-    /// Mean probability while the most relevant patches are put into nothing one after another.
-    pub insertion: f64,
-    /// Mean probability while 10 to 90 % of the pixels, the most relevant first, take the values that
-    /// their neighbours suggest ([`Road`]).
-    pub road: f64,
-    /// Mean of `road` over the same map [`elsewhere`]: what its shape alone does.
-    pub road_elsewhere: f64,
-}
-
-/// What a map without any knowledge reaches: patches and pixels in random order.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct RandomOrder {
-    /// As [`Measures::deletion`].
-    pub deletion: f64,
-    /// As [`Measures::insertion`].
-    pub insertion: f64,
-    /// As [`Measures::road`].
-    pub road: f64,
-}
-
-/// The map of one method, in numbers.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct MapFacts {
+/// The map of one method.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Map {
     /// The method.
-    pub method: &'static str,
-    /// Channels, height and width of the map.
-    pub shape: [usize; 3],
-    /// Sum of its values.
-    pub sum: f64,
-    /// Sum of its positive values.
-    pub positive: f64,
-    /// Sum of its negative values.
-    pub negative: f64,
-    /// What was lost on the way from the target to the pixels, as a share.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub conservation_error: Option<f64>,
-    /// Share of the variance that the linear model of LIME explains.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub r_squared: Option<f64>,
-    /// Measures, where they were asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub measures: Option<Measures>,
+    pub method: Method,
+    /// The map, (1, C, H, W), in the size of the layer that it belongs to.
+    pub values: FeatureMap,
+    /// The evidence that it shows.
+    pub evidence: Evidence,
+    /// The parts of the image that LIME weighs.
+    pub superpixels: Option<Superpixels>,
 }
 
 /// What was found in one image.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Report {
-    /// The image as it was named.
-    pub image: String,
-    /// The classifier.
-    pub model: String,
-    /// Digest of its weights.
-    pub weights_sha256: String,
-    /// The class that is explained.
-    pub target: ClassFacts,
-    /// The class that it is set against.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub against: Option<ClassFacts>,
-    /// The number that the maps explain: a logit or a difference of two.
-    pub score: f64,
-    /// The most probable classes.
-    pub top: Vec<ClassFacts>,
-    /// The maps.
-    pub maps: Vec<MapFacts>,
-    /// Patches and pixels in random order, where maps are measured.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub random_order: Option<RandomOrder>,
-    /// Methods that do not suit the network, and why.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub left_out: Vec<(&'static str, String)>,
-    /// Version of this program.
-    pub ganscope: &'static str,
-}
-
-/// Maps of one image with their report.
-#[derive(Debug, Clone)]
-pub struct Found {
+#[derive(Debug, Clone, PartialEq)]
+pub struct Explained {
     /// The numbers.
     pub report: Report,
     /// The map of each method, in the order of the report.
-    pub maps: Vec<(Method, FeatureMap)>,
-    /// The image as the network sees it.
+    pub maps: Vec<Map>,
+    /// The image.
+    pub image: Image,
+    /// The square in its middle, as the network sees it.
     pub picture: Image,
-    /// The target for people.
+    /// What is explained, for people: `t-shirt (0)`, `t-shirt (0) rather than shirt (6)`.
     pub title: String,
+    /// A folder name for its files, different for each image of a request; the name of an image in
+    /// memory.
+    pub folder: String,
 }
 
-/// Explains an image; `watch` is called after each method.
+/// Explains every image of a request.
+///
+/// All maps stay in memory; for many images, see [`ExplainRequest::open`].
+///
+/// ```
+/// use ganscope::explain::{ExplainRequest, explain};
+/// use ganscope::models::classifier::ClassifierRequest;
+///
+/// # #[cfg(feature = "models")] {
+/// let request = ExplainRequest {
+///     methods: vec!["grad-cam".to_owned()],
+///     images: vec!["models/samples/3-dress-0.png".to_owned()],
+///     classifier: ClassifierRequest {
+///         model: Some("fashion-cnn".to_owned()),
+///         ..ClassifierRequest::default()
+///     },
+///     ..ExplainRequest::default()
+/// };
+/// let found = explain(&request, &mut ())?.swap_remove(0);
+/// assert_eq!(found.title, "dress (3)");
+/// assert_eq!(found.report.maps[0].method, "grad-cam");
+/// # }
+/// # Ok::<(), ganscope::Error>(())
+/// ```
 ///
 /// # Errors
-/// When a method fails, or does not suit the network and was asked for by name.
-pub fn explain(
-    open: &OpenClassifier,
-    (name, image): (&str, &Image),
-    request: &Request,
-    watch: &mut dyn FnMut(),
-) -> Result<Found> {
-    let (explainer, network) = (&open.explainer, &open.classifier().network);
-    let prepared = explainer.prepare(image)?;
-    let probabilities = explainer.probabilities(&prepared.input)?.swap_remove(0);
-    let mut order: Vec<usize> = (0..probabilities.len()).collect();
-    order.sort_by(|&a, &b| probabilities[b].total_cmp(&probabilities[a]).then(a.cmp(&b)));
-    let facts = |class: usize| ClassFacts {
-        class,
-        name: open.label(class).map(str::to_owned),
-        probability: probabilities[class],
-    };
-    let class = request.class.unwrap_or(order[0]);
-    let target = match request.against {
-        Some(other) => Target::contrast(network, class, other),
-        None => Target::class(network, class),
-    };
-    let subject = Subject { open, prepared, target, class, against: request.against };
-    let mut report = Report {
-        image: name.to_owned(),
-        model: open.name.clone(),
-        weights_sha256: open.weights_sha256.clone(),
-        target: facts(class),
-        against: request.against.map(facts),
-        score: explainer.score(&subject.prepared.input, &subject.target)?[0],
-        top: order.iter().take(TOP).map(|&class| facts(class)).collect(),
-        maps: Vec::new(),
-        random_order: if request.measure { Some(subject.random_order()?) } else { None },
-        left_out: Vec::new(),
-        ganscope: env!("CARGO_PKG_VERSION"),
-    };
-    let mut maps = Vec::new();
-    for &method in &request.methods {
-        match subject.explain(method, &request.settings) {
-            Ok(found) => {
-                let measures = if request.measure {
-                    Some(subject.measures(method, &found.map, &request.settings)?)
-                } else {
-                    None
-                };
-                report.maps.push(map_facts(method, &found, measures));
-                maps.push((method, found.map));
-            }
-            Err(error @ Error::Unsuited { .. }) if request.lenient => {
-                report.left_out.push((method.name(), error.to_string()));
-            }
-            Err(error) => return Err(error).with_context(|| format!("explain `{name}`")),
-        }
-        watch();
-    }
-    if maps.is_empty() {
-        bail!("no method suits {}", open.name);
-    }
-    let title = match request.against {
-        Some(other) => format!("{} rather than {}", open.title(class), open.title(other)),
-        None => open.title(class),
-    };
-    Ok(Found { report, maps, picture: subject.prepared.picture, title })
+/// If there are no images; those of [`ExplainRequest::open`] and [`Explanations::explain`].
+pub fn explain(request: &ExplainRequest, watch: &mut dyn Watch) -> Result<Vec<Explained>> {
+    let open = request.open(watch)?;
+    open.images.need_some()?;
+    (0..open.len()).map(|i| open.explain(i, watch)).collect()
 }
 
-fn map_facts(method: Method, found: &Explanation, measures: Option<Measures>) -> MapFacts {
-    let Shape { c, h, w } = found.map.shape;
-    let sum = |part: fn(f64) -> f64| found.map.data.iter().map(|&v| part(f64::from(v))).sum();
-    MapFacts {
-        method: method.name(),
-        shape: [c, h, w],
-        sum: sum(|v| v),
-        positive: sum(|v| v.max(0.0)),
-        negative: sum(|v| v.min(0.0)),
-        conservation_error: found.conservation_error,
-        r_squared: found.r_squared,
-        measures,
-    }
-}
-
-/// An image and what is asked of it.
-struct Subject<'a> {
-    open: &'a OpenClassifier,
-    prepared: Prepared,
-    target: Target,
-    class: usize,
+/// An open request: its images are explained one after another.
+#[derive(Debug)]
+pub struct Explanations {
+    /// The classifier.
+    pub classifier: Classifier,
+    images: Images,
+    request: ExplainRequest,
+    methods: Vec<Method>,
+    settings: Settings,
+    class: Option<usize>,
     against: Option<usize>,
 }
 
-impl Subject<'_> {
-    fn explain(&self, method: Method, settings: &Settings) -> Result<Explanation, Error> {
-        self.open.explainer.explain(method, &self.prepared, &self.target, settings)
+impl ExplainRequest {
+    /// Whether methods that do not suit the network are left out, instead of ending with an error.
+    fn is_lenient(&self) -> bool {
+        self.methods == [ALL]
     }
 
-    fn measures(&self, method: Method, map: &FeatureMap, settings: &Settings) -> Result<Measures> {
-        let input = &self.prepared.input;
-        let again = |moved: &FeatureMap| {
-            let image = Prepared { input: moved.clone(), ..self.prepared.clone() };
-            Ok(self.open.explainer.explain(method, &image, &self.target, settings)?.map)
-        };
-        let (h, w) = (input.shape.h, input.shape.w);
-        let map = if (map.shape.h, map.shape.w) == (h, w) { map } else { &enlarge(map, [h, w]) };
-        let mut random = RandomState::new(0);
-        let places = (0..CHANCES).map(|_| self.road(&elsewhere(map, &mut random)));
-        let road_elsewhere = places.sum::<Result<f64, Error>>()? / CHANCES as f64;
-        Ok(Measures {
-            positivity: positivity(map),
-            continuity: continuity(input, NOISE, NEIGHBOURS, 0, again)?,
-            deletion: self.area(Curve::Deletion, map)?,
-            insertion: self.area(Curve::Insertion, map)?,
-            road: self.road(map)?,
-            road_elsewhere,
-        })
-    }
-
-    /// Probabilities of the class, among all or against the other one.
-    fn probabilities(&self, images: &FeatureMap) -> Result<Vec<f64>, Error> {
-        let probability = |all: Vec<f64>| {
-            let other = self.against.map_or(1.0 - all[self.class], |other| all[other]);
-            all[self.class] / (all[self.class] + other)
-        };
-        Ok(self.open.explainer.probabilities(images)?.into_iter().map(probability).collect())
-    }
-
-    /// Area under the curve of the probability.
-    fn area(&self, curve: Curve, map: &FeatureMap) -> Result<f64, Error> {
-        let input = &self.prepared.input;
-        let (h, w) = (input.shape.h, input.shape.w);
-        let patch = (h / 14).max(1);
-        let steps = STEPS.min(h.div_ceil(patch) * w.div_ceil(patch));
-        let nothing = FeatureMap {
-            data: self.open.baseline.repeat(input.data.len() / self.open.baseline.len()),
-            ..input.clone()
-        };
-        let selectivity = Selectivity { curve, patch, steps, batch: BATCH };
-        let score = |images: &FeatureMap| self.probabilities(images);
-        Ok(area(&selectivity.measure(input, &nothing, map, score)?))
-    }
-
-    /// Mean probability over the shares of removed pixels.
-    fn road(&self, map: &FeatureMap) -> Result<f64, Error> {
-        let score = |images: &FeatureMap| self.probabilities(images);
-        let scores = Road::default().measure(&self.prepared.input, map, score)?;
-        Ok(scores.iter().sum::<f64>() / scores.len() as f64)
-    }
-
-    /// The mean over random maps.
-    fn random_order(&self) -> Result<RandomOrder> {
-        let Shape { h, w, .. } = self.prepared.input.shape;
-        let mut random = RandomState::new(0);
-        let mut mean = RandomOrder { deletion: 0.0, insertion: 0.0, road: 0.0 };
-        for _ in 0..CHANCES {
-            let noise = (0..h * w).map(|_| random.uniform() as f32).collect();
-            let map = FeatureMap::new(1, Shape { c: 1, h, w }, noise)?;
-            mean.deletion += self.area(Curve::Deletion, &map)? / CHANCES as f64;
-            mean.insertion += self.area(Curve::Insertion, &map)? / CHANCES as f64;
-            mean.road += self.road(&map)? / CHANCES as f64;
-        }
-        Ok(mean)
-    }
-}
-
-impl Found {
-    /// The image, enlarged if it is small.
-    fn large(&self) -> Image {
-        enlarged(&self.picture, (PICTURE / self.picture.width).max(1))
-    }
-
-    /// A map over the image, and its scale.
-    fn heat(&self, map: &FeatureMap) -> Result<(Image, Palette, f64)> {
-        let (palette, scale) = (Palette::of(map), heat::scale(map, SHARE));
-        Ok((over(&self.picture, map, palette, scale)?, palette, scale))
-    }
-
-    /// The heading of its pictures.
-    pub fn heading(&self) -> String {
-        format!("{}, {:.1} %", self.title, 100.0 * self.report.target.probability)
-    }
-
-    /// The image and its maps with captions and scales.
-    fn cells(&self) -> Result<Vec<Cell>> {
-        let mut cells = vec![Cell::new(self.large(), &self.report.image, self.heading())];
-        for ((method, map), facts) in self.maps.iter().zip(&self.report.maps) {
-            let (picture, palette, scale) = self.heat(map)?;
-            let note = facts.measures.as_ref().map(|m| format!("deletion {:.3}", m.deletion));
-            cells.push(Cell {
-                scale: Some((palette, scale)),
-                ..Cell::new(picture, method.name(), note.unwrap_or_default())
-            });
-        }
-        Ok(cells)
-    }
-
-    /// What the colours of its maps mean.
-    fn legend(&self) -> String {
-        let palettes = || self.maps.iter().map(|(_, map)| Palette::of(map));
-        let signed = palettes().any(|p| p == Palette::Signed);
-        let positive = palettes().any(|p| p == Palette::Positive);
-        let signed = signed.then(|| format!("Red speaks for {}, blue against it. ", self.title));
-        let positive =
-            positive.then_some("Maps without sign go from violet, nothing, to yellow, most. ");
-        let signed = signed.unwrap_or_default();
-        format!("{signed}{}Each map has its own scale.", positive.unwrap_or_default())
-    }
-
-    /// Writes `METHOD.png` and `METHOD.npy` for each method, `report.json`, and, of several methods,
-    /// `sheet.png` into `folder`.
+    /// Fails if the request could not be carried out whatever the images and the classifier.
     ///
     /// # Errors
-    /// When a file cannot be written.
-    pub fn write(&self, folder: &Path) -> Result<()> {
-        std::fs::create_dir_all(folder)
-            .with_context(|| format!("make the folder `{}`", folder.display()))?;
-        for (method, map) in &self.maps {
-            let (picture, ..) = self.heat(map)?;
-            save_png(&folder.join(format!("{method}.png")), &picture)?;
-            let Shape { c, h, w } = map.shape;
-            let array = Array::from_f32([c, h, w], &map.to_nchw())?;
-            npy::write(&folder.join(format!("{method}.npy")), &array)?;
-        }
-        if self.maps.len() > 1 {
-            save_png(&folder.join("sheet.png"), &sheet(std::slice::from_ref(self))?)?;
-        }
-        let json = serde_json::to_string_pretty(&self.report)? + "\n";
-        write_text(&folder.join("report.json"), &json)
+    /// If a name is unknown, or a number is out of range.
+    pub fn check(&self) -> Result<()> {
+        catalog::methods(&self.methods.join(","))?;
+        self.classifier.check()?;
+        self.options.check()
+    }
+
+    /// Opens the images and the classifier.
+    ///
+    /// # Errors
+    /// Those of [`check`](Self::check), if no classifier is named, or something cannot be opened, and
+    /// if the classifier has no such class or layer.
+    pub fn open(&self, watch: &mut dyn Watch) -> Result<Explanations> {
+        self.check()?;
+        let images = Images::open(&self.images)?;
+        let classifier = catalog::open_classifier(&self.classifier, watch)?;
+        let class =
+            |name: &Option<String>| name.as_deref().map(|n| classifier.class(n)).transpose();
+        Ok(Explanations {
+            methods: catalog::methods(&self.methods.join(","))?,
+            settings: self.options.settings(&classifier)?,
+            class: class(&self.class)?,
+            against: class(&self.against)?,
+            request: self.clone(),
+            images,
+            classifier,
+        })
     }
 }
 
-/// A contact sheet of one image, or of several with a row for each.
-///
-/// # Errors
-/// When the text cannot be drawn.
-pub fn sheet(found: &[Found]) -> Result<Image> {
-    let mut cells = Vec::new();
-    for one in found {
-        cells.extend(one.cells()?);
+impl Explanations {
+    /// How many images there are.
+    pub fn len(&self) -> usize {
+        self.images.len()
     }
-    let (title, legend, columns) = match found {
-        [one] => (one.heading(), one.legend(), COLUMNS),
-        [first, ..] => {
-            let mut legend = first.legend();
-            if let Some((_, rest)) = legend.split_once("blue against it.") {
-                legend = format!("Red speaks for the class, blue against it.{rest}");
+
+    /// Whether there are no images.
+    pub fn is_empty(&self) -> bool {
+        self.images.len() == 0
+    }
+
+    /// Explains the image at position `i`.
+    ///
+    /// # Errors
+    /// If the image cannot be read, a method fails, a method that was asked for by name does not suit
+    /// the network, none does, or the task is stopped.
+    pub fn explain(&self, i: usize, watch: &mut dyn Watch) -> Result<Explained> {
+        let (name, image) = (self.images.name(i), self.images.get(i)?);
+        let (done, total) = (i * self.methods.len(), self.len() * self.methods.len());
+        let found = {
+            let mut counter = Counter::new(watch, "maps", done, total);
+            self.maps_of(&name, image, &mut counter)?
+        };
+        found.report.warnings.iter().for_each(|warning| watch.warn(warning));
+        Ok(Explained { folder: self.images.folder(i).to_owned(), ..found })
+    }
+
+    /// Explains an image in memory.
+    ///
+    /// # Errors
+    /// As [`explain`](Self::explain).
+    pub fn explain_image(
+        &self,
+        name: &str,
+        image: Image,
+        watch: &mut dyn Watch,
+    ) -> Result<Explained> {
+        let found = {
+            let mut counter = Counter::new(watch, "maps", 0, self.methods.len());
+            self.maps_of(name, image, &mut counter)?
+        };
+        found.report.warnings.iter().for_each(|warning| watch.warn(warning));
+        Ok(found)
+    }
+
+    fn maps_of(
+        &self,
+        name: &str,
+        image: Image,
+        counter: &mut Counter<'_, '_>,
+    ) -> Result<Explained> {
+        let (open, explainer) = (&self.classifier, &self.classifier.explainer);
+        let network = &open.classifier().network;
+        let prepared = explainer.prepare(&image)?;
+        let probabilities = explainer.probabilities(&prepared.input)?.swap_remove(0);
+        let order = most_probable_first(&probabilities);
+        let facts = |class| ClassFacts::new(open, class, &probabilities);
+        let class = self.class.unwrap_or(order[0]);
+        let target = match self.against {
+            Some(other) => Target::contrast(network, class, other),
+            None => Target::class(network, class),
+        };
+        let title = match self.against {
+            Some(other) => format!("{} rather than {}", open.title(class), open.title(other)),
+            None => open.title(class),
+        };
+        let score = explainer.score(&prepared.input, &target)?[0];
+        let baseline = &open.baseline;
+        let against = self.against;
+        let subject = Subject { explainer, image: prepared, target, class, against, baseline };
+        let mut report = Report {
+            image: name.to_owned(),
+            model: open.name.clone(),
+            weights_sha256: open.weights_sha256.clone(),
+            target: facts(class),
+            against: against.map(facts),
+            score,
+            top: order.iter().take(report::TOP).map(|&class| facts(class)).collect(),
+            maps: Vec::new(),
+            random_order: self.request.measure.then(|| subject.random_order()).transpose()?,
+            left_out: Vec::new(),
+            options: self.request.options.clone(),
+            warnings: report::color_warning(open, name, &image).into_iter().collect(),
+            ganscope: crate::score::VERSION,
+        };
+        let mut maps = Vec::new();
+        for &method in &self.methods {
+            match subject.explain(method, &self.settings) {
+                Ok(found) => {
+                    let measure = || subject.measure(method, &found.map, &self.settings);
+                    let measures = self.request.measure.then(measure).transpose()?;
+                    let facts = MapFacts::new(method, &found, measures);
+                    report.warnings.extend(facts.warnings(name, &title));
+                    report.maps.push(facts);
+                    let evidence = self.settings.evidence.unwrap_or(method.evidence());
+                    let superpixels = found.superpixels;
+                    maps.push(Map { method, values: found.map, evidence, superpixels });
+                }
+                Err(error @ MethodError::Unsuited { .. }) if self.request.is_lenient() => {
+                    report.warnings.push(Warning::from(format!("{method} is left out: {error}")));
+                    report.left_out.push((method.name(), error.to_string()));
+                }
+                Err(error) => return Err(error).with_context(|| format!("explain `{name}`")),
             }
-            (String::new(), legend, first.maps.len() + 1)
+            counter.add()?;
         }
-        [] => bail!("a sheet needs an image"),
-    };
-    Sheet { title, legend, columns, cells }.draw()
+        if maps.is_empty() {
+            return Err(Error::request(format!("no method suits {}", open.name)));
+        }
+        let (picture, folder) = (subject.image.picture, name.to_owned());
+        Ok(Explained { report, maps, image, picture, title, folder })
+    }
 }
 
-/// A map in colours over a grey copy of a picture, both enlarged if they are small.
-///
-/// # Errors
-/// When their sizes differ.
-pub fn over(picture: &Image, map: &FeatureMap, palette: Palette, scale: f64) -> Result<Image> {
-    let times = (PICTURE / picture.width).max(1);
-    let size = [picture.width, picture.height];
-    let heat = if [map.shape.w, map.shape.h] == size {
-        enlarged(&heat::draw(map, palette, scale, size), times)
-    } else {
-        heat::draw(map, palette, scale, size.map(|s| s * times))
-    };
-    Ok(heat::overlay(&enlarged(picture, times), &heat, WEIGHT)?)
+/// The classes, the most probable one first, and of equal ones that of the lower number.
+fn most_probable_first(probabilities: &[f64]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..probabilities.len()).collect();
+    order.sort_by(|&a, &b| probabilities[b].total_cmp(&probabilities[a]).then(a.cmp(&b)));
+    order
+}
+
+#[cfg(test)]
+#[cfg(feature = "models")]
+mod tests {
+    use super::*;
+    use crate::error::Kind;
+
+    fn request(methods: &str) -> ExplainRequest {
+        let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/models/samples/9-ankle-boot-1.png");
+        ExplainRequest {
+            methods: methods.split(',').map(str::to_owned).collect(),
+            images: vec![sample.to_owned()],
+            classifier: ClassifierRequest {
+                model: Some("fashion-cnn".to_owned()),
+                ..ClassifierRequest::default()
+            },
+            ..ExplainRequest::default()
+        }
+    }
+
+    #[test]
+    fn a_request_survives_json_and_refuses_unknown_fields() {
+        let mut request = request("lrp,cam");
+        request.options.evidence = Some(Evidence::Absolute);
+        let json = serde_json::to_string(&request).unwrap();
+        assert_eq!(serde_json::from_str::<ExplainRequest>(&json).unwrap(), request);
+        assert!(serde_json::from_str::<ExplainRequest>(r#"{"method": "lrp"}"#).is_err());
+        let read: ExplainRequest = serde_json::from_str("{}").unwrap();
+        assert_eq!(read, ExplainRequest::default());
+    }
+
+    #[test]
+    fn lrp_keeps_the_relevance_unless_biases_are_asked_to_keep_their_share() {
+        let found = explain(&request("lrp"), &mut ()).unwrap().swap_remove(0);
+        assert!(found.report.maps[0].conservation_error.unwrap() < 1e-5);
+        assert!(found.report.warnings.is_empty(), "{:?}", found.report.warnings);
+        let mut keep = request("lrp");
+        keep.options.biases = ganscope_explain::Biases::Keep;
+        keep.options.rule = "epsilon-gamma-box".to_owned();
+        let found = explain(&keep, &mut ()).unwrap().swap_remove(0);
+        let lost = found.report.maps[0].conservation_error.unwrap();
+        assert!(lost > 0.5, "{lost}");
+        let hint = found.report.warnings[0].hint.clone().unwrap();
+        assert!(format!("{hint:?}").contains("biases"), "{hint:?}");
+    }
+
+    #[test]
+    fn a_stopped_task_ends_as_cancelled() {
+        struct Stop;
+        impl Watch for Stop {
+            fn stop(&self) -> bool {
+                true
+            }
+        }
+        let error = explain(&request("gradient,lrp"), &mut Stop).unwrap_err();
+        assert_eq!(error.kind(), Kind::Cancelled);
+    }
+
+    #[test]
+    fn a_classifier_must_be_named() {
+        let request = ExplainRequest { classifier: ClassifierRequest::default(), ..request("lrp") };
+        let error = explain(&request, &mut ()).unwrap_err();
+        assert_eq!(error.kind(), Kind::BadRequest);
+        let hint = format!("{:?}", error.hint());
+        assert!(hint.contains("fashion-cnn") && hint.contains("garments"), "{hint}");
+    }
 }

@@ -1,30 +1,44 @@
 //! ganscope scores generated image sets, explores latent spaces and looks inside networks.
 //!
-//! The program `ganscope` is a thin layer over this library; [`registry`] lists everything that can
-//! be asked for by name.
+//! Each task is a function of a request: plain data that serializes both ways, with the published
+//! protocol as default. Results are data, too; drawing them is a separate step. Progress goes to a
+//! [`Watch`], which can also stop a task. [`catalog`] lists everything that can be asked for by
+//! name.
 
-pub mod animation;
-pub mod cache;
-pub mod captions;
-pub mod classifiers;
-#[cfg(feature = "cli")]
-pub mod cli;
-pub mod contributions;
-pub mod device;
+pub mod catalog;
+mod checks;
+pub mod error;
 pub mod explain;
-pub mod extraction;
-pub mod extractors;
-pub mod generators;
+pub mod features;
+pub mod figures;
+pub mod files;
 pub mod hint;
-pub mod locate;
-pub mod notices;
-pub mod perceptual;
-pub mod plot;
+pub mod latents;
+pub mod listing;
+pub mod metrics;
+pub mod models;
+mod names;
 pub mod preset;
-pub mod registry;
-pub mod report;
-pub mod sheet;
-pub mod shipped;
-pub mod side;
-pub mod store;
-pub mod sweep;
+pub mod score;
+pub mod source;
+mod text;
+pub mod watch;
+
+pub use error::{Error, Hint, Kind, Result};
+pub use watch::{Step, Unit, Warning, Watch};
+
+// The crates below, for those who build on their types.
+pub use ganscope_biggan as biggan;
+pub use ganscope_explain as methods;
+pub use ganscope_hub as hub;
+pub use ganscope_images as images;
+pub use ganscope_latent as latent;
+pub use ganscope_model as model;
+pub use ganscope_stats as stats;
+pub use ganscope_stylegan as stylegan;
+pub use ganscope_weights as weights;
+
+/// The examples of the page about the library.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/library.md")]
+struct LibraryPage;

@@ -1,0 +1,335 @@
+//! The catalog: everything that can be asked for by name, each kind of thing in one table.
+
+use candle_core::Device;
+use ganscope_explain::Method;
+use ganscope_fid::{Fid, Sfid};
+use ganscope_inception_score::InceptionScore;
+use ganscope_kid::Kid;
+use ganscope_prdc::{Prdc, PrecisionRecall};
+use ganscope_stats::Metric;
+
+use crate::error::{Error, Hint, Result};
+use crate::metrics::{MetricEntry, MetricOptions};
+use crate::models::classifier::{self, Classifier, ClassifierEntry, ClassifierRequest};
+use crate::models::distance::{DistanceEntry, DistanceKind};
+use crate::models::extractor::{self, ExtractorEntry};
+use crate::models::generator::{self, Generator, GeneratorEntry, GeneratorOptions};
+use crate::models::weights::WeightSource;
+use crate::names::find;
+pub use crate::preset::{PRESETS, Preset};
+use crate::watch::Watch;
+
+/// The feature extractors, the default first.
+pub const EXTRACTORS: &[ExtractorEntry] = &[
+    ExtractorEntry {
+        name: "inception",
+        about: "Inception-v3 of 2015-12-05, the network of every published FID",
+        weights: WeightSource::Known("inception-fid"),
+        build: extractor::inception,
+    },
+    ExtractorEntry {
+        name: "fashion-cnn",
+        about: "small classifier of Fashion-MNIST, shipped; its distances are not FID",
+        weights: WeightSource::Shipped("fashion-cnn"),
+        build: extractor::described,
+    },
+];
+
+/// The extractor `name`.
+///
+/// # Errors
+/// If there is none.
+pub fn extractor(name: &str) -> Result<&'static ExtractorEntry> {
+    find(EXTRACTORS, |e| e.name, "extractor", name)
+}
+
+/// A classifier of ImageNet, with the weights of the table of known files if they are there.
+const fn imagenet(
+    name: &'static str,
+    about: &'static str,
+    known: Option<&'static str>,
+) -> ClassifierEntry {
+    let weights = match known {
+        Some(id) => Some(WeightSource::Known(id)),
+        None => None,
+    };
+    let (baseline, knows) = (None, None);
+    ClassifierEntry { name, about, weights, baseline, knows, build: classifier::architecture }
+}
+
+/// The classifiers, the default first.
+pub const CLASSIFIERS: &[ClassifierEntry] = &[
+    ClassifierEntry {
+        name: "fashion-cnn",
+        about: "small classifier of Fashion-MNIST, shipped",
+        weights: Some(WeightSource::Shipped("fashion-cnn")),
+        baseline: Some(0.0),
+        knows: Some("garments, gray on black,"),
+        build: classifier::described,
+    },
+    ClassifierEntry {
+        name: "inception",
+        about: "Inception-v3 of FID with its 1008 outputs",
+        weights: Some(WeightSource::Known("inception-fid")),
+        baseline: None,
+        knows: None,
+        build: classifier::inception,
+    },
+    imagenet("alexnet", "AlexNet, torchvision's names", Some("alexnet")),
+    imagenet("vgg11", "VGG-11, torchvision's names", Some("vgg11")),
+    imagenet("vgg13", "VGG-13, torchvision's names", None),
+    imagenet("vgg16", "VGG-16, torchvision's names", Some("vgg16")),
+    imagenet("vgg19", "VGG-19, torchvision's names", None),
+    imagenet("resnet18", "ResNet-18, torchvision's names", Some("resnet18")),
+    imagenet("resnet34", "ResNet-34, torchvision's names", None),
+    imagenet("resnet50", "ResNet-50, torchvision's names", Some("resnet50")),
+    imagenet("resnet101", "ResNet-101, torchvision's names", None),
+    imagenet("resnet152", "ResNet-152, torchvision's names", None),
+    imagenet("efficientnet-lite0", "EfficientNet-Lite0, names of its PyTorch port", None),
+];
+
+/// The classifier `name`.
+///
+/// # Errors
+/// If there is none.
+pub fn classifier(name: &str) -> Result<&'static ClassifierEntry> {
+    find(CLASSIFIERS, |c| c.name, "classifier", name)
+}
+
+/// A method of explanation.
+#[derive(Debug)]
+pub struct MethodEntry {
+    /// The method, which knows its name.
+    pub method: Method,
+    /// What its map tells.
+    pub about: &'static str,
+}
+
+/// The methods of explanation.
+pub const METHODS: &[MethodEntry] = &[
+    MethodEntry { method: Method::Gradient, about: "which pixels would change the answer" },
+    MethodEntry { method: Method::SmoothGrad, about: "the same, mean over noisy copies" },
+    MethodEntry {
+        method: Method::InputXGradient,
+        about: "the share of each pixel if the network were linear",
+    },
+    MethodEntry {
+        method: Method::IntegratedGradients,
+        about: "the share of each pixel, from the baseline to the image",
+    },
+    MethodEntry { method: Method::Deconvnet, about: "what the units that answered look for" },
+    MethodEntry {
+        method: Method::GuidedBackprop,
+        about: "the same within what the image contains",
+    },
+    MethodEntry {
+        method: Method::Occlusion,
+        about: "what the answer loses where a window covers the image",
+    },
+    MethodEntry {
+        method: Method::Cam,
+        about: "where the class arises in the last map, exactly; needs a mean and a linear layer at the end",
+    },
+    MethodEntry {
+        method: Method::GradCam,
+        about: "where the class arises in any layer, to first order",
+    },
+    MethodEntry {
+        method: Method::GuidedGradCam,
+        about: "guided backpropagation where Grad-CAM is large",
+    },
+    MethodEntry { method: Method::Lrp, about: "the answer shared out layer by layer, by a rule" },
+    MethodEntry {
+        method: Method::Lime,
+        about: "weights of superpixels in a linear model of the answer",
+    },
+];
+
+/// The methods that `names` lists, separated by commas; `all` is all of them.
+///
+/// # Errors
+/// If there is no such method.
+pub fn methods(names: &str) -> Result<Vec<Method>> {
+    if names == "all" {
+        return Ok(METHODS.iter().map(|m| m.method).collect());
+    }
+    let method = |name: &str| Ok(find(METHODS, |m| m.method.name(), "method", name.trim())?.method);
+    names.split(',').map(method).collect()
+}
+
+/// The families of generators.
+pub const GENERATORS: &[GeneratorEntry] = &[
+    GeneratorEntry {
+        name: "biggan-deep",
+        about: "BigGAN-deep: one class-conditional network for all of ImageNet",
+        recognizes: ganscope_biggan::is_biggan,
+        build: generator::biggan,
+    },
+    GeneratorEntry {
+        name: "stylegan",
+        about: "StyleGAN 1, 2 and 3: a mapping network and a synthesis by styles",
+        recognizes: |weights| ganscope_stylegan::Family::of(weights).is_some(),
+        build: generator::stylegan,
+    },
+];
+
+/// Opens a generator with the family that recognizes its tensors: a shipped model, a known id,
+/// `hub:OWNER/REPO/FILE`, or a file.
+///
+/// # Errors
+/// If there is no such model, it cannot be downloaded, or no family recognizes it.
+pub fn open_generator(
+    model: &str,
+    options: &GeneratorOptions,
+    device: &Device,
+    watch: &mut dyn Watch,
+) -> Result<Generator> {
+    generator::open(GENERATORS, model, options, device, watch)
+}
+
+/// Opens the classifier that a request asks for: one of the catalog by its name, else one that its
+/// description or its weights describe.
+///
+/// # Errors
+/// If the request names none, or it cannot be opened.
+pub fn open_classifier(request: &ClassifierRequest, watch: &mut dyn Watch) -> Result<Classifier> {
+    request.check()?;
+    match request {
+        ClassifierRequest { model: Some(name), .. } => classifier(name)?.open(request, watch),
+        ClassifierRequest { weights: None, network: None, .. } => {
+            let (shipped, others) = CLASSIFIERS.split_at(1);
+            let others: Vec<&str> = others.iter().map(|entry| entry.name).collect();
+            let list = format!(
+                ": {}, which is shipped and knows garments only; of photographs {}",
+                shipped[0].name,
+                others.join(", ")
+            );
+            let hint = Hint::of("name one with {model}").then(list);
+            Err(Error::request("no classifier is named").with_hint(hint))
+        }
+        _ => request.open_described(watch),
+    }
+}
+
+/// The distances of images.
+pub const DISTANCES: &[DistanceEntry] = &[
+    DistanceEntry {
+        name: "lpips",
+        about: "LPIPS on VGG-16, the distance of published path lengths",
+        kind: DistanceKind::Lpips("lpips-vgg"),
+    },
+    DistanceEntry {
+        name: EXTRACTORS[0].name,
+        about: "squared Euclidean distance of the features of FID Inception",
+        kind: DistanceKind::Features(&EXTRACTORS[0]),
+    },
+    DistanceEntry {
+        name: EXTRACTORS[1].name,
+        about: "squared Euclidean distance of the features of fashion-cnn",
+        kind: DistanceKind::Features(&EXTRACTORS[1]),
+    },
+];
+
+/// The distance `name`.
+///
+/// # Errors
+/// If there is none.
+pub fn distance(name: &str) -> Result<&'static DistanceEntry> {
+    find(DISTANCES, |d| d.name, "distance", name)
+}
+
+/// The preset `name`.
+///
+/// # Errors
+/// If there is none.
+pub fn preset(name: &str) -> Result<&'static Preset> {
+    find(PRESETS, |p| p.name, "preset", name)
+}
+
+/// The metrics, in the order of reports.
+pub const METRICS: &[MetricEntry] = &[
+    MetricEntry {
+        name: "is",
+        about: "Inception Score: how sure and how diverse the classifier's answers are",
+        nearest_k: None,
+        build: |o| Box::new(InceptionScore { splits: o.is_splits, shuffle: Some(o.seed) }),
+    },
+    MetricEntry {
+        name: "fid",
+        about: "Fréchet Inception Distance: how far apart the Gaussians of the features are",
+        nearest_k: None,
+        build: |_| Box::new(Fid),
+    },
+    MetricEntry {
+        name: "sfid",
+        about: "the same on spatial features, which see the arrangement of a picture",
+        nearest_k: None,
+        build: |_| Box::new(Sfid),
+    },
+    MetricEntry {
+        name: "kid",
+        about: "Kernel Inception Distance: unbiased for any number of images",
+        nearest_k: None,
+        build: |o| {
+            Box::new(Kid {
+                subsets: o.kid_subsets,
+                subset_size: o.kid_subset_size,
+                seed: o.seed,
+                ..Kid::TORCH_FIDELITY
+            })
+        },
+    },
+    MetricEntry {
+        name: "prdc",
+        about: "precision, recall, density and coverage: fidelity and diversity apart",
+        nearest_k: Some(Prdc::PAPER.nearest_k),
+        build: |o| Box::new(Prdc { nearest_k: o.nearest_k.unwrap_or(Prdc::PAPER.nearest_k) }),
+    },
+    MetricEntry {
+        name: "prc",
+        about: "precision, recall and their F-score as Kynkäänniemi et al. and torch-fidelity define them",
+        nearest_k: Some(PrecisionRecall::PAPER.nearest_k),
+        build: |o| {
+            let nearest_k = o.nearest_k.unwrap_or(PrecisionRecall::PAPER.nearest_k);
+            Box::new(PrecisionRecall { nearest_k })
+        },
+    },
+];
+
+/// The metric `name` with the options of a run.
+///
+/// # Errors
+/// If there is none.
+pub fn metric(name: &str, options: &MetricOptions) -> Result<Box<dyn Metric>> {
+    let entry = find(METRICS, |m| m.name, "metric", name)?;
+    Ok((entry.build)(options))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_method_and_architecture_is_listed_once() {
+        let methods: Vec<Method> = METHODS.iter().map(|m| m.method).collect();
+        assert_eq!(methods, Method::ALL);
+        for architecture in ganscope_classifiers::Architecture::ALL {
+            let named = CLASSIFIERS.iter().filter(|c| c.name == architecture.name());
+            assert_eq!(named.count(), 1, "{architecture}");
+        }
+        for entry in CLASSIFIERS {
+            if let Some(WeightSource::Known(id)) = entry.weights {
+                assert!(ganscope_hub::known(id).is_some(), "{id}");
+            }
+        }
+    }
+
+    #[test]
+    fn methods_are_listed_by_name() {
+        assert_eq!(methods("lrp, cam").unwrap(), [Method::Lrp, Method::Cam]);
+        assert_eq!(methods("all").unwrap().len(), METHODS.len());
+        for wrong in ["", "lrp,", "shap"] {
+            assert!(methods(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! Ranges of the numbers in requests.
+
+use crate::error::{Error, Result};
+
+/// Fails unless the number `field` of a request is above 0.
+pub(crate) fn positive(field: &'static str, value: usize) -> Result<()> {
+    at_least(field, value, 1)
+}
+
+/// Fails unless the number `field` of a request is at least `least`.
+pub(crate) fn at_least(field: &'static str, value: usize, least: usize) -> Result<()> {
+    if value >= least {
+        return Ok(());
+    }
+    let field = field.replace('_', "-");
+    Err(Error::request(format!("`{field}` is {value}, expected at least {least}")))
+}

@@ -1,0 +1,243 @@
+//! Options of the methods, as plain values, and the settings that they become for a classifier.
+
+use ganscope_explain::{
+    Biases, Composite, Evidence, Fill, Quickshift, Segmentation, Settings, Slic,
+};
+use ganscope_model::Normalization;
+use serde::{Deserialize, Serialize};
+
+use crate::checks::{at_least, positive};
+use crate::error::{Context as _, Error, Hint, Result};
+use crate::models::classifier::Classifier;
+use crate::text;
+
+/// Options of the methods. The defaults are those of the papers or of the authors' programs, except
+/// for the biases of LRP.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MethodOptions {
+    /// Evidence that maps show: `positive`, `negative`, `signed` or `absolute`; as published if
+    /// missing, which is positive for Grad-CAM and signed for all others.
+    #[serde(with = "text::option")]
+    pub evidence: Option<Evidence>,
+    /// Layer of Grad-CAM; the last with a map of several pixels if missing.
+    pub layer: Option<String>,
+    /// Rules of LRP: `epsilon-plus-flat`, `epsilon-alpha2-beta1-flat`, `epsilon-gamma-box`, or a list
+    /// `SELECTOR:RULE,...,RULE` ([`Composite::parse`]).
+    pub rule: String,
+    /// What becomes of the relevance that falls to biases in LRP: `keep`, `ignore` or `share`.
+    ///
+    /// As published, a bias keeps it. Networks whose batch norms are folded into biases, such as
+    /// EfficientNet-Lite0, then leave nothing to the pixels, so the default is [`Biases::Share`].
+    #[serde(with = "text")]
+    pub biases: Biases,
+    /// Side of the window of occlusion, in pixels of the network's input; a seventh of the input if
+    /// missing.
+    pub window: Option<usize>,
+    /// Distance of neighboring windows, at most the window; half of it if missing.
+    pub stride: Option<usize>,
+    /// How LIME cuts an image into superpixels.
+    pub superpixels: SuperpixelKind,
+    /// About how many superpixels SLIC makes, at least 1; 60 if missing.
+    pub segments: Option<usize>,
+    /// Width of the kernel of quickshift, in pixels of the network's input; a 75th of the input if
+    /// missing.
+    pub kernel: Option<f64>,
+    /// Superpixels that LIME keeps in its model, at least 1; all if missing.
+    pub features: Option<usize>,
+    /// Images that LIME scores, at least 2.
+    pub samples: usize,
+    /// Noisy copies that SmoothGrad takes the mean over, at least 1.
+    pub copies: usize,
+    /// Steps of integrated gradients, at least 1.
+    pub steps: usize,
+    /// Seed of SmoothGrad and LIME.
+    pub seed: u32,
+}
+
+/// Kinds of superpixels.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SuperpixelKind {
+    /// Parts of about one size.
+    #[default]
+    Slic,
+    /// Parts as large as what looks alike.
+    Quickshift,
+}
+
+impl std::str::FromStr for SuperpixelKind {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        match name {
+            "slic" => Ok(Self::Slic),
+            "quickshift" => Ok(Self::Quickshift),
+            _ => {
+                Err(Error::request(format!("no superpixels `{name}`, expected slic or quickshift")))
+            }
+        }
+    }
+}
+
+impl Default for MethodOptions {
+    fn default() -> Self {
+        Self {
+            evidence: None,
+            layer: None,
+            rule: "epsilon-plus-flat".to_owned(),
+            biases: Biases::Share,
+            window: None,
+            stride: None,
+            superpixels: SuperpixelKind::Slic,
+            segments: None,
+            kernel: None,
+            features: None,
+            samples: 1000,
+            copies: 50,
+            steps: 256,
+            seed: 0,
+        }
+    }
+}
+
+impl MethodOptions {
+    /// Fails if an option is out of range whatever the classifier.
+    ///
+    /// # Errors
+    /// The message names the option.
+    pub fn check(&self) -> Result<()> {
+        at_least("samples", self.samples, 2)?;
+        positive("copies", self.copies)?;
+        positive("steps", self.steps)?;
+        let numbers = [
+            ("window", self.window),
+            ("stride", self.stride),
+            ("segments", self.segments),
+            ("features", self.features),
+        ];
+        for (name, value) in numbers {
+            value.map_or(Ok(()), |value| positive(name, value))?;
+        }
+        self.composite(&Normalization::imagenet())?;
+        self.segmentation(1).map(|_| ())
+    }
+
+    /// The settings for a classifier.
+    ///
+    /// # Errors
+    /// If it has no such layer, or an option is out of range for it.
+    pub fn settings(&self, classifier: &Classifier) -> Result<Settings> {
+        let network = classifier.classifier();
+        let composite = self.composite(&network.normalization)?;
+        if let Some(name) = composite.unknown_name(&network.network) {
+            classifier.layer(name)?;
+        }
+        let mut settings = Settings {
+            evidence: self.evidence,
+            layer: self.layer.as_deref().map(|name| classifier.layer(name)).transpose()?,
+            composite: composite.with_biases(self.biases),
+            superpixels: self.segmentation(network.input_size)?,
+            ..Settings::default()
+        };
+        let baseline = &classifier.baseline;
+        let (window, stride) = self.windows(network.input_size)?;
+        settings.occlusion.window = [window; 2];
+        settings.occlusion.stride = [stride; 2];
+        settings.occlusion.baseline.clone_from(baseline);
+        settings.integrated_gradients.steps = self.steps;
+        settings.integrated_gradients.baseline = baseline.iter().map(|&v| v.into()).collect();
+        settings.smooth_grad.samples = self.copies;
+        settings.smooth_grad.seed = self.seed;
+        settings.lime.samples = self.samples;
+        settings.lime.features = self.features;
+        settings.lime.seed = self.seed;
+        if classifier.explicit_baseline {
+            settings.lime.fill = Fill::Value(baseline.clone());
+        }
+        Ok(settings)
+    }
+
+    /// Window and stride of occlusion for an input of `size` pixels a side.
+    fn windows(&self, size: usize) -> Result<(usize, usize)> {
+        let window = self.window.unwrap_or(size / 7).max(1);
+        if self.window.is_some() && window >= size.max(2) {
+            let message = format!(
+                "a window of {window} pixels covers all {size} x {size} of the network's input"
+            );
+            return Err(Error::request(message).with_hint(Hint::of("choose a smaller {window}")));
+        }
+        let stride = self.stride.unwrap_or(window / 2).max(1);
+        if stride > window {
+            let message = format!("windows of {window} pixels leave gaps at a stride of {stride}");
+            return Err(Error::request(message).with_hint(Hint::of("choose a smaller {stride}")));
+        }
+        Ok((window, stride))
+    }
+
+    fn composite(&self, normalization: &Normalization) -> Result<Composite> {
+        Composite::parse(&self.rule, normalization)
+            .with_context(|| format!("`{}`", self.rule))
+            .map_err(|error| {
+                error.with_hint(
+                    "composites are epsilon-plus-flat, epsilon-alpha2-beta1-flat and \
+                     epsilon-gamma-box; a list is SELECTOR:RULE,...,RULE",
+                )
+            })
+    }
+
+    /// Superpixels for pictures of `side` pixels.
+    fn segmentation(&self, side: usize) -> Result<Segmentation> {
+        match (self.superpixels, self.segments, self.kernel) {
+            (SuperpixelKind::Slic, _, Some(_)) => Err(Error::request("slic has no `kernel`")
+                .with_hint(Hint::of(
+                    "choose quickshift with {superpixels}, or the number of parts with {segments}",
+                ))),
+            (SuperpixelKind::Quickshift, Some(_), _) => {
+                let message = "quickshift has no `segments`: it finds the number of parts itself";
+                Err(Error::request(message)
+                    .with_hint(Hint::of("a wider {kernel} makes fewer parts")))
+            }
+            (SuperpixelKind::Slic, segments, None) => {
+                let slic = Slic::default();
+                let segments = segments.unwrap_or(slic.segments);
+                Ok(Segmentation::Slic(Slic { segments, ..slic }))
+            }
+            (SuperpixelKind::Quickshift, None, Some(kernel))
+                if !(kernel > 0.0 && kernel.is_finite()) =>
+            {
+                Err(Error::request(format!("`kernel` is {kernel}, expected above 0")))
+            }
+            (SuperpixelKind::Quickshift, None, kernel) => Ok(Segmentation::Quickshift(
+                kernel.map_or_else(|| Quickshift::for_side(side), Quickshift::with_kernel),
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_is_smaller_than_the_input_and_larger_than_the_stride() {
+        let windows = |window, stride| {
+            MethodOptions { window, stride, ..MethodOptions::default() }.windows(32)
+        };
+        assert_eq!(windows(None, None).unwrap(), (4, 2));
+        assert_eq!(windows(Some(31), None).unwrap(), (31, 15));
+        assert!(windows(Some(32), None).unwrap_err().to_string().contains("all 32 x 32"));
+        assert!(windows(Some(4), Some(5)).unwrap_err().to_string().contains("gaps"));
+    }
+
+    #[test]
+    fn options_out_of_range_are_found_before_the_classifier_is_opened() {
+        let fails = |options: MethodOptions| options.check().unwrap_err().report();
+        let default = MethodOptions::default;
+        assert!(default().check().is_ok());
+        assert!(fails(MethodOptions { samples: 1, ..default() }).contains("samples"));
+        assert!(fails(MethodOptions { kernel: Some(2.0), ..default() }).contains("slic"));
+        let rule = "first:zbox,z+".to_owned();
+        assert!(fails(MethodOptions { rule, ..default() }).contains("flat or z-box"));
+    }
+}

@@ -1,0 +1,470 @@
+//! Features of sets: from stored statistics, from the cache, or computed.
+
+pub mod extraction;
+mod key;
+pub mod store;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use candle_core::Device;
+use etcetera::BaseStrategy as _;
+use ganscope_images::{BatchOptions, Facts, ImageSet, Resize, Survey};
+use ganscope_stats::files::Convention;
+use ganscope_stats::{FeatureSet, Needs};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::catalog;
+use crate::checks::positive;
+use crate::error::{Context as _, Error, Hint, Result};
+use crate::latents::Drawing;
+use crate::models::device::device;
+use crate::models::extractor::{Extractor, ExtractorOptions};
+use crate::preset::Preset;
+use crate::source::Source;
+use crate::text;
+use crate::watch::{Counter, Warning, Watch};
+use extraction::Extraction;
+use key::Key;
+use store::FeatureStore;
+
+/// How images become features: the part that all requests about features share.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FeatureRequest {
+    /// Tool whose conventions hold: resize, input scaling, default metrics.
+    pub preset: String,
+    /// Name of the extractor; that of the reference statistics, or Inception, if missing.
+    pub extractor: Option<String>,
+    /// Weights of the extractor, instead of the known ones: a file, a known id,
+    /// `hub:OWNER/REPO/FILE`.
+    pub weights: Option<String>,
+    /// Layer of the features, instead of the published one.
+    pub layer: Option<String>,
+    /// Resize convention, instead of the preset's.
+    #[serde(with = "text::option")]
+    pub resize: Option<Resize>,
+    /// Batch size, at least 1; does not affect results.
+    pub batch: usize,
+    /// Where networks run: `cpu`, `cuda`, `cuda:N` or `metal`.
+    pub device: String,
+    /// Number of images that are used, from the first; all if missing.
+    pub num: Option<usize>,
+    /// Whether folders within folders are searched.
+    pub recursive: bool,
+    /// Whether unreadable images are left out and reported, instead of failing.
+    pub skip_unreadable: bool,
+    /// Where features are kept between runs.
+    pub cache: Cache,
+}
+
+/// Where features are kept between runs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cache {
+    /// `$GANSCOPE_CACHE/features`, or a folder in the user's cache folder.
+    #[default]
+    User,
+    /// This folder.
+    Folder(PathBuf),
+    /// Nowhere.
+    Off,
+}
+
+impl Cache {
+    /// The folder, if there is one.
+    pub fn folder(&self) -> Option<PathBuf> {
+        match self {
+            Self::Off => None,
+            Self::Folder(folder) => Some(folder.clone()),
+            Self::User => {
+                let root = match std::env::var_os("GANSCOPE_CACHE") {
+                    Some(root) => PathBuf::from(root),
+                    None => etcetera::choose_base_strategy().ok()?.cache_dir().join("ganscope"),
+                };
+                Some(root.join("features"))
+            }
+        }
+    }
+}
+
+impl Default for FeatureRequest {
+    fn default() -> Self {
+        Self {
+            preset: catalog::PRESETS[0].name.into(),
+            extractor: None,
+            weights: None,
+            layer: None,
+            resize: None,
+            batch: 32,
+            device: "cpu".into(),
+            num: None,
+            recursive: false,
+            skip_unreadable: false,
+            cache: Cache::User,
+        }
+    }
+}
+
+impl FeatureRequest {
+    /// The preset.
+    ///
+    /// # Errors
+    /// If there is none of that name.
+    pub fn preset(&self) -> Result<&'static Preset> {
+        catalog::preset(&self.preset)
+    }
+
+    /// Checks all of the request that does not depend on the images.
+    ///
+    /// # Errors
+    /// If a name is unknown, or a number is out of range.
+    pub fn check(&self) -> Result<()> {
+        self.preset()?;
+        if let Some(name) = &self.extractor {
+            catalog::extractor(name)?;
+        }
+        positive("batch", self.batch)?;
+        self.num.map_or(Ok(()), |num| positive("num", num))
+    }
+
+    /// Opens the extractor of the request, or the one that `reference` was taken with.
+    ///
+    /// # Errors
+    /// If it cannot be opened.
+    pub fn open_extractor(
+        &self,
+        needs: Needs,
+        reference: Option<&Convention>,
+        watch: &mut dyn Watch,
+    ) -> Result<Extractor> {
+        let stored = reference.map(|c| c.extractor.as_str());
+        let known = |name: &&str| catalog::EXTRACTORS.iter().any(|e| e.name == *name);
+        let name = self.extractor.as_deref().or(stored.filter(known));
+        let entry = catalog::extractor(name.unwrap_or(catalog::EXTRACTORS[0].name))?;
+        let preset = self.preset()?;
+        let options = ExtractorOptions {
+            weights: self.weights.clone(),
+            layer: self.layer.clone(),
+            resize: self.resize.unwrap_or(preset.resize),
+            scaling: preset.scaling.clone(),
+            needs,
+            device: self.open_device()?,
+        };
+        entry.open(&options, watch)
+    }
+
+    /// The device that networks run on.
+    ///
+    /// # Errors
+    /// If there is no such device.
+    pub fn open_device(&self) -> Result<Device> {
+        device(&self.device)
+    }
+}
+
+/// A set of images, as it was read.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SetFacts {
+    /// Path as given.
+    pub path: String,
+    /// Number of images that were used; unknown for statistics without a count.
+    pub images: Option<u64>,
+    /// Convention of its features; unknown for statistics without one.
+    pub convention: Option<Convention>,
+    /// Names of the images that could not be read and were left out, with the reason.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<String>,
+}
+
+/// The features of a set.
+#[derive(Debug, Clone)]
+pub struct Gathered {
+    /// The parts that were asked for.
+    pub set: FeatureSet,
+    /// Facts about the set.
+    pub facts: SetFacts,
+    /// Formats and sizes of its images, where images were read.
+    pub survey: Option<Survey>,
+    /// Place in the set of each image that took part, where images were read.
+    pub places: Vec<usize>,
+}
+
+/// Gathers features of sets for one task.
+#[derive(Debug)]
+pub struct Gatherer<'a> {
+    request: &'a FeatureRequest,
+    extractor: &'a Extractor,
+    /// Stores of this task: a set that is both generated and reference is extracted once.
+    stores: HashMap<String, Arc<FeatureStore>>,
+}
+
+impl<'a> Gatherer<'a> {
+    /// Gathers with an extractor.
+    pub fn new(request: &'a FeatureRequest, extractor: &'a Extractor) -> Self {
+        Self { request, extractor, stores: HashMap::new() }
+    }
+
+    /// The parts of the features of a set that `needs` names, from its stored statistics as far as
+    /// they go.
+    ///
+    /// # Errors
+    /// If an image cannot be read, or the task is stopped.
+    pub fn gather(
+        &mut self,
+        source: &Source,
+        needs: Needs,
+        watch: &mut dyn Watch,
+    ) -> Result<Gathered> {
+        let stored = Gathered::of_stored(source);
+        match source.images().filter(|_| !stored.set.holds().contains(needs)) {
+            None => Ok(stored),
+            Some(images) => {
+                let Gathered { set: computed, facts, survey, places } =
+                    self.gather_images(source.name(), images, Shard::WHOLE, needs, watch)?;
+                let mut set = stored.set;
+                set.stats = set.stats.or(computed.stats);
+                set.spatial = set.spatial.or(computed.spatial);
+                set.features = set.features.or(computed.features);
+                set.logits = set.logits.or(computed.logits);
+                Ok(Gathered { set, facts, survey, places })
+            }
+        }
+    }
+
+    /// The parts of the features of images that `needs` names.
+    ///
+    /// # Errors
+    /// If an image cannot be read, or the task is stopped.
+    pub fn gather_images(
+        &mut self,
+        name: &str,
+        images: &ImageSet,
+        shard: Shard,
+        needs: Needs,
+        watch: &mut dyn Watch,
+    ) -> Result<Gathered> {
+        let (request, len) = (self.request, images.len());
+        request.check()?;
+        let count = request.num.map_or(len, |num| num.min(len));
+        if let Some(num) = request.num.filter(|&num| num > len) {
+            watch.warn(&format!("`{name}` contains {len} images, fewer than {num}").into());
+        }
+        watch_ignored(name, images.ignored(), watch);
+        let indices: Vec<usize> = shard.of(count).collect();
+        let reading = || format!("read `{name}`");
+        let facts = facts(images, &indices, request.skip_unreadable).with_context(reading)?;
+        let convention = &self.extractor.convention;
+        let key = Key::read(convention, self.extractor.network.gives(), &facts).digest()?;
+        let options = BatchOptions {
+            batch: request.batch,
+            skip_unreadable: request.skip_unreadable,
+            ..BatchOptions::default()
+        };
+        let Extractor { network, preprocess, .. } = self.extractor;
+        let store = self.fill(key, name, watch, |store| {
+            Extraction::of_images(images, &indices, &**network, *preprocess, store, options)
+        });
+        let store = store.with_context(reading)?;
+        let skipped: Vec<usize> = store.skipped().map(|s| s.index).collect();
+        let took_part = |i: &usize| !skipped.contains(i);
+        let readable = indices.iter().zip(&facts).filter(|(i, _)| took_part(i));
+        let readable: Vec<Facts> = readable.filter_map(|(_, facts)| *facts).collect();
+        Ok(Gathered {
+            facts: SetFacts {
+                path: name.into(),
+                images: Some(store.rows() as u64),
+                convention: Some(convention.clone()),
+                skipped: store.skipped().map(|s| format!("{}: {}", s.name, s.reason)).collect(),
+            },
+            set: extraction::collect(store, needs)?,
+            survey: Some(Survey::of(&readable)),
+            places: indices.into_iter().filter(took_part).collect(),
+        })
+    }
+
+    /// The parts of the features of the images that a generator draws for consecutive seeds,
+    /// `batch` at a time. They go from the generator to the extractor without touching the disk.
+    ///
+    /// # Errors
+    /// If the generator fails, or the task is stopped.
+    pub fn gather_generated(
+        &mut self,
+        drawing: &Drawing,
+        seeds: std::ops::Range<u32>,
+        needs: Needs,
+        what: &str,
+        watch: &mut dyn Watch,
+    ) -> Result<FeatureSet> {
+        let Extractor { network, preprocess, convention, .. } = self.extractor;
+        let (drawn, digest) = (drawing.key(), drawing.generator.digest);
+        let key = Key::generated(convention, network.gives(), digest, &drawn, &seeds).digest()?;
+        let store = self.fill(key, what, watch, |store| {
+            Extraction::of_generated(seeds.len(), &**network, *preprocess, store, |done| {
+                Box::new(drawing.pictures(seeds.start + done as u32..seeds.end))
+            })
+        })?;
+        extraction::collect(store, needs)
+    }
+
+    /// The store of `key`, filled by what `begin` begins, unless it is full.
+    fn fill<'e>(
+        &mut self,
+        key: String,
+        what: &str,
+        watch: &mut dyn Watch,
+        begin: impl FnOnce(FeatureStore) -> Extraction<'e>,
+    ) -> Result<Arc<FeatureStore>> {
+        if let Some(store) = self.stores.get(&key) {
+            return Ok(store.clone());
+        }
+        let store = match self.request.cache.folder() {
+            Some(folder) => FeatureStore::open(&folder, &key)?,
+            None => FeatureStore::temporary()?,
+        };
+        let mut extraction = begin(store);
+        let (before, total) = (extraction.done(), extraction.total());
+        if before < total {
+            let mut counter = Counter::new(watch, what, before, total);
+            for done in &mut extraction {
+                counter.at(done?)?;
+            }
+        } else {
+            watch.note(&format!("{what}: features of {before} images from the cache"));
+        }
+        let store = Arc::new(extraction.into_store());
+        self.stores.insert(key, store.clone());
+        Ok(store)
+    }
+}
+
+impl Gathered {
+    /// The content of the stored statistics of a set; empty for a set of images.
+    pub fn of_stored(source: &Source) -> Self {
+        let set = source.stored().map_or_else(FeatureSet::default, |stored| stored.set.clone());
+        let facts = SetFacts {
+            path: source.name().into(),
+            images: set.count(),
+            convention: source.convention().cloned(),
+            skipped: Vec::new(),
+        };
+        Self { set, facts, survey: None, places: Vec::new() }
+    }
+}
+
+/// Warns of folders and files within a folder that take no part.
+fn watch_ignored(name: &str, ignored: &[String], watch: &mut dyn Watch) {
+    const LISTED: usize = 3;
+    if ignored.is_empty() {
+        return;
+    }
+    let shown: Vec<&str> = ignored.iter().take(LISTED).map(String::as_str).collect();
+    let rest = ignored.len().saturating_sub(LISTED);
+    let rest = if rest > 0 { format!(" and {rest} more") } else { String::new() };
+    let text = format!("`{name}`: not part of the set: {}{rest}", shown.join(", "));
+    let folders = ignored.iter().any(|name| name.ends_with('/'));
+    let hint = folders.then(|| Hint::of("search folders within folders with {recursive}"));
+    watch.warn(&Warning { text, hint });
+}
+
+/// Facts of the images `indices` of `set`; none for an unreadable one if those may be skipped.
+fn facts(set: &ImageSet, indices: &[usize], skip_unreadable: bool) -> Result<Vec<Option<Facts>>> {
+    let look = |&i: &usize| match set.facts(i) {
+        Ok(facts) => Ok(Some(facts)),
+        Err(_) if skip_unreadable => Ok(None),
+        Err(error) => Err(error.into()),
+    };
+    indices.par_iter().map(look).collect()
+}
+
+/// Every image of a set, or one part of it: `3/16` is the third of sixteen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shard {
+    part: usize,
+    parts: usize,
+}
+
+impl Shard {
+    /// The whole set.
+    pub const WHOLE: Self = Self { part: 1, parts: 1 };
+
+    /// Indices of the images, of `count`.
+    pub fn of(self, count: usize) -> std::ops::Range<usize> {
+        (self.part - 1) * count / self.parts..self.part * count / self.parts
+    }
+}
+
+impl Default for Shard {
+    fn default() -> Self {
+        Self::WHOLE
+    }
+}
+
+impl std::fmt::Display for Shard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.part, self.parts)
+    }
+}
+
+impl std::str::FromStr for Shard {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let parse = |(part, parts): (&str, &str)| Some((part.parse().ok()?, parts.parse().ok()?));
+        match text.split_once('/').and_then(parse) {
+            Some((part, parts)) if 1 <= part && part <= parts => Ok(Self { part, parts }),
+            _ => Err(Error::request(format!(
+                "`{text}` is not PART/PARTS, counted from 1, as in 3/16"
+            ))
+            .with_hint(Hint::of("{shard} is the part and the number of parts"))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shards_cover_every_image_once() {
+        let part = |part| Shard { part, parts: 7 }.of(100);
+        assert_eq!((1..=7).flat_map(part).collect::<Vec<_>>(), (0..100).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_shard_beyond_the_last_is_refused() {
+        assert_eq!("3/16".parse::<Shard>().unwrap(), Shard { part: 3, parts: 16 });
+        for wrong in ["17/16", "0/16", "3", "a/b", "-1/2"] {
+            assert!(wrong.parse::<Shard>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_request_survives_json_and_refuses_what_it_does_not_know() {
+        let request = FeatureRequest {
+            resize: Some(Resize::PillowBicubic),
+            cache: Cache::Folder("x".into()),
+            ..FeatureRequest::default()
+        };
+        let json = serde_json::to_string(&request).unwrap();
+        assert_eq!(serde_json::from_str::<FeatureRequest>(&json).unwrap(), request);
+        assert!(serde_json::from_str::<FeatureRequest>(r#"{"presett": "x"}"#).is_err());
+        assert_eq!(
+            serde_json::from_str::<FeatureRequest>("{}").unwrap(),
+            FeatureRequest::default()
+        );
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_refused_before_the_work() {
+        for request in [
+            FeatureRequest { batch: 0, ..Default::default() },
+            FeatureRequest { num: Some(0), ..Default::default() },
+            FeatureRequest { preset: "none".into(), ..Default::default() },
+        ] {
+            assert!(request.check().is_err(), "{request:?}");
+        }
+    }
+}

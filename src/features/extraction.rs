@@ -1,0 +1,136 @@
+//! From images to rows of features on disk: decode, resize, network, store.
+
+use std::sync::Arc;
+
+use ganscope_images::{BatchOptions, Image, ImageBatch, ImageSet, Preprocess, batches};
+use ganscope_model::FeatureExtractor;
+use ganscope_stats::{FeatureSet, FeatureSetBuilder, Logits, Needs};
+use rayon::prelude::*;
+
+use super::store::FeatureStore;
+use crate::error::Result;
+
+/// Batches of images, each with the number of images of the set that it accounts for.
+type Batches<'a> = Box<dyn Iterator<Item = Result<(usize, ImageBatch)>> + 'a>;
+
+/// An extraction under way: an iterator that runs one batch at a time.
+///
+/// Each item is the number of images accounted for so far; rows that an earlier run left in the
+/// store are not computed again. The rows do not depend on the batch size, the threads or
+/// interruptions.
+pub struct Extraction<'a> {
+    extractor: &'a dyn FeatureExtractor,
+    batches: Batches<'a>,
+    store: FeatureStore,
+    total: usize,
+}
+
+impl std::fmt::Debug for Extraction<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Extraction")
+            .field("extractor", &self.extractor)
+            .field("store", &self.store)
+            .field("total", &self.total)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> Extraction<'a> {
+    /// Starts or continues to fill `store` with the rows of the images `indices` of `set`.
+    pub fn of_images(
+        set: &ImageSet,
+        indices: &[usize],
+        extractor: &'a dyn FeatureExtractor,
+        preprocess: Preprocess,
+        store: FeatureStore,
+        options: BatchOptions,
+    ) -> Self {
+        let left = indices.iter().skip(store.done()).copied();
+        let batches = batches(set, left, preprocess, options).map(|batch| {
+            let batch = batch?;
+            Ok((batch.n + batch.skipped.len(), batch))
+        });
+        Self { extractor, batches: Box::new(batches), store, total: indices.len() }
+    }
+
+    /// Starts or continues to fill `store` with the rows of the images that `make` returns for the
+    /// images from the number it is called with to `total`.
+    pub fn of_generated(
+        total: usize,
+        extractor: &'a dyn FeatureExtractor,
+        preprocess: Preprocess,
+        store: FeatureStore,
+        make: impl FnOnce(usize) -> Box<dyn Iterator<Item = Result<Vec<Image>>> + 'a>,
+    ) -> Self {
+        let batches = make(store.done()).map(move |images| {
+            let images = images?;
+            Ok((images.len(), prepare(&images, preprocess)))
+        });
+        Self { extractor, batches: Box::new(batches), store, total }
+    }
+
+    /// Images in all.
+    pub fn total(&self) -> usize {
+        self.total
+    }
+
+    /// Images accounted for.
+    pub fn done(&self) -> usize {
+        self.store.done()
+    }
+
+    /// The store, as far as it is filled.
+    pub fn into_store(self) -> FeatureStore {
+        self.store
+    }
+
+    fn step(&mut self, counted: usize, images: &ImageBatch) -> Result<usize> {
+        let features = match images.n {
+            0 => None,
+            _ => Some(self.extractor.extract(images)?),
+        };
+        let done = self.store.done() + counted;
+        self.store.append(features.as_ref(), &images.skipped, done)?;
+        Ok(done)
+    }
+}
+
+/// Resizes images in memory, in parallel.
+fn prepare(images: &[Image], preprocess: Preprocess) -> ImageBatch {
+    let mut data = vec![0.0; images.len() * preprocess.values()];
+    let places = data.par_chunks_mut(preprocess.values());
+    places.zip(images).for_each(|(out, image)| preprocess.apply(image, out));
+    ImageBatch {
+        data,
+        n: images.len(),
+        height: preprocess.size,
+        width: preprocess.size,
+        indices: (0..images.len()).collect(),
+        skipped: Vec::new(),
+    }
+}
+
+impl Iterator for Extraction<'_> {
+    type Item = Result<usize>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let batch = self.batches.next()?;
+        Some(batch.and_then(|(counted, images)| self.step(counted, &images)))
+    }
+}
+
+/// Collects from a store what `needs` names; logits stay on disk, since they are read but once.
+///
+/// # Errors
+/// If the store cannot be read, lacks a part, or contains a value that is not finite.
+pub fn collect(store: Arc<FeatureStore>, needs: Needs) -> Result<FeatureSet> {
+    let held = needs.difference(Needs::LOGITS);
+    let mut builder = FeatureSetBuilder::new(held);
+    if held != Needs::NONE {
+        for batch in store.read() {
+            builder.push(&batch?)?;
+        }
+    }
+    let logits: Option<Logits> = needs.contains(Needs::LOGITS).then_some(Logits::Kept(store));
+    Ok(FeatureSet { logits: logits.filter(|rows| !rows.is_empty()), ..builder.finish() })
+}

@@ -1,7 +1,0 @@
-//! The program `ganscope`.
-
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    ganscope::cli::main()
-}

@@ -1,0 +1,193 @@
+//! Feature extractors: networks whose features are compared.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use candle_core::Device;
+use ganscope_images::{Preprocess, Resize};
+use ganscope_inception::{Inception, Layer};
+use ganscope_model::network::Description;
+use ganscope_model::{
+    Checkpoint, ClassifierFeatures, FeatureExtractor, Network, Node, Normalization,
+};
+use ganscope_stats::Needs;
+use ganscope_stats::files::Convention;
+use ganscope_weights::ReadOptions;
+
+use super::weights::{WeightSource, read, sha256};
+use crate::error::{Context as _, Error, Hint, Kind, Result};
+use crate::watch::Watch;
+
+/// How an extractor is opened.
+#[derive(Debug, Clone)]
+pub struct ExtractorOptions {
+    /// The weights, instead of the known ones: a file, a known id, `hub:OWNER/REPO/FILE`.
+    pub weights: Option<String>,
+    /// Layer of the features, instead of the published one.
+    pub layer: Option<String>,
+    /// Resize convention.
+    pub resize: Resize,
+    /// Input scaling.
+    pub scaling: Normalization,
+    /// The parts that will be requested.
+    pub needs: Needs,
+    /// Where it runs.
+    pub device: Device,
+}
+
+/// A feature extractor of the catalog.
+#[derive(Debug)]
+pub struct ExtractorEntry {
+    /// Its name.
+    pub name: &'static str,
+    /// A description.
+    pub about: &'static str,
+    /// Where its weights come from.
+    pub weights: WeightSource,
+    /// Builds it.
+    pub(crate) build: Build,
+}
+
+/// How one kind of extractor is built from its name, its weights and options.
+type Build = fn(&str, Checkpoint, &ExtractorOptions) -> Result<Built>;
+
+/// An extractor, ready to run.
+#[derive(Debug)]
+pub struct Extractor {
+    /// The network.
+    pub network: Box<dyn FeatureExtractor>,
+    /// The convention of its features.
+    pub convention: Convention,
+    /// How images are prepared for it.
+    pub preprocess: Preprocess,
+    /// Its steps, for explanations of its features; none of an extractor that is not a
+    /// [`Network`].
+    pub parts: Option<NetworkParts>,
+}
+
+/// The steps of an extractor.
+#[derive(Debug, Clone)]
+pub struct NetworkParts {
+    /// The network.
+    pub network: Arc<Network>,
+    /// The value whose spatial mean is the feature row.
+    pub features: Node,
+    /// How pixel values become network input.
+    pub scaling: Normalization,
+}
+
+/// An extractor that was built, and how it is described.
+pub(crate) struct Built {
+    network: Box<dyn FeatureExtractor>,
+    layer: String,
+    parts: NetworkParts,
+}
+
+impl Extractor {
+    /// An extractor that is in no catalog. `version` is part of the names under which features are
+    /// kept: change it whenever the features of an image change.
+    pub fn custom(
+        name: &str,
+        version: &str,
+        resize: Resize,
+        network: Box<dyn FeatureExtractor>,
+    ) -> Self {
+        let convention = Convention {
+            extractor: name.into(),
+            weights_sha256: version.into(),
+            layer: "features".into(),
+            resize: resize.to_string(),
+            scaling: "its own".into(),
+        };
+        let preprocess = Preprocess { resize, size: network.input_size() };
+        Self { network, convention, preprocess, parts: None }
+    }
+
+    /// The parts of a set that its features make.
+    pub fn computes(&self) -> Needs {
+        self.network.gives() | Needs::STATS | Needs::FEATURES
+    }
+}
+
+impl ExtractorEntry {
+    /// Opens the extractor with its known weights, or those of `options`.
+    ///
+    /// # Errors
+    /// If the weights cannot be found or downloaded, or are not those of this network.
+    pub fn open(&self, options: &ExtractorOptions, watch: &mut dyn Watch) -> Result<Extractor> {
+        let bytes = match &options.weights {
+            Some(name) => read(Path::new(name), watch)?,
+            None => self.weights.bytes(watch)?,
+        };
+        let checkpoint = ganscope_weights::read_bytes(&bytes, &ReadOptions::default());
+        let what = || match &options.weights {
+            Some(name) => format!("open `{name}` as {}", self.name),
+            None => format!("open {}", self.name),
+        };
+        let checkpoint = checkpoint.with_context(what)?;
+        let Built { network, layer, parts } =
+            (self.build)(self.name, checkpoint.into(), options).with_context(what)?;
+        let size = network.input_size();
+        Ok(Extractor {
+            convention: Convention {
+                extractor: self.name.into(),
+                weights_sha256: sha256(&bytes),
+                layer,
+                resize: options.resize.to_string(),
+                scaling: parts.scaling.to_string(),
+            },
+            preprocess: Preprocess { resize: options.resize, size },
+            network,
+            parts: Some(parts),
+        })
+    }
+}
+
+/// FID Inception.
+pub(crate) fn inception(
+    _name: &str,
+    checkpoint: Checkpoint,
+    options: &ExtractorOptions,
+) -> Result<Built> {
+    let layer = options.layer.as_deref().map(str::parse::<Layer>).transpose();
+    let layer = layer.map_err(|problem| {
+        Error::request(problem).with_hint(Hint::of("{layer} is 64, 192, 768 or 2048"))
+    })?;
+    let layer = layer.unwrap_or_default();
+    let net = Arc::new(ganscope_inception::network(checkpoint)?);
+    // The logits cost next to nothing once the last layer is there, and spare a second pass.
+    let needs = match layer {
+        Layer::L2048 => options.needs | Needs::LOGITS,
+        _ => options.needs,
+    };
+    let scaling = options.scaling.clone();
+    let parts = NetworkParts {
+        features: net.node(layer.step())?,
+        network: net.clone(),
+        scaling: scaling.clone(),
+    };
+    let network = Inception::new(net, scaling, layer, needs, &options.device)?;
+    Ok(Built { network: Box::new(network), layer: layer.to_string(), parts })
+}
+
+/// A classifier that its checkpoint describes layer by layer.
+pub(crate) fn described(
+    name: &str,
+    checkpoint: Checkpoint,
+    options: &ExtractorOptions,
+) -> Result<Built> {
+    let description = Description::from_config(checkpoint.config())?;
+    let layer = options.layer.clone().or(description.features.clone());
+    let layer = layer.ok_or_else(|| {
+        Error::problem(Kind::UnfitCheckpoint, "the checkpoint names no layer of features")
+            .with_hint(Hint::of("name the layer with {layer}"))
+    })?;
+    let classifier = description.classifier(name, checkpoint)?;
+    let parts = NetworkParts {
+        features: classifier.network.node(&layer)?,
+        network: classifier.network.clone(),
+        scaling: classifier.normalization.clone(),
+    };
+    let network = Box::new(ClassifierFeatures::new(classifier, &layer, &options.device)?);
+    Ok(Built { network, layer, parts })
+}

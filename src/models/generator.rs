@@ -1,0 +1,249 @@
+//! Generators: opened from files of every family, their classes by name, their images as pixels.
+
+use std::path::Path;
+
+use candle_core::Device;
+use ganscope_biggan::{BigGan, BnStats};
+use ganscope_hub::KNOWN;
+use ganscope_latent::{Centers, MultiModal};
+use ganscope_model::{Checkpoint, Generator as Network, GeneratorInfo, imagenet};
+pub use ganscope_model::{render, to_images};
+use ganscope_stylegan::Transform;
+use ganscope_weights::{ReadOptions, Weights, read_bytes};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::shipped::{SHIPPED, shipped};
+use super::weights::locate;
+use crate::error::{Context as _, Error, Hint, Kind, Result};
+use crate::names;
+use crate::watch::Watch;
+
+/// A generator, ready to run.
+pub struct Generator {
+    /// The network.
+    pub network: Box<dyn Network>,
+    /// Name of its family in the catalog.
+    pub family: &'static str,
+    /// Names of the classes; empty where they are not known.
+    pub classes: Vec<String>,
+    /// Digest of all that decides its images: the file, the options, a configuration beside the file.
+    pub digest: blake3::Hash,
+}
+
+impl std::fmt::Debug for Generator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { network: _, family, classes, digest } = self;
+        f.debug_struct("Generator")
+            .field("family", family)
+            .field("classes", classes)
+            .field("digest", digest)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How a generator is opened.
+#[derive(Debug, Clone, Default)]
+pub struct GeneratorOptions {
+    /// Constructor arguments that take precedence over those in the file.
+    pub config: Map<String, Value>,
+    /// Entry to read where the file holds several networks.
+    pub key: Option<String>,
+    /// Interpolation of BigGAN's batch-norm statistics.
+    pub bn_stats: BnStats,
+    /// Where StyleGAN3 moves its images.
+    pub transform: Option<Transform>,
+}
+
+/// A family of generators of the catalog.
+#[derive(Debug)]
+pub struct GeneratorEntry {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is.
+    pub about: &'static str,
+    /// Whether the tensors are those of this family.
+    pub(crate) recognizes: fn(&Weights) -> bool,
+    /// Builds it.
+    pub(crate) build: Build,
+}
+
+/// What a family is built from: tensors, their file unless they are shipped, options, device.
+type Build = fn(Weights, Option<&Path>, &GeneratorOptions, &Device) -> Result<Built>;
+
+/// What a family builds.
+pub(crate) struct Built {
+    /// The network.
+    network: Box<dyn Network>,
+    /// Names of its classes.
+    classes: Vec<String>,
+    /// What was read apart from the file of the weights.
+    beside: String,
+}
+
+/// Everything that decides the images of a generator.
+#[derive(Serialize)]
+struct Key<'a> {
+    /// Version of this struct.
+    version: u32,
+    /// BLAKE3 digest of the file.
+    file: String,
+    config: &'a Map<String, Value>,
+    entry: Option<&'a str>,
+    bn_stats: &'static str,
+    /// X, Y, degrees.
+    transform: Option<[f64; 3]>,
+    /// A configuration beside the file.
+    beside: &'a str,
+}
+
+/// Opens `model` with the first family of `families` that recognizes its tensors: a shipped model, a
+/// known id, `hub:OWNER/REPO/FILE`, or a file.
+///
+/// # Errors
+/// If there is no such model, it cannot be downloaded, or it is no generator of these families.
+pub(crate) fn open(
+    families: &[GeneratorEntry],
+    model: &str,
+    options: &GeneratorOptions,
+    device: &Device,
+    watch: &mut dyn Watch,
+) -> Result<Generator> {
+    let opened = || format!("open generator `{model}`");
+    if let Some(file) = shipped(model).filter(|_| !Path::new(model).exists()) {
+        return from_bytes(families, file.bytes, None, options, device).with_context(opened);
+    }
+    let path = locate(Path::new(model), watch)?;
+    if !path.is_file() {
+        let names = SHIPPED.iter().map(|file| file.name).chain(KNOWN.iter().map(|known| known.id));
+        let hint = Hint::of("give a file, an id of {list.}, or `hub:OWNER/REPO/FILE`");
+        let hint = match names::similar(model, names) {
+            Some(similar) => hint.then(format!("; did you mean `{similar}`?")),
+            None => hint,
+        };
+        return Err(Error::not_found(format!("no model `{model}`")).with_hint(hint));
+    }
+    let bytes = std::fs::read(&path).map_err(Error::file("read", &path))?;
+    from_bytes(families, &bytes, Some(&path), options, device).with_context(opened)
+}
+
+fn from_bytes(
+    families: &[GeneratorEntry],
+    bytes: &[u8],
+    path: Option<&Path>,
+    options: &GeneratorOptions,
+    device: &Device,
+) -> Result<Generator> {
+    let weights = read_bytes(bytes, &ReadOptions { key: options.key.clone() })?;
+    let Some(entry) = families.iter().find(|entry| (entry.recognizes)(&weights)) else {
+        let known: Vec<&str> = families.iter().map(|family| family.name).collect();
+        let found = ganscope_stylegan::describe(&weights);
+        return Err(Error::problem(
+            Kind::UnfitCheckpoint,
+            format!("the file holds no generator of {}, but {found}", known.join(" or ")),
+        )
+        .with_hint(Hint::of(
+            "give BigGAN-deep, or StyleGAN 1, 2 or 3 as NVIDIA snapshot, state dict or safetensors; \
+             {inspect.} shows what a file contains",
+        )));
+    };
+    let Built { network, classes, beside } = (entry.build)(weights, path, options, device)?;
+    let GeneratorOptions { config, key, bn_stats, transform } = options;
+    let key = Key {
+        version: 1,
+        file: blake3::hash(bytes).to_hex().to_string(),
+        config,
+        entry: key.as_deref(),
+        bn_stats: bn_stats.name(),
+        transform: transform.map(|t| [t.translate.0, t.translate.1, t.rotate]),
+        beside: &beside,
+    };
+    let digest = blake3::hash(&serde_json::to_vec(&key)?);
+    Ok(Generator { network, family: entry.name, classes, digest })
+}
+
+/// BigGAN-deep, with its configuration in the file, beside it, or known by the shapes.
+pub(crate) fn biggan(
+    weights: Weights,
+    path: Option<&Path>,
+    options: &GeneratorOptions,
+    device: &Device,
+) -> Result<Built> {
+    use ganscope_biggan::Config;
+    let checkpoint = Checkpoint::from(weights);
+    let beside = path.and_then(Config::beside).filter(|_| checkpoint.config().is_empty());
+    let mut read = String::new();
+    let config = if !options.config.is_empty() {
+        Config::from_json(&Value::Object(options.config.clone()).to_string())?
+    } else if let Some(path) = beside {
+        read = std::fs::read_to_string(&path).map_err(Error::file("read", &path))?;
+        Config::from_json(&read).with_context(|| format!("`{}`", path.display()))?
+    } else {
+        Config::of_checkpoint(&checkpoint).map_err(|e| {
+            Error::problem(Kind::UnfitCheckpoint, e.to_string())
+                .with_hint(Hint::of("put its `config.json` next to it, or give it with {config}"))
+        })?
+    };
+    let generator = BigGan::new(config, checkpoint, device)?.with_bn_stats(options.bn_stats);
+    let mut classes = generator.classes().to_vec();
+    if classes.is_empty() && generator.info().c_dim == imagenet::CLASSES as usize {
+        classes = (0..imagenet::CLASSES).filter_map(imagenet::label).map(str::to_owned).collect();
+    }
+    Ok(Built { network: Box::new(generator), classes, beside: read })
+}
+
+/// StyleGAN 1, 2 and 3.
+pub(crate) fn stylegan(
+    weights: Weights,
+    _path: Option<&Path>,
+    options: &GeneratorOptions,
+    device: &Device,
+) -> Result<Built> {
+    let classes = weights.config.get("classes").cloned();
+    let classes = classes.and_then(|names| serde_json::from_value(names).ok()).unwrap_or_default();
+    let options =
+        ganscope_stylegan::Options { config: options.config.clone(), transform: options.transform };
+    let network = ganscope_stylegan::load_with(weights, &options, device)?;
+    Ok(Built { network, classes, beside: String::new() })
+}
+
+impl Generator {
+    /// The same generator, truncated towards the nearest of `centers`.
+    ///
+    /// # Errors
+    /// If it does not truncate in W, or the centers do not fit it.
+    pub fn towards(self, centers: Centers) -> Result<Self> {
+        let mut digest = blake3::Hasher::new();
+        digest.update(self.digest.as_bytes());
+        match &centers {
+            Centers::Clusters(count) => digest.update(&count.to_le_bytes()),
+            Centers::Given(rows) => {
+                digest.update(&rows.dim().to_le_bytes());
+                for value in rows.as_slice() {
+                    digest.update(&value.to_le_bytes());
+                }
+                &mut digest
+            }
+        };
+        let network = Box::new(MultiModal::new(self.network, centers)?);
+        Ok(Self { network, digest: digest.finalize(), ..self })
+    }
+
+    /// Facts of the network.
+    pub fn info(&self) -> GeneratorInfo {
+        self.network.info()
+    }
+
+    /// The class that `text` names: a number, or a name where names are known.
+    ///
+    /// # Errors
+    /// If there is no such class; the hint lists candidates.
+    pub fn class(&self, text: &str) -> Result<u32> {
+        let count = self.info().c_dim;
+        if count == 0 {
+            return Err(Error::request("the generator has no classes")
+                .with_hint(Hint::of("leave {class} out")));
+        }
+        Ok(names::class(text, count, &self.classes, "the generator")? as u32)
+    }
+}

@@ -1,0 +1,468 @@
+//! Scoring generated image sets.
+
+pub(crate) mod chosen;
+pub mod leave_one_out;
+pub mod statistics;
+pub mod sweep;
+pub(crate) mod warnings;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use ganscope_stats::files::Convention;
+use ganscope_stats::{FeatureSet, Metric, Needs, Score, Side};
+use serde::{Deserialize, Serialize};
+
+use crate::catalog;
+use crate::error::{Context as _, Error, Hint, Result};
+use crate::features::{FeatureRequest, Gathered, Gatherer, SetFacts};
+use crate::metrics::MetricOptions;
+use crate::models::extractor::Extractor;
+use crate::source::Source;
+use crate::watch::{Warning, Watch};
+use chosen::{Chosen, choose, title};
+
+/// Which sets are scored, by which metrics, under which conventions.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ScoreRequest {
+    /// The generated sets: folders, archives, arrays, or files of statistics.
+    pub generated: Vec<String>,
+    /// The reference set.
+    pub reference: Option<String>,
+    /// Names of metrics; those of the preset that the sets allow if missing.
+    pub metrics: Option<Vec<String>>,
+    /// Options of the metrics.
+    pub options: MetricOptions,
+    /// How images become features.
+    pub features: FeatureRequest,
+    /// Whether sets are compared that were taken under different conventions.
+    pub force: bool,
+}
+
+/// A score of one set.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Row {
+    /// The generated set.
+    pub generated: String,
+    /// The reference set, where there is one.
+    pub reference: Option<String>,
+    /// Name of the score, as `fid`.
+    pub name: String,
+    /// Name for people, as `FID` or `FD (fashion-cnn)`.
+    pub title: String,
+    /// The value, in full precision.
+    pub value: f64,
+    /// Standard deviation over splits or subsets, where the metric has any.
+    pub std: Option<f64>,
+    /// Whether a larger value is better.
+    pub higher_is_better: bool,
+}
+
+/// Everything that another run needs for the same numbers.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Conditions {
+    /// Version of this library.
+    pub ganscope: &'static str,
+    /// Preset that the rest started from.
+    pub preset: String,
+    /// Extractor, its weights, layer, resize and scaling; unknown if all sets are statistics
+    /// without a convention.
+    #[serde(flatten)]
+    pub convention: Option<Convention>,
+    /// The decoder of the images.
+    pub decoder: &'static str,
+    /// Options of the metrics; the numbers of neighbors are in `nearest_k`.
+    #[serde(flatten)]
+    pub options: MetricOptions,
+    /// Number of neighbors that each metric of neighbors takes.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub nearest_k: BTreeMap<&'static str, usize>,
+    /// Whether different conventions were compared on request.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub forced: bool,
+    /// The generated sets.
+    pub generated: Vec<SetFacts>,
+    /// The reference set.
+    pub reference: Option<SetFacts>,
+}
+
+/// Scores with the conditions they were taken under.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// The scores.
+    pub scores: Vec<Row>,
+    /// The conditions.
+    pub conditions: Conditions,
+    /// Warnings about scores that may mislead.
+    pub warnings: Vec<Warning>,
+}
+
+impl Report {
+    /// The conditions in a line.
+    pub fn summary(&self) -> String {
+        let Conditions { generated, reference, convention, options, .. } = &self.conditions;
+        let unknown = || "an unknown number of".to_owned();
+        let images = |facts: &SetFacts| facts.images.map_or_else(unknown, |n| n.to_string());
+        let generated: Vec<String> = generated.iter().map(images).collect();
+        let mut parts = vec![format!("{} generated", generated.join(" + "))];
+        parts.extend(reference.as_ref().map(|set| format!("{} reference images", images(set))));
+        parts.push(convention.as_ref().map_or("unknown features".into(), ToString::to_string));
+        parts.push(format!("seed {}", options.seed));
+        if self.scores.iter().any(|row| row.std.is_some()) {
+            parts.push("± is the standard deviation over splits or subsets".into());
+        }
+        parts.join("; ")
+    }
+}
+
+/// Version of this library.
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// The decoder of images.
+const DECODER: &str = "as Pillow converts to RGB";
+
+impl Row {
+    pub(crate) fn new(
+        score: Score,
+        convention: Option<&Convention>,
+        generated: &str,
+        reference: Option<&str>,
+    ) -> Self {
+        Self {
+            generated: generated.into(),
+            reference: reference.map(Into::into),
+            name: score.name.into(),
+            title: title(&score, convention),
+            value: score.value,
+            std: score.std,
+            higher_is_better: score.higher_is_better,
+        }
+    }
+}
+
+/// Metrics and an extractor of the caller, which replace those that a request names.
+#[derive(Default)]
+#[expect(missing_debug_implementations, reason = "a metric is a function")]
+pub struct Custom {
+    /// The metrics, unless there are none.
+    pub metrics: Vec<Box<dyn Metric>>,
+    /// The extractor.
+    pub extractor: Option<Extractor>,
+}
+
+/// Scores generated sets, against a reference set unless the metrics stand alone.
+///
+/// ```
+/// # fn main() -> ganscope::Result<()> {
+/// use ganscope::score::{ScoreRequest, score};
+///
+/// let mut request = ScoreRequest {
+///     generated: vec!["models/samples".into()],
+///     reference: Some("fashion-test".into()),
+///     metrics: Some(vec!["fid".into()]),
+///     ..ScoreRequest::default()
+/// };
+/// request.features.extractor = Some("fashion-cnn".into());
+/// # request.features.cache = ganscope::features::Cache::Off;
+/// let report = score(&request, &mut ())?;
+/// assert_eq!(report.scores[0].title, "FD (fashion-cnn)");
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// If the request is not sound, a set or the extractor cannot be read, the sets do not suffice for
+/// a metric that was asked for by name, or the task is stopped.
+pub fn score(request: &ScoreRequest, watch: &mut dyn Watch) -> Result<Report> {
+    score_with(request, Custom::default(), watch)
+}
+
+/// As [`score`], by metrics or with an extractor that are in no catalog.
+///
+/// # Errors
+/// As [`score`].
+pub fn score_with(request: &ScoreRequest, custom: Custom, watch: &mut dyn Watch) -> Result<Report> {
+    // What can fail at once fails before the long work.
+    request.features.check()?;
+    if request.generated.is_empty() {
+        return Err(Error::request("no generated set").with_hint(Hint::of("give {generated}")));
+    }
+    let preset = request.features.preset()?;
+    let asked = request.metrics.as_deref();
+    let has_reference = request.reference.is_some();
+    let mut chosen = if custom.metrics.is_empty() {
+        choose(asked, preset.metrics, &request.options, has_reference)?
+    } else {
+        Chosen { metrics: custom.metrics, by_name: true }
+    };
+    let open = |name: &String| Source::open(name, request.features.recursive);
+    let generated: Vec<Source> = request.generated.iter().map(open).collect::<Result<_>>()?;
+    let reference = request.reference.as_ref().map(open).transpose()?;
+
+    for source in generated.iter().chain(&reference) {
+        refuse_one_image(source)?;
+    }
+    let mut warned = Warned::new(watch);
+    let sides = || sides(&generated, reference.as_ref());
+    warned.leave_out(&mut chosen, |metric| {
+        sides().find_map(|(source, side)| lacks_stored(metric, source, side))
+    })?;
+    let task = Task { chosen: &chosen, features: &request.features, force: request.force };
+    let extractor = match custom.extractor {
+        None => task.open_extractor(&generated, reference.as_ref(), warned.watch)?,
+        own => own,
+    };
+    let convention = extractor.as_ref().map(|extractor| &extractor.convention);
+    let convention = convention.or(sides().find_map(|(source, _)| source.convention())).cloned();
+    for (source, _) in sides() {
+        task.check_convention(source, convention.as_ref(), &mut warned)?;
+    }
+    if let Some(extractor) = &extractor {
+        warned.leave_out(&mut chosen, |metric| {
+            sides().find_map(|(source, side)| lacks_computed(metric, source, side, extractor))
+        })?;
+    }
+
+    let mut gatherer = extractor.as_ref().map(|e| Gatherer::new(&request.features, e));
+    let mut gather = |source: &Source, side: Side, watch: &mut dyn Watch| match &mut gatherer {
+        Some(gatherer) => gatherer.gather(source, chosen.needs(side), watch),
+        None => Ok(Gathered::of_stored(source)),
+    };
+    let mut sets = Vec::new();
+    for source in &generated {
+        sets.push(gather(source, Side::Generated, warned.watch)?);
+    }
+    let reference = match &reference {
+        Some(source) => Some(gather(source, Side::Reference, warned.watch)?),
+        None => None,
+    };
+    // Nobody asked for the default metrics by name: those that a set is too small for are left out.
+    warned.leave_out(&mut chosen, |metric| {
+        sets.iter().find_map(|set| {
+            let other = reference.as_ref().map(|reference| &reference.set);
+            Some(named(metric.check(&set.set, other).err()?.into(), metric, &set.facts.path))
+        })
+    })?;
+    if chosen.metrics.is_empty() {
+        let message = "the sets suffice for none of the metrics";
+        return Err(Error::request(message).with_hint(Hint::of("give more images")));
+    }
+
+    let all: Vec<&Gathered> = sets.iter().chain(&reference).collect();
+    let moments = chosen.needs(Side::Generated);
+    warned.extend(warnings::about_sets(&all, moments, extractor.as_ref().map(network)));
+    if chosen.metrics.iter().any(|metric| metric.name() == "is") {
+        let generated: Vec<&SetFacts> = sets.iter().map(|set| &set.facts).collect();
+        warned.extend(warnings::about_splits(&generated, request.options.is_splits));
+    }
+    let mut report = Report {
+        scores: Vec::new(),
+        conditions: Conditions {
+            ganscope: VERSION,
+            preset: preset.name.into(),
+            convention: convention.clone(),
+            decoder: DECODER,
+            options: MetricOptions { nearest_k: None, ..request.options },
+            nearest_k: chosen.nearest_k(&request.options),
+            forced: request.force,
+            generated: Vec::new(),
+            reference: None,
+        },
+        warnings: Vec::new(),
+    };
+    let other = reference.as_ref().map(|reference| &reference.set);
+    let against = reference.as_ref().map(|reference| reference.facts.path.as_str());
+    for set in &sets {
+        let path = &set.facts.path;
+        let scores = score_set(path, &set.set, other, &chosen.metrics)?;
+        let row = |score| Row::new(score, convention.as_ref(), path, against);
+        report.scores.extend(scores.into_iter().map(row));
+        if let Some(reference) = &reference {
+            warned.extend(warnings::about_pair(set, reference));
+        }
+        report.conditions.generated.push(set.facts.clone());
+    }
+    report.conditions.reference = reference.map(|reference| reference.facts);
+    report.warnings = warned.warnings;
+    Ok(report)
+}
+
+/// The scores of the set `name` by several metrics: the one loop that scores.
+///
+/// # Errors
+/// If the sets do not suffice for a metric; the message names metric and set.
+pub(crate) fn score_set(
+    name: &str,
+    generated: &FeatureSet,
+    reference: Option<&FeatureSet>,
+    metrics: &[Box<dyn Metric>],
+) -> Result<Vec<Score>> {
+    let mut scores = Vec::new();
+    for metric in metrics {
+        let found = metric.score(generated, reference);
+        scores.extend(found.map_err(|error| named(error.into(), &**metric, name))?);
+    }
+    Ok(scores)
+}
+
+/// An error of a metric, with the name of the set.
+pub(crate) fn named(error: Error, metric: &dyn Metric, set: &str) -> Error {
+    let failed: Result<(), Error> = Err(error);
+    failed
+        .with_context(|| format!("{} of `{set}`", metric.title()))
+        .expect_err("an error stays an error")
+}
+
+/// Why a metric cannot be computed from images by an extractor.
+fn lacks_computed(
+    metric: &dyn Metric,
+    source: &Source,
+    side: Side,
+    extractor: &Extractor,
+) -> Option<Error> {
+    let missing = metric.needs(side).difference(extractor.computes());
+    let (title, name) = (metric.title(), &extractor.convention.extractor);
+    let message = format!("{title} needs {missing}, which {name} does not compute at this layer");
+    (source.stored().is_none() && missing != Needs::NONE).then(|| Error::request(message))
+}
+
+/// The sizes of a network that warnings use.
+pub(crate) fn network(extractor: &Extractor) -> warnings::Network {
+    let network = &extractor.network;
+    warnings::Network { dim: network.feature_dim(), input: network.input_size() }
+}
+
+/// The sets of a comparison with their sides.
+fn sides<'a>(
+    generated: &'a [Source],
+    reference: Option<&'a Source>,
+) -> impl Iterator<Item = (&'a Source, Side)> {
+    let generated = generated.iter().map(|source| (source, Side::Generated));
+    generated.chain(reference.map(|source| (source, Side::Reference)))
+}
+
+/// Fails for a path to a single image: a set was meant.
+fn refuse_one_image(source: &Source) -> Result<()> {
+    let path = Path::new(source.name());
+    let one = source.images().is_some_and(|images| images.len() == 1) && path.is_file();
+    let Some(name) = path.file_name().filter(|_| one && is_image(path)) else { return Ok(()) };
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let message = format!("`{}` is one image, not a set", name.display());
+    Err(Error::request(message).with_hint(format!("give its folder, `{}`", folder.display())))
+}
+
+/// Whether a path ends as an image does.
+fn is_image(path: &Path) -> bool {
+    let ending = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
+    ganscope_images::EXTENSIONS.contains(&ending.to_ascii_lowercase().as_str())
+}
+
+/// Why a metric cannot be computed from a set that consists of stored statistics.
+fn lacks_stored(metric: &dyn Metric, source: &Source, side: Side) -> Option<Error> {
+    let stored = source.stored().filter(|_| source.images().is_none())?;
+    let published = catalog::EXTRACTORS[0].name;
+    if let Some(c) = source.convention().filter(|c| c.extractor != published)
+        && metric.needs(side).contains(Needs::SPATIAL)
+    {
+        let (title, name) = (metric.title(), &c.extractor);
+        let message = format!("{title} needs spatial features, which {name} does not compute");
+        return Some(Error::request(message));
+    }
+    let (part, held) = (metric.needs(side).difference(stored.set.holds()), stored.set.holds());
+    let missing = ganscope_stats::Error::Missing { metric: metric.title(), part, side, held };
+    (part != Needs::NONE).then(|| named(missing.into(), metric, source.name()))
+}
+
+/// The parts of a comparison that scores, sweeps and contributions share.
+pub(crate) struct Task<'a> {
+    pub(crate) chosen: &'a Chosen,
+    pub(crate) features: &'a FeatureRequest,
+    pub(crate) force: bool,
+}
+
+impl Task<'_> {
+    /// The extractor, unless all sets are statistics that suffice.
+    fn open_extractor(
+        &self,
+        generated: &[Source],
+        reference: Option<&Source>,
+        watch: &mut dyn Watch,
+    ) -> Result<Option<Extractor>> {
+        let suffices = |(source, side): (&Source, Side)| {
+            source.stored().is_some_and(|s| s.set.holds().contains(self.chosen.needs(side)))
+        };
+        if sides(generated, reference).all(suffices) {
+            return Ok(None);
+        }
+        let stored = reference.and_then(Source::convention);
+        let needs = self.chosen.needs(Side::Generated);
+        self.features.open_extractor(needs, stored, watch).map(Some)
+    }
+
+    /// Fails, or warns if the comparison is forced, if statistics were taken under another
+    /// convention than that of the comparison; warns if they contain no convention.
+    pub(crate) fn check_convention(
+        &self,
+        source: &Source,
+        convention: Option<&Convention>,
+        warned: &mut Warned<'_>,
+    ) -> Result<()> {
+        if source.stored().is_none() {
+            return Ok(());
+        }
+        if let Some(convention) = convention.filter(|_| !self.force) {
+            source.check(convention)?;
+        }
+        warned.extend(warnings::about_convention(source.name(), source.convention(), convention));
+        Ok(())
+    }
+}
+
+/// Warnings that were reported to an observer and go into the result.
+pub(crate) struct Warned<'w> {
+    pub(crate) watch: &'w mut dyn Watch,
+    pub(crate) warnings: Vec<Warning>,
+}
+
+impl<'w> Warned<'w> {
+    pub(crate) fn new(watch: &'w mut dyn Watch) -> Self {
+        Self { watch, warnings: Vec::new() }
+    }
+
+    /// Reports warnings, each once.
+    pub(crate) fn extend(&mut self, warnings: impl IntoIterator<Item = Warning>) {
+        for warning in warnings {
+            if !self.warnings.contains(&warning) {
+                self.watch.warn(&warning);
+                self.warnings.push(warning);
+            }
+        }
+    }
+
+    /// Leaves out, with a warning, the metrics that `lacks` has a reason against.
+    ///
+    /// # Errors
+    /// The reason, if the metrics were asked for by name.
+    fn leave_out(
+        &mut self,
+        chosen: &mut Chosen,
+        lacks: impl Fn(&dyn Metric) -> Option<Error>,
+    ) -> Result<()> {
+        let mut reasons = Vec::new();
+        let mut failed = None;
+        chosen.metrics.retain(|metric| match lacks(&**metric) {
+            None => true,
+            Some(error) if chosen.by_name => {
+                failed = failed.take().or(Some(error));
+                true
+            }
+            Some(error) => {
+                let text = format!("{} skipped: {}", metric.title(), error.cause());
+                reasons.push(Warning { text, hint: error.hint() });
+                false
+            }
+        });
+        self.extend(reasons);
+        failed.map_or(Ok(()), Err)
+    }
+}
