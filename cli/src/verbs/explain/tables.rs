@@ -1,0 +1,57 @@
+//! Tables of what maps say in numbers, with the meaning of their columns.
+
+use ganscope::explain::Explained;
+
+use crate::table::Table;
+
+/// What the columns mean.
+pub(super) const KEY: &str = "\
+sum, positive, negative: of the map's values; not comparable between methods
+lost: share of the answer that did not reach the pixels
+R²: share of the answer's variance that the parts of LIME explain";
+/// What the columns of the measures mean.
+pub(super) const MEASURES: &str = "\
+positive: share of positive values
+change: of the map by that of the image; lower is steadier
+deletion, ROAD: lower is better; a good map is below random order, and in ROAD
+below elsewhere, which is the same map moved
+insertion: higher is better";
+
+/// One line per method: sums, then measures.
+pub(super) fn print(found: &Explained) -> String {
+    let report = &found.report;
+    let number = |value: f64| format!("{value:.4}");
+    let share = |value: Option<f64>| value.map_or(String::new(), |v| format!("{:.1} %", 100.0 * v));
+    let mut table = Table::new();
+    table.row(["method", "sum", "positive", "negative", "lost", "R²"].map(str::to_owned));
+    for map in &report.maps {
+        let [sum, positive, negative] = [map.sum, map.positive, map.negative].map(number);
+        let r_squared = map.r_squared.map_or(String::new(), |r| format!("{r:.2}"));
+        table.row([
+            map.method.into(),
+            sum,
+            positive,
+            negative,
+            share(map.conservation_error),
+            r_squared,
+        ]);
+    }
+    let head = format!("{}: {}\n", report.image, found.heading());
+    let mut text = head + &table.right(&[1, 2, 3, 4, 5]).print();
+    if let Some(random) = &report.random_order {
+        let mut table = Table::new();
+        let names = ["positive", "change", "deletion", "insertion", "ROAD", "elsewhere"];
+        table.row(["method"].iter().chain(&names).map(|&name| name.to_owned()));
+        for map in &report.maps {
+            let Some(m) = map.measures else { continue };
+            let values =
+                [m.positivity, m.continuity, m.deletion, m.insertion, m.road, m.road_elsewhere];
+            table.row(std::iter::once(map.method.to_owned()).chain(values.map(number)));
+        }
+        let values = [random.deletion, random.insertion, random.road].map(number);
+        let names = ["random order", "", ""].map(str::to_owned);
+        table.row(names.into_iter().chain(values));
+        text += &table.right(&[1, 2, 3, 4, 5, 6]).print();
+    }
+    text
+}

@@ -1,0 +1,23 @@
+//! The program as a user runs it.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+#[path = "program/emoji.rs"]
+mod emoji;
+#[path = "program/errors.rs"]
+mod errors;
+#[path = "program/explain.rs"]
+mod explain;
+#[path = "program/generators.rs"]
+mod generators;
+#[path = "program/hub.rs"]
+mod hub;
+#[path = "program/latents.rs"]
+mod latents;
+#[path = "program/score.rs"]
+mod score;
+#[path = "program/sets.rs"]
+mod sets;
+#[path = "program/setup.rs"]
+mod setup;
+#[path = "program/sweep.rs"]
+mod sweep;
