@@ -30,8 +30,8 @@ def main():
         kimg, label = [row["kimg"] for row in at_psi], f", psi {psi:g}" if len(psis) > 1 else ""
         style = dict(marker="o", ms=3, alpha=1 - i / (len(psis) + 1))
         distance.plot(kimg, [row["fd"] for row in at_psi], color="C0", label=label.removeprefix(", "), **style)
-        for name, colour in (("precision", "C0"), ("recall", "C1")):
-            manifold.plot(kimg, [row[name] for row in at_psi], color=colour, label=name + label, **style)
+        for name, color in (("precision", "C0"), ("recall", "C1")):
+            manifold.plot(kimg, [row[name] for row in at_psi], color=color, label=name + label, **style)
     distance.set_ylabel("FD (fashion-cnn)")
     distance.set_yscale("log")
     manifold.set_ylim(0, 1)

@@ -1,8 +1,8 @@
 """Scores a generator against the test images, on the features of `fashion-cnn`.
 
-FD is the Frechet distance of Heusel et al., 2017 (https://arxiv.org/abs/1706.08500) between the
-pooled features of N samples and of all 10,000 test images; precision and recall follow Kynkaanniemi
-et al., 2019 (https://arxiv.org/abs/1904.06991) with the third neighbour, against the first N test
+FD is the Fréchet distance of Heusel et al., 2017 (https://arxiv.org/abs/1706.08500) between the
+pooled features of N samples and of all 10,000 test images; precision and recall follow Kynkäänniemi
+et al., 2019 (https://arxiv.org/abs/1904.06991) with the third neighbor, against the first N test
 images; IS is exp(mean KL(p(y|x) | p(y))) of the classifier's probabilities (Salimans et al., 2016,
 https://arxiv.org/abs/1606.03498), in one split.
 
@@ -90,7 +90,7 @@ def frechet_distance(a, b):
 
 
 def inside(points, manifold, k=3):
-    """Fraction of points within the k-th neighbour distance of some point of the manifold."""
+    """Fraction of points within the k-th neighbor distance of some point of the manifold."""
     radii = torch.cat([torch.cdist(x, manifold).kthvalue(k + 1).values for x in manifold.split(500)])
     return torch.cat([(torch.cdist(x, manifold) <= radii).any(1) for x in points.split(500)]).double().mean().item()
 

@@ -194,7 +194,7 @@ class Synthesis(nn.Module):
 
 
 class Generator(nn.Module):
-    """BigGAN-deep; `channels` is the width of the last convolution, 1 in training on grey.
+    """BigGAN-deep; `channels` is the width of the last convolution, 1 in training on gray.
 
     The network reads `spread` z. Training draws truncnorm(-2, 2) / `spread`, so that truncation goes
     beyond what training drew, up to `spread` times as far.
@@ -260,7 +260,7 @@ def standing_statistics(model, rows, batches=8, size=250):
 
 
 def tensors(model):
-    """Checkpoint tensors; the grey row of `conv_to_rgb` becomes three equal ones, the others zero.
+    """Checkpoint tensors; the gray row of `conv_to_rgb` becomes three equal ones, the others zero.
 
     Three equal rows have sqrt(3) times the norm of one, which the last batch norm makes up for. What
     reads z is multiplied by the spread, and `weight_v` divided, which leaves the spectral norm.

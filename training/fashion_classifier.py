@@ -70,7 +70,7 @@ def config():
 
 
 def tensors(model):
-    """Checkpoint tensors; the first kernel is spread over three equal colour channels."""
+    """Checkpoint tensors; the first kernel is spread over three equal color channels."""
     state = {k: v for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")}
     state["features.0.weight"] = state["features.0.weight"].repeat(1, 3, 1, 1) / 3
     return state

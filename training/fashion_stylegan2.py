@@ -189,7 +189,7 @@ class Synthesis(nn.Module):
 
 
 class Generator(nn.Module):
-    """StyleGAN2; `channels` 1 trains on grey, an export spreads it over `img_channels`."""
+    """StyleGAN2; `channels` 1 trains on gray, an export spreads it over `img_channels`."""
 
     def __init__(self, config=CONFIG, channels=1):
         super().__init__()
@@ -284,7 +284,7 @@ def augment(x, shift=3, hole=12, probability=0.3):
 
 @torch.no_grad()
 def tensors(model):
-    """Checkpoint tensors; the one grey `torgb` channel becomes three equal ones.
+    """Checkpoint tensors; the one gray `torgb` channel becomes three equal ones.
 
     `w_avg` becomes the mean w of 20,000 latents under the averaged weights.
     """
