@@ -1,5 +1,7 @@
 //! Ranges of the numbers in requests.
 
+use std::ops::RangeInclusive;
+
 use crate::error::{Error, Result};
 
 /// Fails unless the number `field` of a request is above 0.
@@ -14,4 +16,17 @@ pub(crate) fn at_least(field: &'static str, value: usize, least: usize) -> Resul
     }
     let field = field.replace('_', "-");
     Err(Error::request(format!("`{field}` is {value}, expected at least {least}")))
+}
+
+/// Fails unless the number `field` of a request is in a range.
+pub(crate) fn within(
+    field: &'static str,
+    value: usize,
+    range: RangeInclusive<usize>,
+) -> Result<()> {
+    if range.contains(&value) {
+        return Ok(());
+    }
+    let (field, least, greatest) = (field.replace('_', "-"), range.start(), range.end());
+    Err(Error::request(format!("`{field}` is {value}, expected {least} to {greatest}")))
 }

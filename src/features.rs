@@ -61,8 +61,10 @@ pub struct FeatureRequest {
 }
 
 /// Where features are kept between runs.
+///
+/// In JSON `true` for the user's folder, a path, or `false`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(from = "CacheChoice", into = "CacheChoice")]
 pub enum Cache {
     /// `$GANSCOPE_CACHE/features`, or a folder in the user's cache folder.
     #[default]
@@ -71,6 +73,34 @@ pub enum Cache {
     Folder(PathBuf),
     /// Nowhere.
     Off,
+}
+
+/// A [`Cache`] as it is written.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum CacheChoice {
+    Any(bool),
+    Folder(PathBuf),
+}
+
+impl From<CacheChoice> for Cache {
+    fn from(choice: CacheChoice) -> Self {
+        match choice {
+            CacheChoice::Any(true) => Self::User,
+            CacheChoice::Any(false) => Self::Off,
+            CacheChoice::Folder(folder) => Self::Folder(folder),
+        }
+    }
+}
+
+impl From<Cache> for CacheChoice {
+    fn from(cache: Cache) -> Self {
+        match cache {
+            Cache::User => Self::Any(true),
+            Cache::Off => Self::Any(false),
+            Cache::Folder(folder) => Self::Folder(folder),
+        }
+    }
 }
 
 impl Cache {

@@ -29,6 +29,9 @@ use crate::watch::Watch;
 /// The class that gives each seed its own: `seed mod classes`.
 pub const EACH: &str = "each";
 
+/// Factors of enlargement.
+pub(crate) const ZOOM: std::ops::RangeInclusive<usize> = 1..=64;
+
 /// A generator, and how images are drawn from it.
 ///
 /// Options that belong to one family of generators are `None` unless they are asked for; asked of

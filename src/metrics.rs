@@ -20,7 +20,6 @@ pub struct MetricOptions {
     pub kid_subset_size: usize,
     /// Neighbors of precision, recall, density and coverage, at least 1; each metric's own if
     /// missing.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub nearest_k: Option<usize>,
 }
 

@@ -249,3 +249,19 @@ fn no_circle_of_imports_among_the_files_of_the_library() {
     }
     assert!(graph.is_empty(), "imports in circles: {graph:#?}");
 }
+
+/// Lines that the whole program may have: it words requests and results, and nothing else.
+const LONGEST_PROGRAM: usize = 1500;
+/// Lines that the file of a verb may have.
+const LONGEST_VERB: usize = 120;
+
+#[test]
+fn the_program_is_thin() {
+    let files = sources("cli/src");
+    let lines = |text: &str| text.lines().count();
+    let all: usize = files.iter().map(|(_, text)| lines(text)).sum();
+    assert!(all > 500 && all < LONGEST_PROGRAM, "{all} lines");
+    for (path, text) in files.iter().filter(|(path, _)| path.iter().any(|part| part == "verbs")) {
+        assert!(lines(text) <= LONGEST_VERB, "{}: {} lines", path.display(), lines(text));
+    }
+}

@@ -1,7 +1,9 @@
 //! Advice of the library, worded with the flags of a verb.
 
-use clap::{Arg, ArgMatches, Command};
+use clap::Command;
 use ganscope::Hint;
+
+use crate::given::Given;
 
 /// The program and the verb that was called.
 #[derive(Debug)]
@@ -11,12 +13,13 @@ pub(crate) struct Verb {
 }
 
 impl Verb {
-    /// The verb that `matches` are of.
-    pub(crate) fn of(program: Command, mut matches: &ArgMatches) -> Self {
+    /// The verb that was called.
+    pub(crate) fn of(mut given: Given<'_>) -> Self {
+        let program = given.verb().clone();
         let mut path = Vec::new();
-        while let Some((name, below)) = matches.subcommand() {
-            path.push(name.to_owned());
-            matches = below;
+        while let Some(below) = given.below() {
+            path.push(below.verb().get_name().to_owned());
+            given = below;
         }
         Self { program, path }
     }
@@ -44,14 +47,14 @@ impl Verb {
 
 /// How the argument for a field of a request is written.
 fn flag(verb: &Command, field: &str) -> Option<String> {
-    let arg = verb.get_arguments().find(|arg| arg.get_id() == field && !arg.is_hide_set())?;
-    let value = || {
-        let name = arg.get_value_names()?.first()?;
-        arg.get_action().takes_values().then(|| name.to_string())
-    };
-    match (arg.get_long(), value()) {
+    let is_of = |id: &str| id.replace(['-', '.'], "_") == field;
+    let arg =
+        verb.get_arguments().find(|arg| is_of(arg.get_id().as_str()) && !arg.is_hide_set())?;
+    let names = arg.get_value_names().filter(|_| arg.get_action().takes_values());
+    let value = names.and_then(|names| names.first());
+    match (arg.get_long(), value) {
         (Some(long), Some(value)) => Some(format!("--{long} {value}")),
         (Some(long), None) => Some(format!("--{long}")),
-        (None, value) => value.or_else(|| Some(Arg::get_id(arg).as_str().to_uppercase())),
+        (None, value) => value.map(ToString::to_string),
     }
 }

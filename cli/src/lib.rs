@@ -1,7 +1,8 @@
 //! The program `ganscope`: arguments become requests of the library, results become tables and files.
 
-mod arguments;
+mod given;
 mod hints;
+mod page;
 mod progress;
 mod table;
 mod terminal;
@@ -9,30 +10,35 @@ mod verbs;
 
 use std::process::ExitCode;
 
-use clap::{Command, CommandFactory as _, FromArgMatches as _};
+use ganscope::{Error, Result};
 
+use given::Given;
 use terminal::Terminal;
-use verbs::Cli;
 
 /// The grammar of the command line.
-pub fn command() -> Command {
-    Cli::command()
+pub fn command() -> clap::Command {
+    verbs::program()
 }
 
 /// Runs the program. Exits with 0 on success, 1 on failure, 2 on a usage error.
 pub fn main() -> ExitCode {
-    let mut command = command();
-    let matches = command.get_matches_mut();
-    let cli = match Cli::from_arg_matches(&matches) {
-        Ok(cli) => cli,
-        Err(error) => error.format(&mut command).exit(),
-    };
-    let mut terminal = Terminal::new(cli.is_quiet(), hints::Verb::of(command, &matches));
-    match cli.run(&mut terminal) {
+    let mut program = command();
+    let matches = program.get_matches_mut();
+    let given = Given::new(&program, &matches);
+    let mut terminal = Terminal::new(given.flag("quiet"), hints::Verb::of(given));
+    match limit_threads(given).and_then(|()| verbs::run(given, &mut terminal)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             terminal.error(&error);
             ExitCode::FAILURE
         }
     }
+}
+
+fn limit_threads(given: Given<'_>) -> Result<()> {
+    let Some(threads) = given.text("threads") else { return Ok(()) };
+    let threads = threads.parse().ok().filter(|threads| (1..=1024).contains(threads));
+    let threads = threads.ok_or_else(|| Error::request("expected 1 to 1024 threads"))?;
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+    pool.build_global().map_err(|error| Error::request(error.to_string()))
 }

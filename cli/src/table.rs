@@ -14,13 +14,13 @@ impl Table {
     }
 
     /// Adds a row.
-    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        self.0.add_row(cells);
+    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = impl Into<String>>) {
+        self.0.add_row(cells.into_iter().map(Into::into));
     }
 
     /// Aligns columns to the right.
-    pub(crate) fn right(mut self, columns: &[usize]) -> Self {
-        for &column in columns {
+    pub(crate) fn right(mut self, columns: std::ops::Range<usize>) -> Self {
+        for column in columns {
             if let Some(column) = self.0.column_mut(column) {
                 column.set_cell_alignment(CellAlignment::Right);
             }

@@ -1,6 +1,5 @@
-//! The command line: one module per verb.
+//! The verbs: each has a name, a page of help, requests that its arguments fill, and what it does.
 
-mod completions;
 mod convert;
 mod explain;
 mod features;
@@ -11,86 +10,142 @@ mod list;
 mod mix;
 mod path_length;
 mod score;
+mod shell;
 mod stats;
 mod sweep;
 
-use clap::{Parser, Subcommand};
-use ganscope::{Error, Result};
+use clap::Command;
+use ganscope::Result;
+use ganscope::explain::ExplainRequest;
+use ganscope::explain::latent::LatentRequest;
+use ganscope::explain::maximize::MaximizeRequest;
+use ganscope::explain::units::UnitRequest;
+use ganscope::latents::mix::MixRequest;
+use ganscope::latents::path_length::PathLengthRequest;
+use ganscope::latents::pictures::{PictureFiles, PicturesRequest};
+use ganscope::latents::walk::{WalkRequest, WalkStyle};
+use ganscope::score::ScoreRequest;
+use ganscope::score::leave_one_out::LeaveOneOutRequest;
+use ganscope::score::statistics::{RowsRequest, StatisticsRequest};
+use ganscope::score::sweep::SweepRequest;
+use serde_json::Value;
 
+use crate::given::{Given, defaults, with_defaults};
+use crate::page;
 use crate::terminal::Terminal;
 
-const EXAMPLES: &str = "\
-Examples:
-  ganscope score samples/ --reference photos/       IS, FID and KID of a folder
-  ganscope score a.zip b/ --reference ffhq.npz      two sets against statistics
-  ganscope stats photos/ -o photos.safetensors      statistics to score against later
-  ganscope generate G.pkl --seeds 0-63 --trunc 0.7  pictures of a generator
-  ganscope explain all shirt.png --model fashion-cnn -o out/
-                                                    what a classifier sees
-  ganscope list                                     everything with a name";
-
-/// Scores generated image sets, explores GAN latent spaces and looks inside networks
-#[derive(Debug, Parser)]
-#[command(name = "ganscope", version, after_help = EXAMPLES, max_term_width = 100)]
-pub(crate) struct Cli {
-    /// Number of threads, at least 1 [default: one per core]
-    #[arg(long, global = true, value_name = "N", help_heading = "Global options", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    threads: Option<u16>,
-
-    /// Print no progress and no notes; warnings and errors stay
-    #[arg(long, short, global = true, help_heading = "Global options")]
-    quiet: bool,
-
-    #[command(subcommand)]
-    verb: Verb,
+/// A verb of the program.
+#[derive(Clone, Copy)]
+struct Verb {
+    name: &'static str,
+    /// Its help, from which its grammar is read.
+    page: &'static str,
+    run: Run,
+    /// The default requests that its arguments fill.
+    requests: fn() -> Vec<Value>,
+    /// Verbs below this one.
+    below: &'static [Self],
 }
 
-#[derive(Debug, Subcommand)]
-enum Verb {
-    Score(score::Args),
-    Stats(stats::Args),
-    Features(features::Args),
-    Sweep(sweep::Args),
-    Generate(generate::Args),
-    Interpolate(interpolate::Args),
-    Mix(mix::Args),
-    PathLength(path_length::Args),
-    Explain(Box<explain::Args>),
-    List(list::Args),
-    Inspect(inspect::Args),
-    Convert(convert::Args),
-    Completions(completions::Args),
-    #[command(hide = true)]
-    Man(completions::ManArgs),
+type Run = fn(Given<'_>, &mut Terminal) -> Result<()>;
+
+const fn verb(name: &'static str, page: &'static str, run: Run) -> Verb {
+    Verb { name, page, run, requests: Vec::new, below: &[] }
 }
 
-impl Cli {
-    /// Whether only data, warnings and errors are printed.
-    pub(crate) fn is_quiet(&self) -> bool {
-        self.quiet
+const PROGRAM: Verb =
+    verb("ganscope", include_str!("../help/ganscope.txt"), |_, _| Ok(())).with(&[
+        verb("score", include_str!("../help/score.txt"), score::run)
+            .filling(|| vec![defaults::<ScoreRequest>()]),
+        verb("stats", include_str!("../help/stats.txt"), stats::run)
+            .filling(|| vec![defaults::<StatisticsRequest>()])
+            .with(&[verb("merge", include_str!("../help/stats-merge.txt"), stats::merge)]),
+        verb("features", include_str!("../help/features.txt"), features::run)
+            .filling(|| vec![defaults::<RowsRequest>()]),
+        verb("sweep", include_str!("../help/sweep.txt"), sweep::run)
+            .filling(|| vec![defaults::<SweepRequest>()]),
+        verb("generate", include_str!("../help/generate.txt"), generate::run)
+            .filling(|| vec![defaults::<PicturesRequest>(), defaults::<PictureFiles>()]),
+        verb("interpolate", include_str!("../help/interpolate.txt"), interpolate::run)
+            .filling(|| vec![defaults::<WalkRequest>(), defaults::<WalkStyle>()]),
+        verb("mix", include_str!("../help/mix.txt"), mix::run)
+            .filling(|| vec![defaults::<MixRequest>()]),
+        verb("path-length", include_str!("../help/path-length.txt"), path_length::run)
+            .filling(|| vec![defaults::<PathLengthRequest>()]),
+        verb("explain", include_str!("../help/explain.txt"), explain::run)
+            .filling(|| vec![defaults::<ExplainRequest>()])
+            .with(&[
+                verb("fid", include_str!("../help/explain-fid.txt"), explain::score::run)
+                    .filling(|| vec![defaults::<LeaveOneOutRequest>()]),
+                verb(
+                    "maximize",
+                    include_str!("../help/explain-maximize.txt"),
+                    explain::networks::maximize,
+                )
+                .filling(|| vec![defaults::<MaximizeRequest>()]),
+                verb(
+                    "latent",
+                    include_str!("../help/explain-latent.txt"),
+                    explain::networks::latent,
+                )
+                .filling(|| vec![defaults::<LatentRequest>()]),
+                verb(
+                    "filters",
+                    include_str!("../help/explain-filters.txt"),
+                    explain::networks::filters,
+                ),
+                verb("unit", include_str!("../help/explain-unit.txt"), explain::networks::unit)
+                    .filling(|| vec![defaults::<UnitRequest>()]),
+            ]),
+        verb("list", include_str!("../help/list.txt"), list::run),
+        verb("inspect", include_str!("../help/inspect.txt"), inspect::run),
+        verb("convert", include_str!("../help/convert.txt"), convert::run),
+        verb("completions", include_str!("../help/completions.txt"), shell::completions),
+        verb("man", include_str!("../help/man.txt"), shell::man),
+    ]);
+
+impl Verb {
+    /// The same verb with requests.
+    const fn filling(self, requests: fn() -> Vec<Value>) -> Self {
+        Self { requests, ..self }
     }
 
-    /// Runs the verb.
-    pub(crate) fn run(&self, terminal: &mut Terminal) -> Result<()> {
-        if let Some(threads) = self.threads {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.into());
-            pool.build_global().map_err(|error| Error::request(error.to_string()))?;
-        }
-        match &self.verb {
-            Verb::Score(args) => score::run(args, terminal),
-            Verb::Stats(args) => stats::run(args, terminal),
-            Verb::Features(args) => features::run(args, terminal),
-            Verb::Sweep(args) => sweep::run(args, terminal),
-            Verb::Generate(args) => generate::run(args, terminal),
-            Verb::Interpolate(args) => interpolate::run(args, terminal),
-            Verb::Mix(args) => mix::run(args, terminal),
-            Verb::PathLength(args) => path_length::run(args, terminal),
-            Verb::Explain(args) => explain::run(args, terminal),
-            Verb::List(args) => list::run(args, terminal),
-            Verb::Inspect(args) => inspect::run(args, terminal),
-            Verb::Convert(args) => convert::run(args, terminal),
-            Verb::Completions(args) => completions::run(args, crate::command(), terminal),
-            Verb::Man(args) => completions::man(args, crate::command(), terminal),
-        }
+    /// The same verb with verbs below it.
+    const fn with(self, below: &'static [Self]) -> Self {
+        Self { below, ..self }
     }
+
+    /// Its grammar.
+    fn command(&self) -> Command {
+        let verb = page::command(self.name, self.page)
+            .subcommands(self.below.iter().map(Self::command))
+            .args_conflicts_with_subcommands(!self.below.is_empty())
+            .subcommand_negates_reqs(!self.below.is_empty());
+        (self.requests)().into_iter().fold(verb, with_defaults)
+    }
+
+    /// Runs the verb below it that was called, or itself.
+    fn run(&self, given: Given<'_>, terminal: &mut Terminal) -> Result<()> {
+        let Some(below) = given.below() else { return (self.run)(given, terminal) };
+        let called = self.below.iter().find(|verb| verb.name == below.verb().get_name());
+        called.expect("clap knows these verbs").run(below, terminal)
+    }
+}
+
+/// The grammar of the program.
+pub(crate) fn program() -> Command {
+    PROGRAM
+        .command()
+        .version(env!("CARGO_PKG_VERSION"))
+        .max_term_width(100)
+        .args_conflicts_with_subcommands(false)
+        .subcommand_negates_reqs(false)
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .mut_subcommand("man", |man| man.hide(true))
+}
+
+/// Runs the verb that was called.
+pub(crate) fn run(given: Given<'_>, terminal: &mut Terminal) -> Result<()> {
+    PROGRAM.run(given, terminal)
 }

@@ -87,8 +87,12 @@ impl FromStr for Styles {
 
 impl fmt::Display for Styles {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, style) in self.0.iter().enumerate() {
-            write!(f, "{}{style}", if i > 0 { "," } else { "" })?;
+        for (i, run) in self.0.chunk_by(|style, next| style + 1 == *next).enumerate() {
+            let comma = if i > 0 { "," } else { "" };
+            match run {
+                [style] => write!(f, "{comma}{style}")?,
+                _ => write!(f, "{comma}{}-{}", run[0], run[run.len() - 1])?,
+            }
         }
         Ok(())
     }

@@ -11,8 +11,8 @@ use ganscope_latent::{Seeds, Styles, mix_table};
 use serde::{Deserialize, Serialize};
 
 use super::output::{Output, beside};
-use super::{Drawing, DrawingRequest};
-use crate::checks::positive;
+use super::{Drawing, DrawingRequest, ZOOM};
+use crate::checks::within;
 use crate::error::Result;
 use crate::figures::{Cell, Row, Sheet};
 use crate::files::check_writable;
@@ -166,7 +166,7 @@ fn ranges(numbers: &[usize]) -> String {
 /// # Errors
 /// As [`mix`]; or if a file cannot be written.
 pub fn write_mix(request: &MixRequest, files: &MixFiles, watch: &mut dyn Watch) -> Result<PathBuf> {
-    files.zoom.map_or(Ok(()), |zoom| positive("zoom", zoom))?;
+    files.zoom.map_or(Ok(()), |zoom| within("zoom", zoom, ZOOM))?;
     let output = Output::still(&files.output)?;
     let folder: Option<&Path> = match &output {
         Output::Folder(folder) => Some(folder),

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::output::{beside, check_folder_name};
-use super::{Drawing, DrawingRequest};
-use crate::checks::positive;
+use super::{Drawing, DrawingRequest, ZOOM};
+use crate::checks::within;
 use crate::error::{Error, Hint, Result};
 use crate::files::{check_writable, make_folder, write_text};
 use crate::score::VERSION;
@@ -146,7 +146,7 @@ pub fn write_pictures(
     watch: &mut dyn Watch,
 ) -> Result<Pictures> {
     let PictureFiles { outdir, grid: size, grid_output, zoom } = files;
-    positive("zoom", *zoom)?;
+    within("zoom", *zoom, ZOOM)?;
     check_folder_name(outdir)?;
     let count = request.seeds.len();
     let grid_file = match size {

@@ -8,9 +8,9 @@ use ganscope_latent::{Lengths, Seeds, Space, Summary, Waypoint, is_same_walk};
 use serde::{Deserialize, Serialize};
 
 use super::output::Output;
-use super::{Drawing, DrawingRequest, EACH, class};
+use super::{Drawing, DrawingRequest, EACH, ZOOM, class};
 use crate::catalog;
-use crate::checks::{at_least, positive};
+use crate::checks::{at_least, within};
 use crate::error::{Error, Hint, Result};
 use crate::figures::animation::Strip;
 use crate::figures::{Cell, Row, Sheet};
@@ -205,7 +205,7 @@ pub fn write_walk(
     output: &Path,
     watch: &mut dyn Watch,
 ) -> Result<Walk> {
-    style.zoom.map_or(Ok(()), |zoom| positive("zoom", zoom))?;
+    style.zoom.map_or(Ok(()), |zoom| within("zoom", zoom, ZOOM))?;
     request.check()?;
     let output = Output::of(output)?;
     output.prepare()?;

@@ -5,6 +5,7 @@ pub mod figures;
 use std::fmt::Write as _;
 
 use ganscope_images::Image;
+use ganscope_latent::Truncations;
 use ganscope_stats::files::Convention;
 use ganscope_stats::{FeatureSet, Side};
 use serde::{Deserialize, Serialize};
@@ -30,7 +31,8 @@ pub struct SweepRequest {
     /// The generator and its options; its truncation is replaced by those of the sweep, and a
     /// conditional generator without a class draws [`EACH`] class.
     pub drawing: DrawingRequest,
-    /// The truncations, at least one.
+    /// The truncations, at least one; in JSON a list, or a text such as `0.1:1.0:0.1`.
+    #[serde(deserialize_with = "read_truncations")]
     pub truncations: Vec<f64>,
     /// The reference set: real images, or their statistics.
     pub reference: String,
@@ -47,6 +49,23 @@ pub struct SweepRequest {
     pub columns: usize,
     /// Whether sets are compared that were taken under different conventions.
     pub force: bool,
+}
+
+fn read_truncations<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<f64>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Truncated {
+        One(f64),
+        List(Vec<f64>),
+        Text(String),
+    }
+    match Truncated::deserialize(from)? {
+        Truncated::One(truncation) => Ok(vec![truncation]),
+        Truncated::List(truncations) => Ok(truncations),
+        Truncated::Text(text) => {
+            text.parse().map(|Truncations(list)| list).map_err(serde::de::Error::custom)
+        }
+    }
 }
 
 impl Default for SweepRequest {

@@ -1,43 +1,28 @@
 //! `ganscope inspect`: the content of a checkpoint.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ganscope::{Result, Watch as _};
 use serde_json::{Value, json};
 
+use crate::given::Given;
 use crate::table::Table;
 use crate::terminal::Terminal;
 
-/// List the arrays of a checkpoint: name, type, shape
-///
-/// Reads safetensors, torch files (zip and legacy), NVIDIA snapshots, npz and npy. Nothing in the
-/// file is ever run.
-#[derive(Debug, clap::Args)]
-pub(super) struct Args {
-    /// Checkpoint of any format
-    file: PathBuf,
-
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-}
-
-pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Result<()> {
-    let listing = ganscope::weights::inspect(&args.file)?;
+pub(super) fn run(given: Given<'_>, terminal: &mut Terminal) -> Result<()> {
+    let listing = ganscope::weights::inspect(&given.path("file"))?;
     let format = listing.format.to_string();
-    if args.json {
-        let arrays: Vec<Value> = listing
-            .entries
-            .iter()
+    let entries = listing.entries.iter();
+    if given.flag("json") {
+        let arrays: Vec<Value> = entries
             .map(|e| json!({ "name": e.name, "shape": e.shape, "dtype": e.dtype }))
             .collect();
         let report = json!({ "format": format, "config": listing.config, "arrays": arrays });
         return terminal.json(&report, Path::new("-"));
     }
     let mut table = Table::new();
-    for entry in &listing.entries {
-        let shape = format!("{:?}", entry.shape);
-        table.row([entry.name.clone(), entry.dtype.clone(), shape]);
+    for entry in entries {
+        table.row([entry.name.clone(), entry.dtype.clone(), format!("{:?}", entry.shape)]);
     }
     terminal.data(&table.print())?;
     if !listing.config.is_empty() {

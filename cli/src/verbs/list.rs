@@ -7,37 +7,19 @@ use ganscope::Result;
 use ganscope::listing::{Entry, Listing, listing, listings};
 use serde_json::{Map, Value, json};
 
+use crate::given::Given;
 use crate::table::wrap;
 use crate::terminal::Terminal;
 
-const EXAMPLES: &str = "\
-Examples:
-  ganscope list                everything
-  ganscope list metrics        one kind: shipped, weights, metrics, presets, extractors,
-                               distances, generators, classifiers, methods
-  ganscope list inception-fid  one name: address, digest, size, license, path
-  ganscope list weights --json | jq '.weights[].address'";
-
-/// List models, weights, metrics, presets, extractors, classifiers and methods by name
-#[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
-pub(super) struct Args {
-    /// A kind, or a name of any kind
-    name: Option<String>,
-
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-}
-
-pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Result<()> {
-    let found = args.name.as_deref().map_or_else(|| Ok(listings()), listing)?;
-    if args.json {
+pub(super) fn run(given: Given<'_>, terminal: &mut Terminal) -> Result<()> {
+    let name = given.text("name");
+    let found = name.map_or_else(|| Ok(listings()), listing)?;
+    if given.flag("json") {
         let kinds: Map<String, Value> =
             found.iter().map(|l| (l.kind.to_owned(), json!(l.entries))).collect();
         return terminal.json(&kinds, Path::new("-"));
     }
-    let one_by_one = args.name.as_deref().is_some_and(|name| found.iter().all(|l| l.kind != name));
+    let one_by_one = name.is_some_and(|name| found.iter().all(|l| l.kind != name));
     let text: Vec<String> = found.iter().map(|l| print(l, one_by_one)).collect();
     terminal.data(&text.join("\n"))
 }

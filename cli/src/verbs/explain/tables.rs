@@ -21,37 +21,28 @@ insertion: higher is better";
 pub(super) fn print(found: &Explained) -> String {
     let report = &found.report;
     let number = |value: f64| format!("{value:.4}");
-    let share = |value: Option<f64>| value.map_or(String::new(), |v| format!("{:.1} %", 100.0 * v));
+    let share = |value: f64| format!("{:.1} %", 100.0 * value);
     let mut table = Table::new();
-    table.row(["method", "sum", "positive", "negative", "lost", "R²"].map(str::to_owned));
+    table.row(["method", "sum", "positive", "negative", "lost", "R²"]);
     for map in &report.maps {
-        let [sum, positive, negative] = [map.sum, map.positive, map.negative].map(number);
+        let sums = [map.sum, map.positive, map.negative].map(number);
+        let lost = map.conservation_error.map_or(String::new(), share);
         let r_squared = map.r_squared.map_or(String::new(), |r| format!("{r:.2}"));
-        table.row([
-            map.method.into(),
-            sum,
-            positive,
-            negative,
-            share(map.conservation_error),
-            r_squared,
-        ]);
+        table.row([map.method.to_owned()].into_iter().chain(sums).chain([lost, r_squared]));
     }
-    let head = format!("{}: {}\n", report.image, found.heading());
-    let mut text = head + &table.right(&[1, 2, 3, 4, 5]).print();
+    let mut text = format!("{}: {}\n", report.image, found.heading()) + &table.right(1..6).print();
     if let Some(random) = &report.random_order {
         let mut table = Table::new();
-        let names = ["positive", "change", "deletion", "insertion", "ROAD", "elsewhere"];
-        table.row(["method"].iter().chain(&names).map(|&name| name.to_owned()));
+        table.row(["method", "positive", "change", "deletion", "insertion", "ROAD", "elsewhere"]);
         for map in &report.maps {
             let Some(m) = map.measures else { continue };
-            let values =
-                [m.positivity, m.continuity, m.deletion, m.insertion, m.road, m.road_elsewhere];
-            table.row(std::iter::once(map.method.to_owned()).chain(values.map(number)));
+            let effects = [m.deletion, m.insertion, m.road, m.road_elsewhere];
+            let values = [m.positivity, m.continuity].into_iter().chain(effects).map(number);
+            table.row(std::iter::once(map.method.to_owned()).chain(values));
         }
         let values = [random.deletion, random.insertion, random.road].map(number);
-        let names = ["random order", "", ""].map(str::to_owned);
-        table.row(names.into_iter().chain(values));
-        text += &table.right(&[1, 2, 3, 4, 5, 6]).print();
+        table.row(["random order", "", ""].map(str::to_owned).into_iter().chain(values));
+        text += &table.right(1..7).print();
     }
     text
 }
