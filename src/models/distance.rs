@@ -126,7 +126,15 @@ fn resized(images: &Tensor, size: usize) -> Result<ImageBatch> {
         *value = (*value + 1.0) * 127.5;
     }
     let indices = (0..n).collect();
-    Ok(ImageBatch { data, n, height: size, width: size, indices, skipped: Vec::new() })
+    Ok(ImageBatch {
+        data,
+        n,
+        height: size,
+        width: size,
+        indices,
+        skipped: Vec::new(),
+        digests: Vec::new(),
+    })
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::error::chain;
-use crate::{Error, ImageSet, Preprocess, Result};
+use crate::{Digest, Error, ImageSet, Preprocess, Result};
 
 /// Images of one size, ready for a network.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +28,9 @@ pub struct ImageBatch {
     pub indices: Vec<usize>,
     /// Images that belong here and could not be read, where skipping is allowed.
     pub skipped: Vec<Skipped>,
+    /// Digests of the bytes of all that belong here, in order, as [`Facts`](crate::Facts) has them;
+    /// `None` where there were none to read. Empty for images that were never encoded.
+    pub digests: Vec<Option<Digest>>,
 }
 
 /// An image that was left out, and why.
@@ -175,16 +178,18 @@ impl Producer {
     fn prepare(&self, indices: &[usize]) -> Result<ImageBatch> {
         let len = self.preprocess.values();
         let mut data = vec![0.0; indices.len() * len];
-        let outcomes: Vec<Result<()>> = data
-            .par_chunks_exact_mut(len)
-            .zip(indices)
-            .map(|(out, &i)| {
-                if !self.cancelled.load(Ordering::Relaxed) {
-                    self.preprocess.apply(&self.set.get(i)?.image, out);
-                }
-                Ok(())
-            })
-            .collect();
+        let prepare = |out: &mut [f32], i: usize| match self.set.get_digested(i) {
+            _ if self.cancelled.load(Ordering::Relaxed) => (None, Ok(())),
+            Ok((digest, Ok(decoded))) => {
+                self.preprocess.apply(&decoded.image, out);
+                (Some(digest), Ok(()))
+            }
+            Ok((digest, Err(error))) => (Some(digest), Err(error)),
+            Err(error) => (None, Err(error)),
+        };
+        let images = data.par_chunks_exact_mut(len).zip(indices);
+        let (digests, outcomes): (Vec<Option<Digest>>, Vec<Result<()>>) =
+            images.map(|(out, &i)| prepare(out, i)).unzip();
         let mut kept = Vec::with_capacity(indices.len());
         let mut skipped = Vec::new();
         for (k, (outcome, &index)) in outcomes.into_iter().zip(indices).enumerate() {
@@ -202,6 +207,7 @@ impl Producer {
         }
         data.truncate(kept.len() * len);
         let side = self.preprocess.size;
-        Ok(ImageBatch { data, n: kept.len(), height: side, width: side, indices: kept, skipped })
+        let n = kept.len();
+        Ok(ImageBatch { data, n, height: side, width: side, indices: kept, skipped, digests })
     }
 }

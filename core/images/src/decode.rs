@@ -16,6 +16,7 @@ mod tiff;
 use std::fmt;
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, PoisonError};
 
 use image::{DynamicImage, ImageDecoder as _, ImageFormat, ImageReader};
 
@@ -29,6 +30,9 @@ const FREE_PIXELS: u64 = 1 << 24;
 
 /// Further pixels allowed per byte of the file: 1-bit PNG at the largest ratio of deflate.
 const PIXELS_PER_BYTE: u64 = 8256;
+
+/// Images above [`FREE_PIXELS`] are decoded one at a time, so that memory does not grow with threads.
+static LARGE: Mutex<()> = Mutex::new(());
 
 /// File format of an encoded image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -101,6 +105,9 @@ pub fn decode(bytes: &[u8], name: &str) -> Result<Decoded> {
         Format::Tiff => tiff::decode,
         _ => other,
     };
+    let (_, width, height) = probe(bytes, name)?;
+    let is_large = width as u64 * height as u64 > FREE_PIXELS;
+    let _turn = is_large.then(|| LARGE.lock().unwrap_or_else(PoisonError::into_inner));
     let image = guarded(|| decoder(bytes)).map_err(|e| e.named(name, format))?;
     Ok(Decoded { image, format })
 }
@@ -180,15 +187,16 @@ fn checked_size(
 
 /// Rows of `width` samples of 1, 2, 4 or 8 bits, each row starting at a byte and each byte at its
 /// high bit, as one byte per sample.
-fn unpacked(packed: &[u8], bits: u8, width: usize) -> Vec<u8> {
-    let bits = bits as usize;
-    if bits == 8 {
-        return packed.to_vec();
-    }
+fn unpacked(packed: &[u8], bits: u8, width: usize) -> Result<Vec<u8>, Failure> {
+    let bits = match bits {
+        8 => return Ok(packed.to_vec()),
+        1 | 2 | 4 => bits as usize,
+        other => return Err(Failure::Reason(format!("{other} bits a sample, not 1, 2, 4 or 8"))),
+    };
     let mask = (0xFF_u16 >> (8 - bits)) as u8;
     let rows = packed.chunks_exact((width * bits).div_ceil(8));
     let sample = |row: &[u8], x: usize| (row[x * bits / 8] >> (8 - bits - x * bits % 8)) & mask;
-    rows.flat_map(|row| (0..width).map(move |x| sample(row, x))).collect()
+    Ok(rows.flat_map(|row| (0..width).map(move |x| sample(row, x))).collect())
 }
 
 /// The formats whose decoders in the crate `image` agree with Pillow's.

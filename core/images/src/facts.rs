@@ -27,7 +27,12 @@ impl Facts {
     pub fn encoded(bytes: &[u8], name: &str) -> Result<Self> {
         let (format, width, height) = probe(bytes, name)?;
         let deep_gray = format == Format::Png && bytes.get(24..26) == Some(&[16, 0]);
-        Ok(Self { format, width, height, digest: blake3::hash(bytes), deep_gray })
+        Ok(Self { format, width, height, digest: Self::digest_of(bytes), deep_gray })
+    }
+
+    /// The digest of an encoded image.
+    pub(crate) fn digest_of(bytes: &[u8]) -> Digest {
+        blake3::hash(bytes)
     }
 
     /// Facts of pixels.

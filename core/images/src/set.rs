@@ -9,14 +9,14 @@ mod zip;
 
 use std::fmt;
 use std::fs::{self, File};
-use std::io::{Read as _, Seek as _};
+use std::io::{self, Read as _, Seek as _};
 use std::path::Path;
 use std::sync::Arc;
 
 use ganscope_weights::SharedFile;
 
 use crate::decode::sniff;
-use crate::{Decoded, Error, Facts, Format, Image, Result, decode};
+use crate::{Decoded, Digest, Error, Facts, Format, Image, Result, decode};
 
 /// Extensions that mark a file of a folder or archive as an image, in any case of letters.
 pub const EXTENSIONS: &[&str] = &[
@@ -26,6 +26,16 @@ pub const EXTENSIONS: &[&str] = &[
 
 /// Largest encoded image that is read, in bytes.
 pub const MAX_ENCODED: u64 = 1 << 30;
+
+/// Bytes that a member of an archive may have unpacked, whatever its size in the archive.
+const FREE_MEMBER: u64 = 1 << 24;
+/// Further bytes for each of its packed bytes: flat pictures without compression of their own.
+const MEMBER_RATIO: u64 = 64;
+
+/// Bytes that a member of `packed` bytes may have unpacked.
+fn member_limit(packed: u64) -> u64 {
+    MAX_ENCODED.min(FREE_MEMBER + MEMBER_RATIO.saturating_mul(packed))
+}
 
 /// How a set is opened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -83,8 +93,13 @@ impl ImageSet {
     /// Arrays are (n, height, width, 3), (n, 3, height, width) or (n, height, width).
     pub fn open(path: &Path, options: &SetOptions) -> Result<Self> {
         let failed = |source| Error::Read { path: path.to_owned(), source };
-        if fs::metadata(path).map_err(failed)?.is_dir() {
+        let kind = fs::metadata(path).map_err(failed)?;
+        if kind.is_dir() {
             return Ok(Self(Arc::new(folder::Folder::open(path, options.recursive)?)));
+        }
+        if !kind.is_file() {
+            let source = io::Error::new(io::ErrorKind::InvalidInput, "not a regular file");
+            return Err(Error::Read { path: path.to_owned(), source });
         }
         let mut file = File::open(path).map_err(failed)?;
         let mut start = Vec::new();
@@ -162,6 +177,20 @@ impl ImageSet {
             Item::Encoded(bytes) => decode(&bytes, &self.name(i)),
             Item::Pixels(image) => Ok(Decoded { image, format: Format::Raw }),
         }
+    }
+
+    /// Reads image `i` once: the digest of its bytes, and what they decode to.
+    ///
+    /// # Errors
+    /// If the bytes cannot be read. That they are no image is an error inside.
+    pub fn get_digested(&self, i: usize) -> Result<(Digest, Result<Decoded>)> {
+        Ok(match self.0.read(i)? {
+            Item::Encoded(bytes) => (Facts::digest_of(&bytes), decode(&bytes, &self.name(i))),
+            Item::Pixels(image) => {
+                let digest = Facts::pixels(&image).digest;
+                (digest, Ok(Decoded { image, format: Format::Raw }))
+            }
+        })
     }
 
     /// Reads the facts of image `i` without decoding it.

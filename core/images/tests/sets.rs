@@ -358,3 +358,74 @@ fn a_survey_counts_formats_sizes_and_duplicates() {
     assert_eq!(survey.duplicates, 1);
     assert_eq!(Survey::of(&[]).smallest, (0, 0));
 }
+
+#[test]
+fn links_in_a_tar_are_followed_inside_it_as_in_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("links.tar");
+    let mut tar = tar::Builder::new(fs::File::create(&path).unwrap());
+    let bytes = png(1);
+    let mut header = tar::Header::new_gnu();
+    header.set_size(bytes.len() as u64);
+    tar.append_data(&mut header, "a/one.png", bytes.as_slice()).unwrap();
+    for (kind, name, target) in [
+        (tar::EntryType::Link, "hard.png", "a/one.png"),
+        (tar::EntryType::Symlink, "a/soft.png", "one.png"),
+        (tar::EntryType::Symlink, "b/up.png", "../a/soft.png"),
+        (tar::EntryType::Symlink, "out.png", "/etc/passwd"),
+        (tar::EntryType::Symlink, "self.png", "self.png"),
+    ] {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_size(0);
+        tar.append_link(&mut header, name, target).unwrap();
+    }
+    tar.finish().unwrap();
+    let set = open(&path).unwrap();
+    assert_eq!(names(&set), ["a/one.png", "a/soft.png", "b/up.png", "hard.png"]);
+    assert!((0..4).all(|i| set.get(i).unwrap().image == image(1)));
+    let lost = ["out.png (a link to `/etc/passwd`)", "self.png (a link to `self.png`)"];
+    assert_eq!(set.ignored(), lost);
+}
+
+#[test]
+fn a_changed_byte_of_a_stored_array_is_noticed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("images.npz");
+    let images = Array::new([3, 4, 5, 3], Dtype::U8, (0..180).collect()).unwrap();
+    npz::write(&path, [("arr_0", &images)]).unwrap();
+    let set = open(&path).unwrap();
+    assert!((0..3).all(|i| set.facts(i).is_ok()));
+    let mut bytes = fs::read(&path).unwrap();
+    let at = bytes.windows(4).position(|w| w == [100, 101, 102, 103]).unwrap();
+    bytes[at] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    let set = open(&path).unwrap();
+    let failed = (0..3).filter(|&i| set.facts(i).is_err()).count();
+    assert_eq!(failed, 1, "when the last row was seen");
+    let error = anyhow(set.get(0).unwrap_err());
+    assert!(error.contains("checksum"), "{error}");
+}
+
+#[test]
+fn a_file_is_read_once_for_its_digest_and_its_pixels() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "a.png", &png(1));
+    write(folder.path(), "b.png", b"no image");
+    let set = open(folder.path()).unwrap();
+    let (digest, decoded) = set.get_digested(0).unwrap();
+    assert_eq!((digest, decoded.unwrap().image), (set.facts(0).unwrap().digest, image(1)));
+    let (other, undecoded) = set.get_digested(1).unwrap();
+    assert!(other != digest && undecoded.is_err());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_is_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("a.png");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    assert!(anyhow(open(&pipe).unwrap_err()).contains("not a regular file"));
+    let set = open(folder.path()).unwrap();
+    assert!(anyhow(set.get(0).unwrap_err()).contains("not a regular file"));
+}

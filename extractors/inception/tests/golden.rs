@@ -40,6 +40,7 @@ fn batch(resize: Resize) -> ImageBatch {
         width: INPUT_SIZE,
         indices: (0..SIZES.len()).collect(),
         skipped: Vec::new(),
+        digests: Vec::new(),
     }
 }
 

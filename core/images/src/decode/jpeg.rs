@@ -30,6 +30,11 @@ use crate::Image;
 
 /// Scans of one image; more are taken for an attack on the time of the reader.
 const MAX_SCANS: usize = 500;
+/// Blocks that the scans of one image may visit together, whatever the size of its file.
+const FREE_BLOCKS: usize = 1 << 23;
+/// Further blocks for each byte of the file: a scan can say in one bit that many blocks stay as they
+/// are, but encoders make some ten scans, not hundreds.
+const BLOCKS_PER_BYTE: usize = 64;
 
 /// Order in which the coefficients of a block are coded: index by row and column.
 const ZIGZAG: [u8; 64] = [
@@ -73,7 +78,8 @@ pub(super) fn size(bytes: &[u8]) -> Result<(usize, usize), Failure> {
 
 pub(super) fn decode(bytes: &[u8]) -> Result<Image, Failure> {
     let mut decoder = Decoder::new(bytes);
-    let mut scans = 0;
+    let (mut scans, mut blocks) = (0, 0_usize);
+    let most = FREE_BLOCKS + BLOCKS_PER_BYTE.saturating_mul(bytes.len());
     loop {
         match decoder.next_marker()? {
             marker::EOI => break,
@@ -82,7 +88,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Image, Failure> {
                 if scans > MAX_SCANS {
                     return Err(Failure::Reason(format!("more than {MAX_SCANS} scans")));
                 }
-                decoder.scan()?;
+                blocks += decoder.scan(most - blocks)?;
             }
             other => decoder.segment(other)?,
         }
@@ -232,15 +238,20 @@ impl<'a> Decoder<'a> {
         Ok(())
     }
 
-    /// Reads the header of a scan and the entropy-coded data behind it.
-    fn scan(&mut self) -> Result<(), Failure> {
+    /// Reads the header of a scan and the entropy-coded data behind it; returns the number of blocks
+    /// that it visits, `most` at most.
+    fn scan(&mut self, most: usize) -> Result<usize, Failure> {
         let content = self.content()?;
         let frame = self.frame.as_mut().ok_or_else(|| reason("a scan before the frame"))?;
         let mut scan = Scan::parse(content, frame)?;
+        let blocks = scan.blocks(frame);
+        if blocks > most {
+            return Err(reason("more scans of more blocks than a file of its size has"));
+        }
         frame.latch_tables(&scan, &self.quantization)?;
         scan.decode(frame, &self.dc, &self.ac, self.restart_interval, self.bytes, self.position)?;
         (self.position, self.pending) = scan.end();
-        Ok(())
+        Ok(blocks)
     }
 }
 

@@ -59,11 +59,11 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Image, Failure> {
             let third = palette.len() / 3;
             let entry = |i: usize| palette.get(i).copied().map_or(0, pillow::high_byte);
             let rgb = |[i]: [u8; 1]| [0, 1, 2].map(|c| entry(c * third + i as usize));
-            shape.rgb(&unpacked(&v, bits, width), rgb)?
+            shape.rgb(&unpacked(&v, bits, width)?, rgb)?
         }
         (ColorType::Gray(bits), DecodingResult::U8(v)) if bits < 8 => {
             let scale = (255 / ((1_u16 << bits) - 1)) as u8;
-            shape.rgb(&unpacked(&v, bits, width), |[v]| [v * scale; 3])?
+            shape.rgb(&unpacked(&v, bits, width)?, |[v]| [v * scale; 3])?
         }
         (ColorType::Gray(_), DecodingResult::U16(v)) => {
             shape.rgb(&v, |[v]| [pillow::clip(v); 3])?

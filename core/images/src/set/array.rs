@@ -16,6 +16,9 @@ use crate::{Error, Image, MAX_PIXELS, Result};
 /// Arrays of images by name: of the ADM and of the BigGAN-PyTorch samplers, with their labels.
 const NAMES: [(&str, &str); 2] = [("arr_0", "arr_1"), ("x", "y")];
 
+/// Bytes that deflate makes of one at most.
+const DEFLATE_RATIO: u64 = 1032;
+
 /// Images of a packed array that are kept, so that threads may ask a little out of order.
 const RECENT: usize = 64;
 
@@ -32,9 +35,43 @@ pub(super) struct Array {
 
 enum Data {
     /// Rows follow each other in the file.
-    Plain { file: SharedFile, start: u64 },
+    Plain { file: SharedFile, start: u64, check: Option<Checksum> },
     /// Rows have to be unpacked from the first one on.
     Packed { name: &'static str, state: Box<Mutex<Unpacking>> },
+}
+
+/// The checksum that an archive has of a member, which is compared once all rows were seen.
+struct Checksum {
+    expected: u32,
+    /// Of the header of the array.
+    header: u32,
+    seen: Mutex<Seen>,
+}
+
+/// Checksums of the rows that were seen.
+struct Seen {
+    rows: Vec<Option<u32>>,
+    left: usize,
+    /// Whether all were seen, and have another checksum.
+    is_damaged: bool,
+}
+
+impl Checksum {
+    /// Whether nothing is wrong with the rows as far as is known, now that row `i` was seen.
+    fn holds(&self, i: usize, row: &[u8]) -> bool {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.rows[i].is_none() {
+            seen.rows[i] = Some(crc32fast::hash(row));
+            seen.left -= 1;
+            if seen.left == 0 {
+                let part = |crc| crc32fast::Hasher::new_with_initial_len(crc, row.len() as u64);
+                let mut all = crc32fast::Hasher::new_with_initial(self.header);
+                seen.rows.iter().flatten().for_each(|&crc| all.combine(&part(crc)));
+                seen.is_damaged = all.finalize() != self.expected;
+            }
+        }
+        !seen.is_damaged
+    }
 }
 
 /// Progress through a packed array: rows before `next` were read, the last of them are kept.
@@ -53,7 +90,7 @@ impl Array {
         let header = Header::read(&mut reader).map_err(failed)?;
         let layout = Layout::of(&header, false).map_err(|found| unsuitable(path, found))?;
         let start = reader.stream_position().expect("the position is known");
-        let data = Data::Plain { file, start };
+        let data = Data::Plain { file, start, check: None };
         Self { path: path.to_owned(), layout, data, labels: Vec::new() }.checked()
     }
 
@@ -73,14 +110,35 @@ impl Array {
             reason: e.to_string(),
         };
         let member = zip.archive.by_name(&format!("{name}.npy")).map_err(unpacked)?;
+        let (size, packed) = (member.size(), member.compressed_size());
         let data = match (member.compression(), member.data_start()) {
             (CompressionMethod::Stored, Some(start)) => {
                 let mut reader = zip.file.at(start);
                 Header::read(&mut reader).map_err(failed)?;
-                let start = reader.stream_position().expect("the position is known");
-                Data::Plain { file: zip.file.clone(), start }
+                let rows = reader.stream_position().expect("the position is known");
+                let header = zip.file.read_range(start, rows - start);
+                let header =
+                    header.map_err(|source| Error::Read { path: path.to_owned(), source })?;
+                let is_whole = layout.bytes() == Some(size.saturating_sub(rows - start));
+                let check = is_whole.then(|| Checksum {
+                    expected: member.crc32(),
+                    header: crc32fast::hash(&header),
+                    seen: Mutex::new(Seen {
+                        rows: vec![None; layout.images],
+                        left: layout.images,
+                        is_damaged: false,
+                    }),
+                });
+                Data::Plain { file: zip.file.clone(), start: rows, check }
             }
-            _ => Data::Packed { name, state: Box::default() },
+            _ => {
+                let most = size.min(packed.saturating_mul(DEFLATE_RATIO));
+                if layout.bytes().is_none_or(|bytes| bytes > most) {
+                    let reason = format!("{packed} packed bytes cannot hold {layout}");
+                    return Err(Error::Archive { path: path.to_owned(), reason });
+                }
+                Data::Packed { name, state: Box::default() }
+            }
         };
         let labels = if labeled {
             class_labels(&archive.array(labels).map_err(failed)?, layout.images)
@@ -92,9 +150,8 @@ impl Array {
 
     /// The array, when the file is as long as it says.
     fn checked(self) -> Result<Self> {
-        if let Data::Plain { file, start } = &self.data {
-            let bytes = (self.layout.images as u64).checked_mul(self.layout.image_bytes() as u64);
-            let end = bytes.and_then(|bytes| bytes.checked_add(*start));
+        if let Data::Plain { file, start, .. } = &self.data {
+            let end = self.layout.bytes().and_then(|bytes| bytes.checked_add(*start));
             let size =
                 file.size().map_err(|source| Error::Read { path: self.path.clone(), source })?;
             if end.is_none_or(|end| end > size) {
@@ -108,9 +165,16 @@ impl Array {
     fn row(&self, i: usize) -> Result<Vec<u8>> {
         let len = self.layout.image_bytes();
         match &self.data {
-            Data::Plain { file, start } => file
-                .read_range(start + i as u64 * len as u64, len as u64)
-                .map_err(|source| Error::Read { path: self.path.clone(), source }),
+            Data::Plain { file, start, check } => {
+                let row = file
+                    .read_range(start + i as u64 * len as u64, len as u64)
+                    .map_err(|source| Error::Read { path: self.path.clone(), source })?;
+                if check.as_ref().is_some_and(|check| !check.holds(i, &row)) {
+                    let reason = "the checksum of the array is another: it is damaged".to_owned();
+                    return Err(Error::Archive { path: self.path.clone(), reason });
+                }
+                Ok(row)
+            }
             Data::Packed { name, state } => {
                 let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
                 state.row(&self.path, name, i).map_err(|e| array_error(&self.path, &e))
@@ -203,6 +267,11 @@ impl Layout {
             return Err(found());
         }
         Ok(Self { images, height, width, order })
+    }
+
+    /// Bytes of all images, unless they are too many to count.
+    fn bytes(&self) -> Option<u64> {
+        (self.images as u64).checked_mul(self.image_bytes() as u64)
     }
 
     fn image_bytes(&self) -> usize {

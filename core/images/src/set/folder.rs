@@ -46,8 +46,8 @@ impl Folder {
         }
         names.sort_unstable();
         let path = root.join(labels::FILE);
-        let labels = match fs::read(&path) {
-            Ok(json) => labels::parse(&path, &json, &names)?,
+        let labels = match open(&path) {
+            Ok(json) => labels::parse(&path, json, &names)?,
             Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(source) => return Err(Error::Read { path, source }),
         };
@@ -61,6 +61,14 @@ impl Folder {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         Self { root, names: vec![name], labels: Vec::new(), ignored: Vec::new() }
     }
+}
+
+/// Opens a regular file; a pipe would be waited for, and a device has no end.
+fn open(path: &Path) -> io::Result<File> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    }
+    File::open(path)
 }
 
 /// Whether a file has the extension of an image format that is not read.
@@ -91,7 +99,7 @@ impl Source for Folder {
         let path = self.root.join(&self.names[i]);
         let read = || {
             let mut bytes = Vec::new();
-            let file = File::open(&path)?;
+            let file = open(&path)?;
             let len = file.metadata()?.len();
             if len > MAX_ENCODED {
                 return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("{len} bytes")));

@@ -15,6 +15,13 @@ use crate::{Error, Result};
 /// Position of the name of the format in the header of a member.
 const MAGIC: std::ops::Range<usize> = 257..262;
 
+/// Bytes that a packed archive may have unpacked, whatever its size.
+const FREE_UNPACKED: u64 = 1 << 26;
+/// Further bytes for each of its packed bytes.
+const UNPACKED_RATIO: u64 = 64;
+/// Links that lead to links are followed so far.
+const LONGEST_CHAIN: usize = 40;
+
 /// Whether a file that begins with these bytes is a tar archive.
 pub(super) fn is_tar(start: &[u8]) -> bool {
     start.get(MAGIC).is_some_and(|magic| magic == b"ustar")
@@ -26,6 +33,8 @@ pub(super) fn is_tar(start: &[u8]) -> bool {
 /// needs room for the whole archive; memory does not.
 pub(super) fn unpacked(path: &Path, packed: SharedFile) -> Result<SharedFile> {
     let unpack = || -> io::Result<Option<File>> {
+        let size = packed.size()?;
+        let limit = FREE_UNPACKED + UNPACKED_RATIO.saturating_mul(size);
         let mut content = MultiGzDecoder::new(BufReader::new(packed));
         let mut start = Vec::new();
         content.by_ref().take(MAGIC.end as u64).read_to_end(&mut start)?;
@@ -34,7 +43,10 @@ pub(super) fn unpacked(path: &Path, packed: SharedFile) -> Result<SharedFile> {
         }
         let mut file = tempfile::tempfile()?;
         file.write_all(&start)?;
-        io::copy(&mut content, &mut file)?;
+        if io::copy(&mut content.take(limit), &mut file)? == limit {
+            let text = format!("more than {limit} bytes, packed in {size}");
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, text));
+        }
         Ok(Some(file))
     };
     match unpack() {
@@ -52,6 +64,16 @@ pub(super) struct Tar {
     path: PathBuf,
     file: SharedFile,
     members: Vec<(String, Extent)>,
+    /// Links that lead to no member.
+    ignored: Vec<String>,
+}
+
+/// What an archive contains.
+#[derive(Default)]
+struct Content {
+    files: BTreeMap<String, Extent>,
+    /// Names of links, and of what they lead to.
+    links: BTreeMap<String, String>,
 }
 
 /// Where the content of a member lies.
@@ -63,20 +85,58 @@ struct Extent {
 
 impl Tar {
     pub(super) fn open(path: &Path, file: SharedFile) -> Result<Self> {
-        let (images, others) = list(&file)
+        let mut content = list(&file)
             .map_err(|e| Error::Archive { path: path.to_owned(), reason: e.to_string() })?;
+        let ignored = content.follow_links();
+        let (images, others): (Vec<_>, Vec<_>) =
+            content.files.into_iter().partition(|(name, _)| is_image(name));
         if images.is_empty() {
+            let others: Vec<String> = others.into_iter().map(|(name, _)| name).collect();
             return Err(no_images(path, &others));
         }
-        let members = images.into_iter().collect();
-        Ok(Self { path: path.to_owned(), file, members })
+        Ok(Self { path: path.to_owned(), file, members: images, ignored })
     }
 }
 
-/// The images of an archive, and the names of its other files.
-fn list(file: &SharedFile) -> io::Result<(BTreeMap<String, Extent>, Vec<String>)> {
-    let mut images = BTreeMap::new();
-    let mut others = Vec::new();
+impl Content {
+    /// Makes files of the links that lead to files of the archive, as a folder's links are followed;
+    /// returns the others.
+    fn follow_links(&mut self) -> Vec<String> {
+        let mut lost = Vec::new();
+        for link in self.links.keys() {
+            let mut target = &self.links[link];
+            for _ in 0..LONGEST_CHAIN {
+                match self.links.get(target) {
+                    Some(next) if !self.files.contains_key(target) => target = next,
+                    _ => break,
+                }
+            }
+            match self.files.get(target).copied() {
+                Some(extent) => drop(self.files.insert(link.clone(), extent)),
+                None if is_image(link) => lost.push(format!("{link} (a link to `{target}`)")),
+                None => {}
+            }
+        }
+        lost
+    }
+}
+
+/// `name` below `folder`, without `.` and `..`.
+fn joined(folder: &str, name: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in folder.split('/').chain(name.split('/')) {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
+}
+
+/// The files and links of an archive.
+fn list(file: &SharedFile) -> io::Result<Content> {
+    let mut content = Content::default();
     let mut archive = Archive::new(file.clone());
     for entry in archive.entries_with_seek()? {
         let entry = entry?;
@@ -86,16 +146,30 @@ fn list(file: &SharedFile) -> io::Result<(BTreeMap<String, Extent>, Vec<String>)
         if kind.is_gnu_sparse() && is_image(&name) {
             return Err(io::Error::new(io::ErrorKind::Unsupported, format!("`{name}` is sparse")));
         }
-        if !kind.is_file() && !kind.is_contiguous() {
-            continue;
-        }
-        if is_image(&name) {
-            images.insert(name, Extent { start: entry.raw_file_position(), len: entry.size() });
-        } else {
-            others.push(name);
+        let target = entry.link_name_bytes();
+        let target = target.map(|target| String::from_utf8_lossy(&target).into_owned());
+        match target {
+            // A hard link names a member, a symbolic one a path from where it lies.
+            Some(target) if kind.is_hard_link() => {
+                content.links.insert(name, joined("", &target));
+            }
+            Some(target) if kind.is_symlink() && !target.starts_with('/') => {
+                let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
+                let target = joined(folder, &target);
+                content.links.insert(name, target);
+            }
+            Some(target) if kind.is_symlink() => {
+                content.links.insert(name, target);
+            }
+            _ if kind.is_file() || kind.is_contiguous() => {
+                let extent = Extent { start: entry.raw_file_position(), len: entry.size() };
+                content.links.remove(&name);
+                content.files.insert(name, extent);
+            }
+            _ => {}
         }
     }
-    Ok((images, others))
+    Ok(content)
 }
 
 impl Source for Tar {
@@ -105,6 +179,10 @@ impl Source for Tar {
 
     fn name(&self, i: usize) -> String {
         self.members[i].0.clone()
+    }
+
+    fn ignored(&self) -> &[String] {
+        &self.ignored
     }
 
     fn read(&self, i: usize) -> Result<Item> {

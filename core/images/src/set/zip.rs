@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use ganscope_weights::SharedFile;
 use zip::ZipArchive;
 
-use super::{Item, MAX_ENCODED, Source, is_image, labels, no_images};
+use super::{Item, Source, is_image, labels, member_limit, no_images};
 use crate::{Error, Result};
 
 /// An open archive.
@@ -26,7 +26,26 @@ impl Zip {
         let archive = ZipArchive::new(file.clone()).map_err(failed)?;
         let names = archive.file_names().map(|name| Ok(name?.into_owned()));
         let names = names.collect::<Result<_, _>>().map_err(failed)?;
-        Ok(Self { path: path.to_owned(), file, archive, names })
+        let mut zip = Self { path: path.to_owned(), file, archive, names };
+        zip.check_extents().map_err(failed)?;
+        Ok(zip)
+    }
+
+    /// Fails if members share bytes: a small archive could unpack to any size.
+    fn check_extents(&mut self) -> zip::result::ZipResult<()> {
+        let mut extents = Vec::with_capacity(self.archive.len());
+        for i in 0..self.archive.len() {
+            let member = self.archive.by_index_raw(i)?;
+            let start = member.data_start().unwrap_or(member.header_start());
+            extents.push((member.header_start(), start.saturating_add(member.compressed_size())));
+        }
+        extents.sort_unstable();
+        let overlap = extents.windows(2).any(|pair| pair[1].0 < pair[0].1);
+        if overlap {
+            Err(zip::result::ZipError::InvalidArchive("members overlap".into()))
+        } else {
+            Ok(())
+        }
     }
 
     /// Whether this is an `.npz` file: arrays and no image.
@@ -48,9 +67,12 @@ impl Zip {
         let (members, names): (Vec<usize>, Vec<String>) = images.into_iter().unzip();
         let labels = match self.names.iter().position(|name| name == labels::FILE) {
             Some(member) => {
-                let json = member_bytes(&self.archive, member)
-                    .map_err(|reason| Error::Archive { path: self.path.clone(), reason })?;
-                labels::parse(&self.path.join(labels::FILE), &json, &names)?
+                let mut archive = self.archive.clone();
+                let json = archive.by_index(member).map_err(|e| Error::Archive {
+                    path: self.path.clone(),
+                    reason: e.to_string(),
+                })?;
+                labels::parse(&self.path.join(labels::FILE), json, &names)?
             }
             None => Vec::new(),
         };
@@ -93,10 +115,15 @@ fn member_bytes(archive: &ZipArchive<SharedFile>, member: usize) -> Result<Vec<u
     // A clone has its own position and shares the directory.
     let mut archive = archive.clone();
     let file = archive.by_index(member).map_err(|e| e.to_string())?;
-    let mut bytes = Vec::new();
-    file.take(MAX_ENCODED + 1).read_to_end(&mut bytes).map_err(|e| e.to_string())?;
-    if bytes.len() as u64 > MAX_ENCODED {
-        return Err(format!("more than {MAX_ENCODED} bytes"));
+    let (packed, limit) = (file.compressed_size(), member_limit(file.compressed_size()));
+    let too_large = || format!("more than {limit} bytes, packed in {packed}");
+    if file.size() > limit {
+        return Err(too_large());
+    }
+    let mut bytes = Vec::with_capacity(file.size() as usize);
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(|e| e.to_string())?;
+    if bytes.len() as u64 > limit {
+        return Err(too_large());
     }
     Ok(bytes)
 }

@@ -72,6 +72,12 @@ impl Scan {
         &self.indices
     }
 
+    /// Blocks that it visits.
+    pub(super) fn blocks(&self, frame: &Frame) -> usize {
+        let components = self.indices.iter().map(|&index| &frame.components[index]);
+        components.map(|c| c.blocks.0 * c.blocks.1).sum()
+    }
+
     /// Position behind the data, and the marker before that position, if one was reached.
     pub(super) fn end(&self) -> (usize, Option<u8>) {
         self.end
