@@ -127,7 +127,8 @@ impl Hub {
         progress: &mut Progress<'_>,
     ) -> Result<PathBuf> {
         if let Some(path) = self.cached_source(source) {
-            if let Some(expected) = sha256 {
+            let pinned = pin(&path).filter(|_| matches!(source, Source::Url(_)));
+            if let Some(expected) = sha256.or(pinned.as_deref()) {
                 transfer::verify(&path, expected)?;
             }
             return Ok(path);
@@ -142,6 +143,11 @@ impl Hub {
                 let path = self.download_path(&url);
                 let request = Request { url: &url, token: None, sha256, bytes: None };
                 transfer::download(&agent(), &request, &path, progress)?;
+                if sha256.is_none() {
+                    // The first use pins the content: a change is an error from now on.
+                    let digest = transfer::sha256(&path)?;
+                    std::fs::write(pin_path(&path), digest).map_err(Error::writing(&path))?;
+                }
                 Ok(path)
             }
         }
@@ -195,6 +201,18 @@ impl Hub {
         repo.create_ref(&commit).map_err(Error::writing(&self.cache))?;
         Ok(path)
     }
+}
+
+/// Where the digest of a download without a known one is kept.
+fn pin_path(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".sha256");
+    path.with_file_name(name)
+}
+
+/// The digest that a download had when it was first used.
+fn pin(path: &Path) -> Option<String> {
+    std::fs::read_to_string(pin_path(path)).ok().filter(|digest| digest.len() == 64)
 }
 
 fn hub_repo(source: &Source) -> Option<Repo> {

@@ -89,6 +89,11 @@ impl Failure {
         Self { status: Some(status), reason: format!("the server answers {status}") }
     }
 
+    /// Whether another attempt may succeed.
+    pub(crate) fn may_pass(&self) -> bool {
+        self.status.is_none_or(|status| status >= 500 || status == 408 || status == 429)
+    }
+
     /// The error of downloading `url`, a file with the digest `sha256`.
     pub(crate) fn of(self, url: &str, sha256: Option<&str>) -> Error {
         let Self { status, reason } = self;

@@ -4,6 +4,7 @@ use ureq::Agent;
 use ureq::http::HeaderMap;
 
 use crate::error::Failure;
+use crate::transfer::{MAX_FAILURES, PAUSE};
 
 /// Redirections within the hub, as for a repository that was renamed.
 const MAX_MOVES: usize = 5;
@@ -22,8 +23,21 @@ pub(crate) struct Metadata {
 /// Asks for the file at `url`, with the token, which is not sent to any other server.
 ///
 /// A redirection to another server, where the bodies of large files are, is answer enough: its
-/// headers describe the file.
+/// headers describe the file. A server that is busy is asked again, as for a body.
 pub(crate) fn metadata(agent: &Agent, url: &str, token: Option<&str>) -> Result<Metadata, Failure> {
+    let mut failures = 0;
+    loop {
+        match ask(agent, url, token) {
+            Err(failure) if failure.may_pass() && failures + 1 < MAX_FAILURES => {
+                failures += 1;
+                std::thread::sleep(PAUSE * 2u32.pow(failures));
+            }
+            answer => return answer,
+        }
+    }
+}
+
+fn ask(agent: &Agent, url: &str, token: Option<&str>) -> Result<Metadata, Failure> {
     let mut url = url.to_owned();
     for _ in 0..MAX_MOVES {
         let mut head = agent.head(&url).header("Accept-Encoding", "identity");

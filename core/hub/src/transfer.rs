@@ -3,7 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Seek as _, Write as _};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
 use ureq::{Agent, Body, http::Response};
@@ -11,11 +11,23 @@ use ureq::{Agent, Body, http::Response};
 use crate::error::Failure;
 use crate::{Error, Progress, Result};
 
-/// Attempts in a row without new bytes.
-const MAX_FAILURES: u32 = 5;
+/// Attempts in a row without many new bytes.
+pub(crate) const MAX_FAILURES: u32 = 5;
+/// Attempts in all.
+const MAX_ATTEMPTS: u32 = 200;
+/// Times that a download is begun anew.
+const MAX_RESTARTS: u32 = 3;
+/// Bytes by which an attempt has to bring a download on to count as none in vain.
+const PROGRESS: u64 = 1 << 16;
 
 /// Pause after the first of them; it doubles each time.
-const PAUSE: Duration = Duration::from_millis(200);
+pub(crate) const PAUSE: Duration = Duration::from_millis(200);
+
+/// Bytes of a file whose size no server tells: more than any published network has.
+const MAX_UNKNOWN: u64 = 1 << 34;
+
+/// Time in which [`PROGRESS`] bytes have to come, so that a server that sends single bytes is left.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Bytes that are read between two calls of the watcher.
 const CHUNK: usize = 1 << 17;
@@ -43,6 +55,8 @@ enum Outcome {
     Whole,
     /// The connection ended early, or the server asked to come back.
     Cut(Failure),
+    /// What is here does not go with what the server has: it is thrown away.
+    Anew(Failure),
 }
 
 /// An error of the download, or of the file that it is written to.
@@ -83,6 +97,11 @@ pub(crate) fn download(
             return Ok(());
         }
         transfer(agent, request, &mut file, progress)?;
+        if let Some(found) = no_weights(&mut file)? {
+            std::fs::remove_file(&part)?;
+            let reason = format!("the server answers with {found}, not with weights");
+            return Err(request.failed(Failure::new(reason)));
+        }
         if let Some(expected) = request.sha256 {
             file.rewind()?;
             let found = digest(&mut file)?;
@@ -108,20 +127,39 @@ fn transfer(
     file: &mut File,
     progress: &mut Progress<'_>,
 ) -> Result<(), Fault> {
-    let mut failures = 0;
-    loop {
+    let (mut failures, mut restarts) = (0, 0);
+    for attempts in 1.. {
         let before = file.metadata()?.len();
         let failure = match attempt(agent, request, file, progress)? {
             Outcome::Whole => return Ok(()),
             Outcome::Cut(failure) => failure,
+            Outcome::Anew(failure) => {
+                file.set_len(0)?;
+                restarts += 1;
+                failure
+            }
         };
-        let grown = file.metadata()?.len() > before;
+        let grown = file.metadata()?.len().saturating_sub(before) >= PROGRESS;
         failures = if grown { 0 } else { failures + 1 };
-        if failures == MAX_FAILURES {
+        if failures == MAX_FAILURES || restarts > MAX_RESTARTS || attempts == MAX_ATTEMPTS {
             return Err(request.failed(failure));
         }
         std::thread::sleep(PAUSE * 2u32.pow(failures));
     }
+    Ok(())
+}
+
+/// What a file without weights is: nothing, or a page of a web site.
+fn no_weights(file: &mut File) -> io::Result<Option<&'static str>> {
+    let mut start = Vec::new();
+    file.rewind()?;
+    (&*file).take(64).read_to_end(&mut start)?;
+    let first = start.iter().find(|byte| !byte.is_ascii_whitespace());
+    Ok(match first {
+        None if start.len() < 64 => Some("nothing"),
+        Some(b'<') => Some("a page"),
+        _ => None,
+    })
 }
 
 /// Requests the missing part and appends it.
@@ -137,6 +175,8 @@ fn attempt(
     }
     // A packed transfer could not be resumed.
     let mut get = agent.get(request.url).header("Accept-Encoding", "identity");
+    // An address that is secure is not left for one that is not.
+    get = get.config().https_only(request.url.starts_with("https://")).build();
     if start > 0 {
         get = get.header("Range", format!("bytes={start}-"));
     }
@@ -147,15 +187,19 @@ fn attempt(
         Ok(response) => response,
         // The part is longer than the file, or as long but of unknown size: start again.
         Err(ureq::Error::StatusCode(416)) => {
-            file.set_len(0)?;
-            return Ok(Outcome::Cut(Failure::new("the server has less than is here")));
+            return Ok(Outcome::Anew(Failure::new("the server has less than is here")));
         }
-        Err(ureq::Error::StatusCode(status)) if status < 500 && status != 408 && status != 429 => {
-            return Err(request.failed(Failure::of_status(status)));
+        Err(e) => {
+            let failure = Failure::from(e);
+            let may_pass = failure.may_pass();
+            return if may_pass { Ok(Outcome::Cut(failure)) } else { Err(request.failed(failure)) };
         }
-        Err(e) => return Ok(Outcome::Cut(e.into())),
     };
     let resumed = response.status() == 206;
+    if resumed && range_start(&response) != Some(start) {
+        let reason = format!("the server sends another part than that from byte {start} on");
+        return Ok(Outcome::Anew(Failure::new(reason)));
+    }
     let total = total(&response, resumed).or(request.bytes);
     if let (Some(total), Some(bytes)) = (total, request.bytes)
         && total != bytes
@@ -167,23 +211,39 @@ fn attempt(
         // The server sends the whole file, whichever part was requested.
         file.set_len(0)?;
     }
-    append(response, file, total, progress)
+    append(response, file, total, progress, PATIENCE)
 }
 
-/// Appends the body of `response` until it ends.
+/// Appends the body of `response` until it ends, or is as long as announced.
 fn append(
     response: Response<Body>,
     file: &mut File,
     total: Option<u64>,
     progress: &mut Progress<'_>,
+    patience: Duration,
 ) -> Result<Outcome, Fault> {
     let mut done = file.metadata()?.len();
     let mut body = response.into_body().into_reader();
     let mut chunk = vec![0; CHUNK];
     progress(done, total);
+    let (mut since, mut from) = (Instant::now(), done);
     loop {
+        if total.is_some_and(|total| done >= total) {
+            file.set_len(total.unwrap_or(done))?;
+            return Ok(Outcome::Whole);
+        }
+        if done > MAX_UNKNOWN {
+            let reason = format!("more than {MAX_UNKNOWN} bytes without an end");
+            return Ok(Outcome::Anew(Failure::new(reason)));
+        }
+        if since.elapsed() >= patience {
+            if done - from < PROGRESS {
+                return Ok(Outcome::Cut(Failure::new("the server sends hardly anything")));
+            }
+            (since, from) = (Instant::now(), done);
+        }
         match body.read(&mut chunk) {
-            Ok(0) if total.is_none_or(|total| done == total) => return Ok(Outcome::Whole),
+            Ok(0) if total.is_none() => return Ok(Outcome::Whole),
             Ok(0) => {
                 let reason = format!("the connection ended after {done} bytes");
                 return Ok(Outcome::Cut(Failure::new(reason)));
@@ -196,6 +256,12 @@ fn append(
             Err(e) => return Ok(Outcome::Cut(Failure::new(e.to_string()))),
         }
     }
+}
+
+/// Where the part that a response contains begins.
+fn range_start(response: &Response<Body>) -> Option<u64> {
+    let range = response.headers().get("content-range")?.to_str().ok()?;
+    range.trim().strip_prefix("bytes")?.trim_start().split('-').next()?.trim().parse().ok()
 }
 
 /// Size of the whole file in bytes, according to the response.

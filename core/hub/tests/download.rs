@@ -246,8 +246,12 @@ fn a_plain_address_is_downloaded_into_the_own_cache() {
     let path = setup.fetch(&url, None).unwrap();
     assert_whole(&path);
     assert!(path.starts_with(&setup.hub.downloads) && path.ends_with("model.bin"));
-    assert_eq!(setup.hub.cached(&url), Some(path));
-    assert_eq!(setup.files().len(), 1);
+    assert_eq!(setup.hub.cached(&url), Some(path.clone()));
+    assert_eq!(setup.files().len(), 2, "the file, and its digest");
+    // The first use pins the content.
+    assert_eq!(setup.fetch(&url, None).unwrap(), path);
+    std::fs::write(&path, "another").unwrap();
+    assert!(matches!(setup.fetch(&url, None), Err(Error::Checksum { .. })));
     assert!(setup.server.seen().iter().all(|request| request.header("authorization").is_none()));
 }
 
