@@ -23,8 +23,8 @@ pub fn check_writable(path: &Path) -> Result<()> {
     if path.is_dir() {
         return Err(Error::request(cannot("it is a folder".into())));
     }
-    match tempfile::NamedTempFile::new_in(folder) {
-        Ok(_) => Ok(()),
+    match ganscope_weights::check_folder(folder) {
+        Ok(()) => Ok(()),
         Err(_) if !folder.is_dir() => {
             let reason = format!("there is no folder `{}`", folder.display());
             Err(Error::problem(Kind::NotFound, cannot(reason))

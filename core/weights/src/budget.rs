@@ -4,7 +4,7 @@ use crate::{Error, Result};
 
 /// The cost of a kept entry besides its name, in bytes of the [`Budget`]. An entry that is
 /// only looked at costs one byte.
-pub(crate) const ENTRY: u64 = 128;
+pub(crate) const ENTRY: u64 = 192;
 
 /// Bytes that the arrays and names of one file may take together.
 ///

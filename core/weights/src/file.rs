@@ -1,9 +1,12 @@
 //! Files: written completely or not at all, and read by several threads at once.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write as _};
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tempfile::NamedTempFile;
 
 use crate::{Error, Result};
 
@@ -19,15 +22,7 @@ pub fn write_atomically(
 ) -> Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let write = || -> Result<()> {
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".ganscope-").suffix(".tmp");
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt as _;
-            // As `File::create` does, minus the umask; the default is private.
-            builder.permissions(std::fs::Permissions::from_mode(0o666));
-        }
-        let temporary = builder.tempfile_in(folder.unwrap_or(Path::new(".")))?;
+        let temporary = temporary(folder.unwrap_or(Path::new(".")))?;
         let mut writer = BufWriter::new(temporary.as_file());
         content(&mut writer)?;
         writer.flush()?;
@@ -36,6 +31,64 @@ pub fn write_atomically(
         Ok(())
     };
     write().map_err(Error::writing(path))
+}
+
+const PREFIX: &str = ".ganscope-";
+const SUFFIX: &str = ".tmp";
+
+/// A new file in `folder` that vanishes unless it gets a name; what killed runs left there is removed.
+///
+/// The file is locked as long as its process lives, so files without a lock belong to nobody.
+fn temporary(folder: &Path) -> io::Result<NamedTempFile> {
+    sweep(folder);
+    loop {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(PREFIX).suffix(SUFFIX);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            // As `File::create` does, minus the umask; the default is private.
+            builder.permissions(std::fs::Permissions::from_mode(0o666));
+        }
+        let file = builder.tempfile_in(folder)?;
+        // A file system without locks sweeps nothing, either.
+        let _locked = file.as_file().try_lock();
+        // Another process may have removed it before it was locked.
+        if file.path().exists() {
+            return Ok(file);
+        }
+    }
+}
+
+/// Removes temporary files of processes that are gone, once for each folder.
+fn sweep(folder: &Path) {
+    static SWEPT: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+    let mut swept = SWEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    if !swept.insert(folder.to_owned()) {
+        return;
+    }
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+        if is_file
+            && name.starts_with(PREFIX)
+            && name.ends_with(SUFFIX)
+            && let Ok(file) = File::open(entry.path())
+            && file.try_lock().is_ok()
+        {
+            // What cannot be removed stays.
+            let _removed = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Fails if no file can be written into `folder`; nothing stays there.
+///
+/// # Errors
+/// The reason of the system.
+pub fn check_folder(folder: &Path) -> io::Result<()> {
+    temporary(folder).map(drop)
 }
 
 /// A reader with its own position in a file that its clones share.

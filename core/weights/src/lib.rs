@@ -38,7 +38,7 @@ mod tree;
 
 pub use array::{Array, Dtype};
 pub use error::{Error, Result};
-pub use file::{SharedFile, write_atomically};
+pub use file::{SharedFile, check_folder, write_atomically};
 pub use listing::{Entry, Listing, inspect, inspect_bytes};
 pub use read::{Format, ReadOptions, Weights, read, read_bytes};
 pub use safetensors::write_safetensors;
