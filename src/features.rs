@@ -17,7 +17,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog;
-use crate::checks::positive;
+use crate::checks::{positive, within};
 use crate::error::{Context as _, Error, Hint, Result};
 use crate::latents::Drawing;
 use crate::models::device::device;
@@ -110,7 +110,8 @@ impl Cache {
             Self::Off => None,
             Self::Folder(folder) => Some(folder.clone()),
             Self::User => {
-                let root = match std::env::var_os("GANSCOPE_CACHE") {
+                let set = std::env::var_os("GANSCOPE_CACHE").filter(|root| !root.is_empty());
+                let root = match set {
                     Some(root) => PathBuf::from(root),
                     None => etcetera::choose_base_strategy().ok()?.cache_dir().join("ganscope"),
                 };
@@ -156,7 +157,7 @@ impl FeatureRequest {
         if let Some(name) = &self.extractor {
             catalog::extractor(name)?;
         }
-        positive("batch", self.batch)?;
+        within("batch", self.batch, 1..=4096)?;
         self.num.map_or(Ok(()), |num| positive("num", num))
     }
 
@@ -294,8 +295,8 @@ impl<'a> Gatherer<'a> {
             ..BatchOptions::default()
         };
         let Extractor { network, preprocess, .. } = self.extractor;
-        let store = self.fill(key, name, watch, |store| {
-            Extraction::of_images(images, &indices, &**network, *preprocess, store, options)
+        let store = self.fill(key, name, indices.len(), watch, |store| {
+            Extraction::of_images(images, &indices, &facts, &**network, *preprocess, store, options)
         });
         let store = store.with_context(reading)?;
         let skipped: Vec<usize> = store.skipped().map(|s| s.index).collect();
@@ -331,7 +332,7 @@ impl<'a> Gatherer<'a> {
         let Extractor { network, preprocess, convention, .. } = self.extractor;
         let (drawn, digest) = (drawing.key(), drawing.generator.digest);
         let key = Key::generated(convention, network.gives(), digest, &drawn, &seeds).digest()?;
-        let store = self.fill(key, what, watch, |store| {
+        let store = self.fill(key, what, seeds.len(), watch, |store| {
             Extraction::of_generated(seeds.len(), &**network, *preprocess, store, |done| {
                 Box::new(drawing.pictures(seeds.start + done as u32..seeds.end))
             })
@@ -344,6 +345,7 @@ impl<'a> Gatherer<'a> {
         &mut self,
         key: String,
         what: &str,
+        total: usize,
         watch: &mut dyn Watch,
         begin: impl FnOnce(FeatureStore) -> Extraction<'e>,
     ) -> Result<Arc<FeatureStore>> {
@@ -351,11 +353,24 @@ impl<'a> Gatherer<'a> {
             return Ok(store.clone());
         }
         let store = match self.request.cache.folder() {
-            Some(folder) => FeatureStore::open(&folder, &key)?,
+            Some(folder) => FeatureStore::open(&folder, &key).or_else(|error| {
+                not_kept(&error.report(), watch);
+                FeatureStore::temporary()
+            })?,
             None => FeatureStore::temporary()?,
         };
+        let store = match store.is_read_only() && store.done() < total {
+            true => {
+                not_kept("the cache may only be read", watch);
+                FeatureStore::temporary()?
+            }
+            false => store,
+        };
+        if store.was_damaged() {
+            watch.note(&format!("{what}: the cache is damaged, lost features are computed again"));
+        }
         let mut extraction = begin(store);
-        let (before, total) = (extraction.done(), extraction.total());
+        let before = extraction.done();
         if before < total {
             let mut counter = Counter::new(watch, what, before, total);
             for done in &mut extraction {
@@ -364,10 +379,22 @@ impl<'a> Gatherer<'a> {
         } else {
             watch.note(&format!("{what}: features of {before} images from the cache"));
         }
-        let store = Arc::new(extraction.into_store());
+        let store = extraction.into_store();
+        if let Some(reason) = store.lost_cache() {
+            not_kept(reason, watch);
+        }
+        let store = Arc::new(store);
         self.stores.insert(key, store.clone());
         Ok(store)
     }
+}
+
+/// Warns that a later run will not find the features.
+fn not_kept(reason: &str, watch: &mut dyn Watch) {
+    watch.warn(&Warning {
+        text: format!("features are not kept for later runs: {reason}"),
+        hint: Some(Hint::of("name another folder with {cache}")),
+    });
 }
 
 impl Gathered {

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use ganscope_images::{BatchOptions, Image, ImageBatch, ImageSet, Preprocess, batches};
+use ganscope_images::{BatchOptions, Facts, Image, ImageBatch, ImageSet, Preprocess, batches};
 use ganscope_model::FeatureExtractor;
 use ganscope_stats::{FeatureSet, FeatureSetBuilder, Logits, Needs};
 use rayon::prelude::*;
 
 use super::store::FeatureStore;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 
 /// Batches of images, each with the number of images of the set that it accounts for.
 type Batches<'a> = Box<dyn Iterator<Item = Result<(usize, ImageBatch)>> + 'a>;
@@ -36,18 +36,28 @@ impl std::fmt::Debug for Extraction<'_> {
 }
 
 impl<'a> Extraction<'a> {
-    /// Starts or continues to fill `store` with the rows of the images `indices` of `set`.
+    /// Starts or continues to fill `store` with the rows of the images `indices` of `set`, whose
+    /// digests were `facts` when the store was named after them.
     pub fn of_images(
         set: &ImageSet,
         indices: &[usize],
+        facts: &'a [Option<Facts>],
         extractor: &'a dyn FeatureExtractor,
         preprocess: Preprocess,
         store: FeatureStore,
         options: BatchOptions,
     ) -> Self {
         let left = indices.iter().skip(store.done()).copied();
-        let batches = batches(set, left, preprocess, options).map(|batch| {
+        let names = set.clone();
+        let mut expected = indices.to_vec().into_iter().zip(facts).skip(store.done());
+        let batches = batches(set, left, preprocess, options).map(move |batch| {
             let batch = batch?;
+            // Rows of other bytes than the store is named after would be wrong for ever.
+            for (digest, (i, facts)) in batch.digests.iter().zip(expected.by_ref()) {
+                if facts.is_some_and(|facts| Some(facts.digest) != *digest) {
+                    return Err(changed(&names.name(i)));
+                }
+            }
             Ok((batch.n + batch.skipped.len(), batch))
         });
         Self { extractor, batches: Box::new(batches), store, total: indices.len() }
@@ -95,6 +105,11 @@ impl<'a> Extraction<'a> {
     }
 }
 
+fn changed(name: &str) -> Error {
+    let problem = format!("`{name}` was changed while it was read");
+    Error::problem(Kind::UnreadableInput, problem).with_hint("run it again")
+}
+
 /// Resizes images in memory, in parallel.
 fn prepare(images: &[Image], preprocess: Preprocess) -> ImageBatch {
     let mut data = vec![0.0; images.len() * preprocess.values()];
@@ -107,6 +122,7 @@ fn prepare(images: &[Image], preprocess: Preprocess) -> ImageBatch {
         width: preprocess.size,
         indices: (0..images.len()).collect(),
         skipped: Vec::new(),
+        digests: Vec::new(),
     }
 }
 

@@ -107,6 +107,9 @@ pub struct FeatureStore {
     skipped: Vec<Skipped>,
     /// Images skipped since the last record.
     pending: Vec<Skipped>,
+    is_read_only: bool,
+    was_damaged: bool,
+    lost_cache: Option<String>,
 }
 
 impl FeatureStore {
@@ -119,40 +122,89 @@ impl FeatureStore {
         Ok(Self::empty(file.into(), None, String::new()))
     }
 
-    /// The store of `key` in `folder`, with the rows that an earlier run left there.
+    /// The store of `key` in `folder`, with the rows that an earlier run left there, up to the first
+    /// that was damaged since.
     ///
-    /// While another process writes the same store, this one is a temporary store.
+    /// While another process writes the same store, this one is a temporary store. A store that may
+    /// only be read is opened for that, and can be used if it is full.
     ///
     /// # Errors
-    /// If the folder cannot be created or the file cannot be opened.
+    /// If the folder cannot be created or the file cannot be opened, or is not a regular file.
     pub fn open(folder: &Path, key: &str) -> Result<Self> {
         let path = folder.join(format!("{key}.rows"));
-        let open = || -> Result<Option<File>> {
+        let context = || format!("open feature cache `{}`", path.display());
+        // Links are not followed: whoever may write into a shared folder could lead them anywhere.
+        if std::fs::symlink_metadata(&path).is_ok_and(|kind| !kind.is_file()) {
+            let error = Error::problem(Kind::UnreadableInput, "not a regular file");
+            return Err(error).with_context(context);
+        }
+        let write = || -> std::io::Result<File> {
             std::fs::create_dir_all(folder)?;
             let mut options = File::options();
-            let file = options.read(true).write(true).create(true).truncate(false).open(&path)?;
-            match file.try_lock() {
-                Ok(()) => Ok(Some(file)),
-                Err(TryLockError::WouldBlock) => Ok(None),
-                Err(TryLockError::Error(error)) => Err(error.into()),
+            options.read(true).write(true).create(true).truncate(false).open(&path)
+        };
+        let file = match write() {
+            Ok(file) => file,
+            Err(error) => {
+                let Ok(file) = File::open(&path) else {
+                    return Err(Error::from(error)).with_context(context);
+                };
+                let mut store = Self::empty(file.into(), Some(path), key.into());
+                store.scan()?;
+                store.is_read_only = true;
+                return Ok(store);
             }
         };
-        let opened = open().with_context(|| format!("open feature cache `{}`", path.display()))?;
-        let Some(file) = opened else { return Self::temporary() };
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Self::temporary(),
+            Err(TryLockError::Error(error)) => return Err(error.into()),
+        }
         let mut store = Self::empty(file.into(), Some(path), key.into());
-        if store.scan().is_err() {
-            // Not a store of this layout and key: begin anew.
-            store = Self::empty(store.file, store.path, store.key);
+        if store.scan().is_err() || store.rows == 0 {
+            // Not a store of this layout and key, or none of its rows is good: begin anew.
+            let was_damaged = store.was_damaged;
+            store = Self { was_damaged, ..Self::empty(store.file, store.path, store.key) };
         }
         store.file.set_len(store.end)?;
         Ok(store)
+    }
+
+    /// Whether rows cannot be appended.
+    pub fn is_read_only(&self) -> bool {
+        self.is_read_only
+    }
+
+    /// Whether rows were dropped because their bytes have another digest.
+    pub fn was_damaged(&self) -> bool {
+        self.was_damaged
+    }
+
+    /// Why the rows went to a temporary file after all, if the cache could not be written.
+    pub fn lost_cache(&self) -> Option<&str> {
+        self.lost_cache.as_deref()
     }
 
     fn empty(file: Arc<File>, path: Option<PathBuf>, key: String) -> Self {
         let none = Vec::new;
         let (start, end, done, rows) = (0, 0, 0, 0);
         let (widths, skipped, pending) = (None, none(), none());
-        Self { file, path, key, widths, start, end, done, rows, skipped, pending }
+        let (is_read_only, was_damaged, lost_cache) = (false, false, None);
+        Self {
+            file,
+            path,
+            key,
+            widths,
+            start,
+            end,
+            done,
+            rows,
+            skipped,
+            pending,
+            is_read_only,
+            was_damaged,
+            lost_cache,
+        }
     }
 
     /// Images of the set that are accounted for, read or skipped.
@@ -170,10 +222,11 @@ impl FeatureStore {
         self.skipped.iter().chain(&self.pending)
     }
 
-    /// Reads the header and walks over the records, up to the first that is not whole.
+    /// Reads the header and walks over the records, up to the first that is not whole or has another
+    /// digest.
     fn scan(&mut self) -> Result<()> {
         let length = self.file.metadata()?.len();
-        let mut reader = BufReader::new(&*self.file);
+        let mut reader = BufReader::with_capacity(1 << 20, &*self.file);
         let mut line = Vec::new();
         reader.by_ref().take(LONGEST_HEAD).read_until(b'\n', &mut line)?;
         let header: Header = serde_json::from_slice(&line)?;
@@ -183,19 +236,38 @@ impl FeatureStore {
         self.widths = Some(header.widths);
         self.start = line.len() as u64;
         self.end = self.start;
-        while let Ok((head, head_len)) = read_head(&mut reader) {
-            let body = header.widths.bytes(head.rows).saturating_add(DIGEST as u64);
+        loop {
+            let mut record = Tee { reader: &mut reader, hasher: blake3::Hasher::new() };
+            let Ok((head, head_len)) = read_head(&mut record) else { break };
+            let body = header.widths.bytes(head.rows);
             let end = self.end.saturating_add(head_len).saturating_add(body);
+            let end = end.saturating_add(DIGEST as u64);
             if end > length || head.done < self.done {
                 break;
             }
-            reader.seek_relative(body as i64)?;
+            std::io::copy(&mut record.by_ref().take(body), &mut std::io::sink())?;
+            let expected = record.hasher.finalize();
+            let mut digest = [0; DIGEST];
+            reader.read_exact(&mut digest)?;
+            if digest != *expected.as_bytes() {
+                break;
+            }
             self.end = end;
             self.done = head.done;
             self.rows += head.rows;
             self.skipped.extend(head.skipped.into_iter().map(Skipped::from));
         }
+        // A record that was cut short is what an interrupted run leaves; a whole one is damaged.
+        self.was_damaged = self.end < length && self.is_whole_record_behind(length);
         Ok(())
+    }
+
+    /// Whether the file has at least a record's bytes behind the last good one.
+    fn is_whole_record_behind(&self, length: u64) -> bool {
+        let mut reader = SharedFile::new(Arc::clone(&self.file)).at(self.end);
+        let Ok((head, head_len)) = read_head(&mut reader) else { return true };
+        let body = self.widths.map_or(0, |widths| widths.bytes(head.rows));
+        self.end + head_len + body + DIGEST as u64 <= length
     }
 
     /// Appends a batch that brings the images accounted for to `done`.
@@ -247,14 +319,30 @@ impl FeatureStore {
         }
         let digest = blake3::hash(&bytes[record..]);
         bytes.extend(digest.as_bytes());
-        let mut file = &*self.file;
-        file.seek(SeekFrom::Start(self.end))?;
-        file.write_all(&bytes).context("write features")?;
+        if let Err(error) = self.write(&bytes) {
+            let Some(path) = self.path.take() else { return Err(error).context("write features") };
+            // The disk is full, or the folder went away: the task goes on without the cache.
+            self.lost_cache = Some(format!("cannot write `{}`: {error}", path.display()));
+            let copy = tempfile::tempfile().context("create a temporary file for features")?;
+            let mut rows = SharedFile::new(Arc::clone(&self.file)).take(self.end);
+            std::io::copy(&mut rows, &mut &copy).context("write features")?;
+            // What was appended in part is cut off.
+            let _cut = self.file.set_len(self.end);
+            self.file = Arc::new(copy);
+            self.write(&bytes).context("write features")?;
+        }
         self.end += bytes.len() as u64;
         self.done = done;
         self.rows += head.rows;
         self.skipped.append(&mut self.pending);
         Ok(())
+    }
+
+    /// Writes behind the last record.
+    fn write(&self, bytes: &[u8]) -> std::io::Result<()> {
+        let mut file = &*self.file;
+        file.seek(SeekFrom::Start(self.end))?;
+        file.write_all(bytes)
     }
 
     /// The rows, in the order of appending, in batches; an item fails when the file cannot be read
@@ -416,18 +504,57 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_byte_is_noticed() {
+    fn whatever_byte_is_changed_only_good_rows_are_left_and_the_store_heals() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = FeatureStore::open(folder.path(), "key").unwrap();
+        let batches = [batch(0.0, 2), batch(9.0, 2)];
+        store.append(Some(&batches[0]), &[], 2).unwrap();
+        store.append(Some(&batches[1]), &[], 4).unwrap();
+        drop(store);
+        let path = folder.path().join("key.rows");
+        let whole = std::fs::read(&path).unwrap();
+        for (at, bit) in (0..whole.len()).flat_map(|at| [(at, 1), (at, 0x80)]) {
+            let mut bytes = whole.clone();
+            bytes[at] ^= bit;
+            std::fs::write(&path, bytes).unwrap();
+            let mut store = FeatureStore::open(folder.path(), "key").unwrap();
+            // A digit of the widths changes what follows, which then has no digest.
+            assert_eq!(read(&store), batches[..store.rows() / 2], "byte {at}");
+            for (i, batch) in batches.iter().enumerate().skip(store.done() / 2) {
+                store.append(Some(batch), &[], 2 * (i + 1)).unwrap();
+            }
+            assert_eq!(read(&store), batches);
+            drop(store);
+            assert_eq!(std::fs::read(&path).unwrap(), whole, "byte {at}");
+        }
+    }
+
+    #[test]
+    fn zeros_at_the_end_are_dropped_and_told() {
         let folder = tempfile::tempdir().unwrap();
         let mut store = FeatureStore::open(folder.path(), "key").unwrap();
         store.append(Some(&batch(0.0, 2)), &[], 2).unwrap();
+        store.append(Some(&batch(9.0, 2)), &[], 4).unwrap();
         drop(store);
         let path = folder.path().join("key.rows");
         let mut bytes = std::fs::read(&path).unwrap();
-        let last = bytes.len() - DIGEST - 1;
-        bytes[last] ^= 1;
+        let len = bytes.len();
+        bytes[len - 20..].fill(0);
         std::fs::write(&path, bytes).unwrap();
         let store = FeatureStore::open(folder.path(), "key").unwrap();
-        assert!(store.read().next().unwrap().is_err());
+        assert!(store.was_damaged());
+        assert_eq!((store.done(), read(&store)), (2, vec![batch(0.0, 2)]));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_is_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let other = folder.path().join("other");
+        std::fs::write(&other, b"mine").unwrap();
+        std::os::unix::fs::symlink(&other, folder.path().join("key.rows")).unwrap();
+        assert!(FeatureStore::open(folder.path(), "key").is_err());
+        assert_eq!(std::fs::read(&other).unwrap(), b"mine");
     }
 
     #[test]
