@@ -24,7 +24,7 @@ use ganscope_model::FeatureMap;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog;
-use crate::error::{Context as _, Error, Result};
+use crate::error::{Context as _, Error, Kind, Result};
 use crate::models::classifier::{Classifier, ClassifierRequest};
 use crate::watch::{Counter, Warning, Watch};
 use images::Images;
@@ -239,6 +239,10 @@ impl Explanations {
         let network = &open.classifier().network;
         let prepared = explainer.prepare(&image)?;
         let probabilities = explainer.probabilities(&prepared.input)?.swap_remove(0);
+        if probabilities.iter().any(|probability| !probability.is_finite()) {
+            let problem = "the classifier answers with NaN: its weights are damaged, or too large";
+            return Err(Error::problem(Kind::UnfitCheckpoint, problem));
+        }
         let order = most_probable_first(&probabilities);
         let facts = |class| ClassFacts::new(open, class, &probabilities);
         let class = self.class.unwrap_or(order[0]);
@@ -309,7 +313,6 @@ fn most_probable_first(probabilities: &[f64]) -> Vec<usize> {
 #[cfg(feature = "models")]
 mod tests {
     use super::*;
-    use crate::error::Kind;
 
     fn request(methods: &str) -> ExplainRequest {
         let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/models/samples/9-ankle-boot-1.png");

@@ -14,7 +14,7 @@ use ganscope_stats::{FeatureSet, Metric, Needs, Score, Side};
 use serde::{Deserialize, Serialize};
 
 use crate::catalog;
-use crate::error::{Context as _, Error, Hint, Result};
+use crate::error::{Context as _, Error, Hint, Kind, Result};
 use crate::features::{FeatureRequest, Gathered, Gatherer, SetFacts};
 use crate::metrics::MetricOptions;
 use crate::models::extractor::Extractor;
@@ -300,7 +300,13 @@ pub(crate) fn score_set(
     let mut scores = Vec::new();
     for metric in metrics {
         let found = metric.score(generated, reference);
-        scores.extend(found.map_err(|error| named(error.into(), &**metric, name))?);
+        let found = found.map_err(|error| named(error.into(), &**metric, name))?;
+        if let Some(score) = found.iter().find(|score| !score.value.is_finite()) {
+            let problem =
+                format!("the result is {}: the numbers of the sets are too large", score.value);
+            return Err(named(Error::problem(Kind::UnreadableInput, problem), &**metric, name));
+        }
+        scores.extend(found);
     }
     Ok(scores)
 }

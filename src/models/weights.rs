@@ -67,6 +67,10 @@ pub fn locate(name: &Path, watch: &mut dyn Watch) -> Result<PathBuf> {
 /// As [`locate`], or if the file cannot be read.
 pub fn read(name: &Path, watch: &mut dyn Watch) -> Result<Vec<u8>> {
     let path = locate(name, watch)?;
+    // A pipe would be waited for, and a device has no end.
+    if std::fs::metadata(&path).is_ok_and(|kind| !kind.is_file() && !kind.is_dir()) {
+        return Err(Error::request(format!("`{}` is not a regular file", path.display())));
+    }
     std::fs::read(&path).map_err(Error::file("read", &path))
 }
 

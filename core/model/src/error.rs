@@ -49,6 +49,9 @@ pub enum Error {
         /// The problem.
         problem: String,
     },
+    /// A network computed something that is no number, or beyond the range of numbers.
+    #[error("{0} contain NaN or infinity: the weights are damaged, or too large")]
+    NotFinite(&'static str),
     /// A tensor operation failed.
     #[error(transparent)]
     Tensor(#[from] candle_core::Error),

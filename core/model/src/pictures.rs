@@ -8,7 +8,7 @@ use crate::{Error, Generator, GeneratorInfo, Result, Rounding, Synthesis};
 /// Images of a generator, (N, C, H, W) in [-1, 1], as 8-bit RGB, rounded as its own tool does it.
 ///
 /// # Errors
-/// If there are neither one nor three channels.
+/// If there are neither one nor three channels, or [`Error::NotFinite`].
 pub fn to_images(images: &Tensor, info: &GeneratorInfo) -> Result<Vec<Image>> {
     let (n, c, height, width) = images.dims4()?;
     if c != 1 && c != 3 {
@@ -19,6 +19,9 @@ pub fn to_images(images: &Tensor, info: &GeneratorInfo) -> Result<Vec<Image>> {
         Rounding::BigGan => quantize_biggan,
     };
     let values: Vec<f32> = images.contiguous()?.flatten_all()?.to_vec1()?;
+    if values.iter().any(|value| !value.is_finite()) {
+        return Err(Error::NotFinite("the images of the generator"));
+    }
     let plane = height * width;
     let image = |i: usize| {
         let planes = &values[i * c * plane..][..c * plane];

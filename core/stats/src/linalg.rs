@@ -128,6 +128,10 @@ pub fn nuclear_norm(matrix: &DMatrix<f64>) -> Result<f64> {
     check_finite(matrix)?;
     let wide = matrix.ncols() > matrix.nrows();
     let mut rest = if wide { matrix.transpose() } else { matrix.clone() };
+    // A power of two, so that nothing is rounded: squares of tiny numbers would vanish.
+    let largest = rest.amax();
+    let scale = if largest > 0.0 { largest.log2().floor().exp2() } else { 1.0 };
+    rest /= scale;
     let mut sum = 0.0;
     while (rest.ncols() as f64).sqrt() * rest.norm() > NEGLIGIBLE * sum {
         let (values, vectors) = symmetric_eigen(&lower_gram(&rest))?;
@@ -136,7 +140,7 @@ pub fn nuclear_norm(matrix: &DMatrix<f64>) -> Result<f64> {
         sum += values.iter().skip(small).map(|v| v.sqrt()).sum::<f64>();
         rest = mul(&rest, &vectors.columns(0, small).into_owned());
     }
-    Ok(sum)
+    Ok(scale * sum)
 }
 
 /// `a^T b`.

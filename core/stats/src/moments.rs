@@ -116,8 +116,13 @@ impl FeatureStats {
         if b == 0 {
             return Ok(());
         }
+        let total = a.checked_add(b).ok_or(Error::Parameter {
+            name: "count",
+            expected: "below 2^64 of both sets together",
+            got: format!("{a} and {b}"),
+        })?;
         let (weight, delta) = shift(&mut self.mean, a, &other.mean, b);
-        self.count = Some(a + b);
+        self.count = Some(total);
         let dim = self.mean.len();
         let columns = self.scatter.as_mut_slice().par_chunks_mut(dim);
         columns.zip(other.scatter.as_slice().par_chunks(dim)).enumerate().for_each(

@@ -1,6 +1,6 @@
 //! Layers and checkpoint to steps.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::layer::{conv_spec, positive, window};
 use super::{Description, Layer, LayerKind};
@@ -11,16 +11,21 @@ use crate::{Checkpoint, Error, Network, Result};
 /// Name of the image among the inputs of a layer.
 const INPUT: &str = "input";
 
-/// Most numbers of one value for one image: 4 GiB of them.
-const LARGEST_VALUE: usize = 1 << 30;
+/// Most numbers of one value for one image: 1 GiB of them.
+const LARGEST_VALUE: usize = 1 << 28;
+
+/// Most layers of a network, and most inputs of one.
+const MOST_LAYERS: usize = 4096;
 
 pub(super) fn network(description: &Description, mut checkpoint: Checkpoint) -> Result<Network> {
     checkpoint.discard(|name| name.ends_with("num_batches_tracked"));
     let size = description.img_resolution;
     let sizes = positive(&[description.img_channels, size]);
     sizes.map_err(|problem| Error::Config(format!("the input has {problem}")))?;
-    if description.layers.is_empty() {
-        return Err(Error::Config("a network needs at least one layer".into()));
+    if !(1..=MOST_LAYERS).contains(&description.layers.len()) {
+        let layers = description.layers.len();
+        let text = format!("a network has 1 to {MOST_LAYERS} layers, this one {layers}");
+        return Err(Error::Config(text));
     }
     let reads = reads(&description.layers)?;
     let mut assembly = Assembly {
@@ -46,28 +51,28 @@ pub(super) fn network(description: &Description, mut checkpoint: Checkpoint) -> 
 
 /// Names of the inputs of each layer, all known and unique.
 fn reads(layers: &[Layer]) -> Result<Vec<Vec<&str>>> {
-    let mut known = vec![INPUT];
+    let mut known = BTreeSet::from([INPUT]);
+    let mut last = INPUT;
     let mut reads = Vec::new();
     for layer in layers {
-        let last = known[known.len() - 1];
         let names: Vec<&str> = match &layer.inputs {
             None => vec![last],
             Some(names) => names.iter().map(String::as_str).collect(),
         };
-        if let Some(name) = names.iter().find(|name| !known.contains(name)) {
+        if let Some(name) = names.iter().find(|name| !known.contains(*name)) {
             return Err(graph(
                 &layer.name,
                 format!("reads `{name}`, which is not an earlier layer"),
             ));
         }
         let several = matches!(layer.kind, LayerKind::Add {} | LayerKind::Concat {});
-        if names.is_empty() || names.len() > 1 && !several {
+        if names.is_empty() || names.len() > 1 && !several || names.len() > MOST_LAYERS {
             return Err(graph(&layer.name, format!("has {} inputs", names.len())));
         }
-        if known.contains(&layer.name.as_str()) {
+        if !known.insert(&layer.name) {
             return Err(graph(&layer.name, "has the name of another layer".into()));
         }
-        known.push(&layer.name);
+        last = &layer.name;
         reads.push(names);
     }
     Ok(reads)

@@ -5,8 +5,11 @@ use serde_json::{Map, Value};
 
 use crate::network::{ConvSpec, PoolSpec};
 
-/// Largest size, stride or channel count of a layer: beyond it there is a mistake, not a network.
+/// Largest channel count of a layer: beyond it there is a mistake, not a network.
 const LARGEST: usize = 1 << 20;
+
+/// Largest side of a window, stride and distance of taps.
+const LARGEST_SIDE: usize = 1 << 10;
 
 /// A named layer.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -200,7 +203,7 @@ impl TryFrom<Map<String, Value>> for Layer {
 pub(super) fn conv_spec(spec: ConvSpec) -> Result<ConvSpec, String> {
     let ConvSpec { in_channels, out_channels, kernel, stride, padding, dilation, groups } = spec;
     positive(&[in_channels, out_channels, groups])?;
-    positive(&[kernel, stride, dilation].concat())?;
+    sides(&[kernel, stride, dilation].concat())?;
     if in_channels % groups != 0 || out_channels % groups != 0 {
         return Err(format!("{in_channels} to {out_channels} channels in {groups} groups"));
     }
@@ -216,15 +219,23 @@ pub(super) fn window(
     padding: Padding,
 ) -> Result<PoolSpec, String> {
     let (kernel, stride) = (kernel.sizes(), stride.unwrap_or(kernel).sizes());
-    positive(&[kernel, stride].concat())?;
+    sides(&[kernel, stride].concat())?;
     narrow(padding.sides(), kernel)?;
     Ok(PoolSpec { kernel, stride, padding: padding.sides() })
 }
 
 /// Checks that sizes are neither zero nor absurd.
 pub(super) fn positive(sizes: &[usize]) -> Result<(), String> {
-    match sizes.iter().find(|&&size| size == 0 || size > LARGEST) {
-        Some(size) => Err(format!("a size of {size}")),
+    within(sizes, LARGEST)
+}
+
+fn sides(sizes: &[usize]) -> Result<(), String> {
+    within(sizes, LARGEST_SIDE)
+}
+
+fn within(sizes: &[usize], largest: usize) -> Result<(), String> {
+    match sizes.iter().find(|&&size| size == 0 || size > largest) {
+        Some(size) => Err(format!("a size of {size}, expected 1 to {largest}")),
         None => Ok(()),
     }
 }

@@ -121,7 +121,7 @@ fn a_description_that_cannot_be_is_refused_with_the_place() {
     let twice = r#"[{"kind": "relu", "name": "a"}, {"kind": "relu", "name": "a"}]"#;
     assert_eq!(refusal(twice), "step `a`: has the name of another layer");
     let zero = r#"[{"kind": "max_pool2d", "name": "a", "kernel": 0}]"#;
-    assert_eq!(refusal(zero), "step `a`: a size of 0");
+    assert_eq!(refusal(zero), "step `a`: a size of 0, expected 1 to 1024");
     let border = r#"[{"kind": "max_pool2d", "name": "a", "kernel": 2, "padding": 2}]"#;
     assert!(refusal(border).contains("a border of"));
     let groups =
@@ -131,7 +131,7 @@ fn a_description_that_cannot_be_is_refused_with_the_place() {
     assert!(refusal(missing).contains("no tensor `a.weight`"));
     let small = r#"[{"kind": "avg_pool2d", "name": "a", "kernel": 7}]"#;
     assert!(refusal(small).contains("too small"));
-    assert!(refusal("[]").contains("at least one layer"));
+    assert!(refusal("[]").contains("1 to 4096 layers"));
 }
 
 #[test]
