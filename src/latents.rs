@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::catalog;
-use crate::checks::positive;
+use crate::checks::within;
 use crate::error::{Context as _, Error, Hint, Result};
 use crate::models::device::device;
 use crate::models::generator::{Generator, GeneratorOptions};
@@ -147,7 +147,7 @@ impl DrawingRequest {
     /// # Errors
     /// If it cannot be opened, or an option is not one of its family.
     pub fn open_generator(&self, watch: &mut dyn Watch) -> Result<Generator> {
-        positive("batch", self.batch)?;
+        within("batch", self.batch, 1..=4096)?;
         let moved = self.translate.is_some() || self.rotate.is_some();
         let transform = moved.then(|| {
             let [x, y] = self.translate.unwrap_or_default();

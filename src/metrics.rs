@@ -3,7 +3,7 @@
 use ganscope_stats::Metric;
 use serde::{Deserialize, Serialize};
 
-use crate::checks::{at_least, positive};
+use crate::checks::{at_least, positive, within};
 use crate::error::Result;
 
 /// Options of the metrics; the default is the published protocol.
@@ -14,7 +14,7 @@ pub struct MetricOptions {
     pub seed: u32,
     /// Splits of the Inception Score, at least 1.
     pub is_splits: usize,
-    /// Subsets of KID, at least 1.
+    /// Subsets of KID, 1 to 1,000,000.
     pub kid_subsets: usize,
     /// Images in each subset of KID, at least 2.
     pub kid_subset_size: usize,
@@ -36,7 +36,7 @@ impl MetricOptions {
     /// The message names the number and its range.
     pub fn check(&self) -> Result<()> {
         positive("is_splits", self.is_splits)?;
-        positive("kid_subsets", self.kid_subsets)?;
+        within("kid_subsets", self.kid_subsets, 1..=1_000_000)?;
         at_least("kid_subset_size", self.kid_subset_size, 2)?;
         self.nearest_k.map_or(Ok(()), |k| positive("nearest_k", k))
     }

@@ -87,6 +87,8 @@ fn unreadable(path: &str, error: ganscope_images::Error) -> Error {
 /// The name of an image without its ending, and with a number if it was taken before.
 fn folder_name(name: &str, taken: &mut HashSet<String>) -> String {
     let stem = Path::new(name).file_stem().map_or(name.into(), |stem| stem.to_string_lossy());
+    // `...png` would be written beside the output.
+    let stem = if ["", ".", ".."].contains(&&*stem) { "image".into() } else { stem };
     let numbered = (2..).map(|i| format!("{stem}-{i}"));
     let mut free = std::iter::once(stem.to_string()).chain(numbered);
     free.find(|name| taken.insert(name.clone())).expect("numbers do not end")
@@ -99,8 +101,8 @@ mod tests {
     #[test]
     fn images_of_one_name_get_different_folders() {
         let mut taken = HashSet::new();
-        let names = ["cat.png", "a/cat.jpg", "cat-2.png", "dog"];
+        let names = ["cat.png", "a/cat.jpg", "cat-2.png", "dog", "...png"];
         let folders = names.map(|name| folder_name(name, &mut taken));
-        assert_eq!(folders, ["cat", "cat-2", "cat-2-2", "dog"]);
+        assert_eq!(folders, ["cat", "cat-2", "cat-2-2", "dog", "image"]);
     }
 }

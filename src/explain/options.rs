@@ -6,7 +6,7 @@ use ganscope_explain::{
 use ganscope_model::Normalization;
 use serde::{Deserialize, Serialize};
 
-use crate::checks::{at_least, positive};
+use crate::checks::{positive, within};
 use crate::error::{Context as _, Error, Hint, Result};
 use crate::models::classifier::Classifier;
 use crate::text;
@@ -107,9 +107,9 @@ impl MethodOptions {
     /// # Errors
     /// The message names the option.
     pub fn check(&self) -> Result<()> {
-        at_least("samples", self.samples, 2)?;
-        positive("copies", self.copies)?;
-        positive("steps", self.steps)?;
+        within("samples", self.samples, 2..=1_000_000)?;
+        within("copies", self.copies, 1..=100_000)?;
+        within("steps", self.steps, 1..=100_000)?;
         let numbers = [
             ("window", self.window),
             ("stride", self.stride),

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::images::Images;
 use super::target::find_unit;
 use crate::catalog;
-use crate::checks::positive;
+use crate::checks::within;
 use crate::error::Result;
 use crate::models::classifier::ClassifierRequest;
 use crate::watch::{Counter, Watch};
@@ -94,7 +94,7 @@ pub struct UnitPatches {
 /// # Errors
 /// If something cannot be opened, the classifier has no such unit, or the task is stopped.
 pub fn unit_patches(request: &UnitRequest, watch: &mut dyn Watch) -> Result<UnitPatches> {
-    positive("top", request.top)?;
+    within("top", request.top, 1..=1000)?;
     let images = Images::open(&request.images)?;
     images.need_some()?;
     let classifier = catalog::open_classifier(&request.classifier, watch)?;

@@ -19,6 +19,9 @@ use crate::files::check_writable;
 use crate::text;
 use crate::watch::{Counter, Watch};
 
+/// Mixed pictures of one table.
+const MOST_CELLS: usize = 1 << 16;
+
 /// Wider than any table: its rows do not wrap.
 const UNWRAPPED: usize = 1 << 24;
 
@@ -88,6 +91,8 @@ pub struct Mix {
 /// If the generator cannot be opened or fails, lacks a style, or the task is stopped.
 pub fn mix(request: &MixRequest, watch: &mut dyn Watch) -> Result<Mix> {
     let MixRequest { drawing, styles, .. } = request;
+    let cells = request.rows.len().saturating_mul(request.cols.len());
+    within("rows x cols", cells, 1..=MOST_CELLS)?;
     let drawing = Drawing::open(drawing, watch)?;
     let network = &*drawing.generator.network;
     let [rows, cols] = [&request.rows, &request.cols].map(Seeds::to_vec);

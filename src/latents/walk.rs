@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::output::Output;
 use super::{Drawing, DrawingRequest, EACH, ZOOM, class};
 use crate::catalog;
-use crate::checks::{at_least, within};
+use crate::checks::within;
 use crate::error::{Error, Hint, Result};
 use crate::figures::animation::Strip;
 use crate::figures::{Cell, Row, Sheet};
@@ -232,7 +232,7 @@ pub fn write_walk(
 impl WalkRequest {
     /// Fails if the request could not be carried out whatever the generator.
     fn check(&self) -> Result<()> {
-        at_least("steps", self.steps, 2)?;
+        within("steps", self.steps, 2..=100_000)?;
         if self.spaces.is_empty() {
             return Err(Error::request("no space").with_hint(Hint::of("give {spaces}")));
         }

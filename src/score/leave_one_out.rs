@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::chosen::{self, Chosen};
 use super::{Task, VERSION, Warned, network, warnings};
-use crate::checks::positive;
+use crate::checks::{positive, within};
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::explain::distance::{PixelMaps, pixel_maps};
 use crate::features::{FeatureRequest, Gatherer};
@@ -127,7 +127,8 @@ struct Pictures {
 pub fn leave_one_out(request: &LeaveOneOutRequest, watch: &mut dyn Watch) -> Result<Contributions> {
     let features = &request.features;
     features.check()?;
-    positive("top", request.top)?;
+    within("top", request.top, 1..=1000)?;
+    within("heat", request.heat, 0..=1000)?;
     positive("nearest_k", request.nearest_k)?;
     let generated = Source::open(&request.generated, features.recursive)?;
     let reference = Source::open(&request.reference, features.recursive)?;

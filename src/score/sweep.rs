@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use super::chosen::choose;
 use super::{Row, Task, VERSION, Warned, network, score_set, warnings};
-use crate::checks::{at_least, positive};
+use crate::checks::{at_least, within};
 use crate::error::{Context as _, Error, Hint, Result};
 use crate::features::{FeatureRequest, Gathered, Gatherer, SetFacts};
 use crate::latents::{Drawing, DrawingRequest, EACH};
@@ -137,7 +137,7 @@ pub fn sweep(request: &SweepRequest, watch: &mut dyn Watch) -> Result<Sweep> {
     features.check()?;
     let images = features.num.unwrap_or(IMAGES);
     at_least("num", images, 2)?;
-    positive("columns", request.columns)?;
+    within("columns", request.columns, 1..=1000)?;
     if truncations.is_empty() {
         return Err(Error::request("no truncation").with_hint(Hint::of("give {truncations}")));
     }
