@@ -10,8 +10,25 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// A request as it is without arguments.
-pub(crate) fn defaults<R: Default + Serialize>() -> Value {
+/// A request of the library that the arguments of a verb fill.
+#[derive(Clone, Copy)]
+pub(crate) struct Fills {
+    /// The request without arguments.
+    pub(crate) defaults: fn() -> Value,
+    /// Fails if an argument is nothing for its field.
+    pub(crate) check: fn(Given<'_>) -> Result<(), clap::Error>,
+}
+
+pub(crate) const fn fills<R: Request>() -> Fills {
+    Fills { defaults: defaults::<R>, check: |given| given.filled::<R>().map(drop) }
+}
+
+/// Requests: plain data with defaults.
+pub(crate) trait Request: Default + Serialize + DeserializeOwned {}
+
+impl<R: Default + Serialize + DeserializeOwned> Request for R {}
+
+fn defaults<R: Request>() -> Value {
     serde_json::to_value(R::default()).expect("requests are plain data")
 }
 
@@ -42,8 +59,8 @@ fn fields(verb: &Command, request: &Value) -> Vec<(String, String)> {
 }
 
 /// The verb with the defaults of a request in its help.
-pub(crate) fn with_defaults(verb: Command, request: Value) -> Command {
-    let fields = fields(&verb, &request);
+pub(crate) fn with_defaults(verb: Command, request: &Value) -> Command {
+    let fields = fields(&verb, request);
     verb.mut_args(|arg| {
         let path = fields.iter().find(|(_, id)| arg.get_id() == id);
         let text = match path.and_then(|(path, _)| request.pointer(path)) {
@@ -82,29 +99,31 @@ impl<'a> Given<'a> {
         Some(Self { verb: self.verb.find_subcommand(name)?, matches })
     }
 
-    /// The request of these arguments. What it does not take is a usage error, which ends the program.
-    pub(crate) fn request<R: Default + Serialize + DeserializeOwned>(&self) -> Result<R> {
+    /// The request of these arguments.
+    pub(crate) fn request<R: Request>(&self) -> Result<R> {
+        self.filled().map_err(|error| Error::request(error.to_string()))
+    }
+
+    fn filled<R: Request>(&self) -> Result<R, clap::Error> {
         let mut request = defaults::<R>();
         for (path, id) in fields(self.verb, &request) {
             let Some(arg) = self.given(&id) else { continue };
-            let mut problems = Vec::new();
-            for value in self.values(arg) {
-                let mut with_value = request.clone();
-                with_value.pointer_mut(&path).map(|field| *field = value);
-                match serde_json::from_value::<R>(with_value.clone()) {
-                    Ok(_) => {
-                        request = with_value;
-                        problems.clear();
-                        break;
-                    }
+            let tried = self.values(arg).into_iter().map(|value| {
+                let mut filled = request.clone();
+                filled.pointer_mut(&path).map(|field| *field = value);
+                serde_json::from_value::<R>(filled.clone()).map(|_| filled)
+            });
+            let (mut fitting, mut problems) = (None, Vec::new());
+            for outcome in tried {
+                match outcome {
+                    Ok(filled) if fitting.is_none() => fitting = Some(filled),
+                    Ok(_) => {}
                     Err(error) => problems.push(error.to_string()),
                 }
             }
-            if !problems.is_empty() {
-                self.refuse(arg, &problems);
-            }
+            request = fitting.ok_or_else(|| self.refusal(arg, &problems))?;
         }
-        serde_json::from_value(request).map_err(|error| Error::request(error.to_string()))
+        serde_json::from_value(request).map_err(|error| clap_error(&error.to_string()))
     }
 
     /// The argument that was given for a field: `model`, or `model'` as another way to say it.
@@ -130,8 +149,8 @@ impl<'a> Given<'a> {
         numbers.into_iter().flatten().chain(texts).collect()
     }
 
-    /// Ends the program with a usage error.
-    fn refuse(&self, arg: &Arg, problems: &[String]) -> ! {
+    /// Why the value of an argument is nothing for its field.
+    fn refusal(&self, arg: &Arg, problems: &[String]) -> clap::Error {
         // The wrong kind of value says less than what is wrong with a value of the right one.
         let wrong_kind = |problem: &&String| problem.starts_with("invalid type");
         let problem = problems.iter().find(|p| !wrong_kind(p)).unwrap_or(&problems[0]);
@@ -147,9 +166,7 @@ impl<'a> Given<'a> {
             _ => problem,
         };
         let given = self.texts(arg.get_id().as_str()).join(",");
-        let text = format!("invalid value '{given}' for '{arg}': {problem}\n\n");
-        let text = text + "For more information, try '--help'.\n";
-        clap::Error::raw(ErrorKind::ValueValidation, text).exit()
+        clap_error(&format!("invalid value '{given}' for '{arg}': {problem}"))
     }
 
     /// The text of an argument.
@@ -171,6 +188,12 @@ impl<'a> Given<'a> {
     pub(crate) fn flag(&self, id: &str) -> bool {
         self.matches.get_flag(id)
     }
+}
+
+/// A usage error.
+fn clap_error(text: &str) -> clap::Error {
+    let text = format!("{text}\n\nFor more information, try '--help'.\n");
+    clap::Error::raw(ErrorKind::ValueValidation, text)
 }
 
 /// The field of an argument: its id without a prime.

@@ -20,11 +20,23 @@ pub fn command() -> clap::Command {
     verbs::program()
 }
 
+/// Why the program does not understand its arguments; nothing if it does.
+pub fn refusal(arguments: &[String]) -> Option<clap::Error> {
+    let mut program = command();
+    match program.try_get_matches_from_mut(arguments) {
+        Ok(matches) => verbs::check(Given::new(&program, &matches)).err(),
+        Err(error) => Some(error),
+    }
+}
+
 /// Runs the program. Exits with 0 on success, 1 on failure, 2 on a usage error.
 pub fn main() -> ExitCode {
     let mut program = command();
     let matches = program.get_matches_mut();
     let given = Given::new(&program, &matches);
+    if let Err(error) = verbs::check(given) {
+        error.exit();
+    }
     let mut terminal = Terminal::new(given.flag("quiet"), hints::Verb::of(given));
     match limit_threads(given).and_then(|()| verbs::run(given, &mut terminal)) {
         Ok(()) => ExitCode::SUCCESS,

@@ -7,6 +7,8 @@ use anstream::eprintln;
 use ganscope::{Step, Unit};
 use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::terminal::shown;
+
 /// Time between two lines where there is no terminal.
 const PAUSE: Duration = Duration::from_secs(20);
 /// Width of the name of a part.
@@ -31,7 +33,7 @@ impl Progress {
             let template = format!("{{prefix:<{NAME}!}} {{wide_bar:.cyan/dim}} {{msg}}");
             let style = ProgressStyle::with_template(&template).expect("the template is valid");
             bar.set_style(style.progress_chars("━━─"));
-            bar.set_prefix(step.what.to_owned());
+            bar.set_prefix(shown(step.what).into_owned());
             bar
         });
         Self { what: step.what.to_owned(), began: now, told: now, bar }
@@ -51,7 +53,7 @@ impl Progress {
                 bar.set_message(text);
             }
             None if self.told.elapsed() >= PAUSE => {
-                eprintln!("{}: {text}", self.what);
+                eprintln!("{}: {text}", shown(&self.what));
                 self.told = Instant::now();
             }
             None => {}

@@ -1,5 +1,6 @@
 //! The only place that prints: data to standard output, everything else to standard error.
 
+use std::borrow::Cow;
 use std::io::Write as _;
 use std::path::Path;
 
@@ -13,6 +14,18 @@ use crate::progress::Progress;
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default().bold();
+
+/// A text whose control characters are shown, not obeyed: names in files could steer the terminal.
+pub(crate) fn shown(text: &str) -> Cow<'_, str> {
+    let obeyed = |c: char| {
+        c.is_control() && c != '\n' && c != '\t' || ('\u{202A}'..='\u{202E}').contains(&c)
+    };
+    if !text.contains(obeyed) {
+        return text.into();
+    }
+    let show = |c: char| if obeyed(c) { c.escape_unicode().to_string() } else { c.to_string() };
+    text.chars().map(show).collect::<String>().into()
+}
 
 /// Standard output and standard error; the observer of every task.
 #[derive(Debug)]
@@ -31,7 +44,7 @@ impl Terminal {
     /// Prints data; a reader that went away is no error.
     #[expect(clippy::unused_self, reason = "data goes out whatever the terminal is like")]
     pub(crate) fn data(&self, text: &str) -> Result<()> {
-        match stdout().write_all(text.as_bytes()) {
+        match stdout().write_all(shown(text).as_bytes()) {
             Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
             result => Ok(result?),
         }
@@ -49,19 +62,19 @@ impl Terminal {
     /// Prints an error as one chain, and advice where the verb can follow it.
     pub(crate) fn error(&mut self, error: &Error) {
         self.finished();
-        eprintln!("{ERROR}error:{ERROR:#} {}", error.report());
+        eprintln!("{ERROR}error:{ERROR:#} {}", shown(&error.report()));
         self.print_hint(error.hint().as_ref());
     }
 
     /// Prints advice that the verb can follow.
     fn print_hint(&self, hint: Option<&Hint>) {
         if let Some(hint) = hint.and_then(|hint| self.verb.word(hint)) {
-            eprintln!("{HINT}hint:{HINT:#} {hint}");
+            eprintln!("{HINT}hint:{HINT:#} {}", shown(&hint));
         }
     }
 
     fn print_warning(&self, warning: &Warning) {
-        eprintln!("{WARNING}warning:{WARNING:#} {}", warning.text);
+        eprintln!("{WARNING}warning:{WARNING:#} {}", shown(&warning.text));
         self.print_hint(warning.hint.as_ref());
     }
 }
@@ -98,7 +111,7 @@ impl Watch for Terminal {
     }
 
     fn note(&mut self, note: &str) {
-        let print = || eprintln!("{note}");
+        let print = || eprintln!("{}", shown(note));
         match &self.progress {
             _ if self.quiet => {}
             Some(progress) => progress.suspend(print),

@@ -1,18 +1,12 @@
 //! The verbs: each has a name, a page of help, requests that its arguments fill, and what it does.
 
-mod convert;
+mod checkpoints;
 mod explain;
-mod features;
-mod generate;
-mod inspect;
-mod interpolate;
+mod latents;
 mod list;
-mod mix;
-mod path_length;
 mod score;
 mod shell;
 mod stats;
-mod sweep;
 
 use clap::Command;
 use ganscope::Result;
@@ -28,9 +22,8 @@ use ganscope::score::ScoreRequest;
 use ganscope::score::leave_one_out::LeaveOneOutRequest;
 use ganscope::score::statistics::{RowsRequest, StatisticsRequest};
 use ganscope::score::sweep::SweepRequest;
-use serde_json::Value;
 
-use crate::given::{Given, defaults, with_defaults};
+use crate::given::{Fills, Given, fills, with_defaults};
 use crate::page;
 use crate::terminal::Terminal;
 
@@ -41,8 +34,8 @@ struct Verb {
     /// Its help, from which its grammar is read.
     page: &'static str,
     run: Run,
-    /// The default requests that its arguments fill.
-    requests: fn() -> Vec<Value>,
+    /// The requests that its arguments fill.
+    requests: &'static [Fills],
     /// Verbs below this one.
     below: &'static [Self],
 }
@@ -50,63 +43,63 @@ struct Verb {
 type Run = fn(Given<'_>, &mut Terminal) -> Result<()>;
 
 const fn verb(name: &'static str, page: &'static str, run: Run) -> Verb {
-    Verb { name, page, run, requests: Vec::new, below: &[] }
+    Verb { name, page, run, requests: &[], below: &[] }
 }
 
-const PROGRAM: Verb =
+static PROGRAM: Verb =
     verb("ganscope", include_str!("../help/ganscope.txt"), |_, _| Ok(())).with(&[
         verb("score", include_str!("../help/score.txt"), score::run)
-            .filling(|| vec![defaults::<ScoreRequest>()]),
+            .filling(&[fills::<ScoreRequest>()]),
         verb("stats", include_str!("../help/stats.txt"), stats::run)
-            .filling(|| vec![defaults::<StatisticsRequest>()])
+            .filling(&[fills::<StatisticsRequest>()])
             .with(&[verb("merge", include_str!("../help/stats-merge.txt"), stats::merge)]),
-        verb("features", include_str!("../help/features.txt"), features::run)
-            .filling(|| vec![defaults::<RowsRequest>()]),
-        verb("sweep", include_str!("../help/sweep.txt"), sweep::run)
-            .filling(|| vec![defaults::<SweepRequest>()]),
-        verb("generate", include_str!("../help/generate.txt"), generate::run)
-            .filling(|| vec![defaults::<PicturesRequest>(), defaults::<PictureFiles>()]),
-        verb("interpolate", include_str!("../help/interpolate.txt"), interpolate::run)
-            .filling(|| vec![defaults::<WalkRequest>(), defaults::<WalkStyle>()]),
-        verb("mix", include_str!("../help/mix.txt"), mix::run)
-            .filling(|| vec![defaults::<MixRequest>()]),
-        verb("path-length", include_str!("../help/path-length.txt"), path_length::run)
-            .filling(|| vec![defaults::<PathLengthRequest>()]),
+        verb("features", include_str!("../help/features.txt"), stats::features)
+            .filling(&[fills::<RowsRequest>()]),
+        verb("sweep", include_str!("../help/sweep.txt"), latents::sweep)
+            .filling(&[fills::<SweepRequest>()]),
+        verb("generate", include_str!("../help/generate.txt"), latents::generate)
+            .filling(&[fills::<PicturesRequest>(), fills::<PictureFiles>()]),
+        verb("interpolate", include_str!("../help/interpolate.txt"), latents::interpolate)
+            .filling(&[fills::<WalkRequest>(), fills::<WalkStyle>()]),
+        verb("mix", include_str!("../help/mix.txt"), latents::mix)
+            .filling(&[fills::<MixRequest>()]),
+        verb("path-length", include_str!("../help/path-length.txt"), latents::path_length)
+            .filling(&[fills::<PathLengthRequest>()]),
         verb("explain", include_str!("../help/explain.txt"), explain::run)
-            .filling(|| vec![defaults::<ExplainRequest>()])
+            .filling(&[fills::<ExplainRequest>()])
             .with(&[
                 verb("fid", include_str!("../help/explain-fid.txt"), explain::score::run)
-                    .filling(|| vec![defaults::<LeaveOneOutRequest>()]),
+                    .filling(&[fills::<LeaveOneOutRequest>()]),
                 verb(
                     "maximize",
                     include_str!("../help/explain-maximize.txt"),
                     explain::networks::maximize,
                 )
-                .filling(|| vec![defaults::<MaximizeRequest>()]),
+                .filling(&[fills::<MaximizeRequest>()]),
                 verb(
                     "latent",
                     include_str!("../help/explain-latent.txt"),
                     explain::networks::latent,
                 )
-                .filling(|| vec![defaults::<LatentRequest>()]),
+                .filling(&[fills::<LatentRequest>()]),
                 verb(
                     "filters",
                     include_str!("../help/explain-filters.txt"),
                     explain::networks::filters,
                 ),
                 verb("unit", include_str!("../help/explain-unit.txt"), explain::networks::unit)
-                    .filling(|| vec![defaults::<UnitRequest>()]),
+                    .filling(&[fills::<UnitRequest>()]),
             ]),
         verb("list", include_str!("../help/list.txt"), list::run),
-        verb("inspect", include_str!("../help/inspect.txt"), inspect::run),
-        verb("convert", include_str!("../help/convert.txt"), convert::run),
+        verb("inspect", include_str!("../help/inspect.txt"), checkpoints::inspect),
+        verb("convert", include_str!("../help/convert.txt"), checkpoints::convert),
         verb("completions", include_str!("../help/completions.txt"), shell::completions),
         verb("man", include_str!("../help/man.txt"), shell::man),
     ]);
 
 impl Verb {
     /// The same verb with requests.
-    const fn filling(self, requests: fn() -> Vec<Value>) -> Self {
+    const fn filling(self, requests: &'static [Fills]) -> Self {
         Self { requests, ..self }
     }
 
@@ -121,14 +114,14 @@ impl Verb {
             .subcommands(self.below.iter().map(Self::command))
             .args_conflicts_with_subcommands(!self.below.is_empty())
             .subcommand_negates_reqs(!self.below.is_empty());
-        (self.requests)().into_iter().fold(verb, with_defaults)
+        self.requests.iter().fold(verb, |verb, request| with_defaults(verb, &(request.defaults)()))
     }
 
-    /// Runs the verb below it that was called, or itself.
-    fn run(&self, given: Given<'_>, terminal: &mut Terminal) -> Result<()> {
-        let Some(below) = given.below() else { return (self.run)(given, terminal) };
+    /// The verb that was called, and what was given to it.
+    fn called<'a>(&'static self, given: Given<'a>) -> (&'static Self, Given<'a>) {
+        let Some(below) = given.below() else { return (self, given) };
         let called = self.below.iter().find(|verb| verb.name == below.verb().get_name());
-        called.expect("clap knows these verbs").run(below, terminal)
+        called.expect("clap knows these verbs").called(below)
     }
 }
 
@@ -145,7 +138,14 @@ pub(crate) fn program() -> Command {
         .mut_subcommand("man", |man| man.hide(true))
 }
 
+/// Fails if an argument is nothing for the request that it fills.
+pub(crate) fn check(given: Given<'_>) -> Result<(), clap::Error> {
+    let (verb, given) = PROGRAM.called(given);
+    verb.requests.iter().try_for_each(|request| (request.check)(given))
+}
+
 /// Runs the verb that was called.
 pub(crate) fn run(given: Given<'_>, terminal: &mut Terminal) -> Result<()> {
-    PROGRAM.run(given, terminal)
+    let (verb, given) = PROGRAM.called(given);
+    (verb.run)(given, terminal)
 }

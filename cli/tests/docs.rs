@@ -153,7 +153,7 @@ fn call(line: &str) -> Option<Vec<String>> {
 
 /// Why the program would not understand its arguments.
 fn refusal(arguments: &[String]) -> Option<String> {
-    let error = ganscope_cli::command().try_get_matches_from(arguments).err()?;
+    let error = ganscope_cli::refusal(arguments)?;
     error.use_stderr().then(|| error.to_string())
 }
 
@@ -306,6 +306,14 @@ fn links_resolve_and_pictures_exist() {
             };
             if !anchor.is_empty() && !Page::read(path.clone()).anchors().contains(&anchor.into()) {
                 problems.push(format!("{}: `{link}` has no such heading", page.name()));
+            }
+            // A palette would draw a color bar in steps.
+            let bytes = std::fs::read(&path).unwrap_or_default();
+            if path.parent().unwrap().ends_with("docs")
+                && bytes.starts_with(b"\x89PNG")
+                && bytes[25] != 2
+            {
+                problems.push(format!("`{}` is no picture of RGB pixels", path.display()));
             }
             reached.insert(path);
         }

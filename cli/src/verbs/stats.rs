@@ -1,10 +1,12 @@
-//! `ganscope stats`: statistics of a set, to score against later.
+//! `ganscope stats` and `ganscope features`: statistics of a set, and its rows of numbers, for later
+//! and for other tools.
 
 use std::path::{Path, PathBuf};
 
-use ganscope::files::check_writable;
+use ganscope::files::{check_writable, write_text};
 use ganscope::score::statistics::{
-    StatisticsFormat, StatisticsRequest, Stored, merge_statistics, statistics, write_statistics,
+    RowsRequest, StatisticsFormat, StatisticsRequest, Stored, check_rows, merge_statistics, rows,
+    statistics, write_rows, write_statistics,
 };
 use ganscope::{Result, Watch as _};
 
@@ -22,6 +24,19 @@ pub(super) fn merge(given: Given<'_>, terminal: &mut Terminal) -> Result<()> {
     check(&output)?;
     let parts: Vec<PathBuf> = given.texts("parts").into_iter().map(PathBuf::from).collect();
     write(&output, &merge_statistics(&parts, terminal)?, terminal)
+}
+
+pub(super) fn features(given: Given<'_>, terminal: &mut Terminal) -> Result<()> {
+    let (output, names) = (given.path("output"), given.text("names").map(AsRef::as_ref));
+    check_rows(&output)?;
+    check_writable(&output)?;
+    names.map_or(Ok(()), check_writable)?;
+    let found = rows(&given.request::<RowsRequest>()?, terminal)?;
+    write_rows(&output, &found.rows)?;
+    names.map_or(Ok(()), |path| write_text(path, &(found.names.join("\n") + "\n")))?;
+    let (rows, dim, path) = (found.rows.len(), found.rows.dim(), output.display());
+    terminal.note(&format!("{rows} rows of {dim} in `{path}`; {}", found.convention));
+    Ok(())
 }
 
 /// The format of a file that can be written.

@@ -171,7 +171,7 @@ fn gray_of_sixteen_bits_is_warned_about() {
 #[test]
 fn a_set_on_both_sides_is_read_from_the_cache() {
     let folder = folder();
-    let arguments = ["score", "a", "-r", "a", "-m", "is,fid", "--is-splits", "2"];
+    let arguments = ["score", "a", "-r", "a", "-m", "is,fid,prdc", "--is-splits", "2"];
     let options = ["--extractor", "fashion-cnn", "--cache", "cache"];
     let call = [&arguments[..], &options].concat();
     both(folder.path(), &call);
@@ -262,6 +262,18 @@ fn the_list_fits_eighty_columns_and_is_clean_json() {
     assert!(one.contains("address") && one.contains("sha256"), "{one}");
     let error = failure(folder.path(), &["list", "fashion-bigan"]);
     assert!(error.contains("did you mean `fashion-biggan`?"), "{error}");
+}
+
+#[test]
+fn the_short_help_begins_with_what_everyone_needs() {
+    let help = run(tempfile::tempdir().unwrap().path(), &["generate", "-h"]);
+    let (_, help) = help.split_once("Arguments:").unwrap();
+    let place = |name: &str| help.find(name).unwrap_or_else(|| panic!("{name}: {help}"));
+    let order = ["<MODEL>", "--seeds", "--class", "--outdir", "--trunc", "--noise-mode"].map(place);
+    assert!(order.is_sorted(), "{help}");
+    for rare in ["--prior", "--bn-stats", "--trunc-centers"] {
+        assert!(!help.contains(rare), "{help}");
+    }
 }
 
 #[test]
