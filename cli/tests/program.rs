@@ -1,6 +1,8 @@
 //! The program as a user runs it.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "program/attacks.rs"]
+mod attacks;
 #[path = "program/emoji.rs"]
 mod emoji;
 #[path = "program/errors.rs"]

@@ -1,0 +1,93 @@
+//! Mutated files: no reader panics, takes seconds, or allocates without a reason.
+//!
+//! A few seconds for each reader; `GANSCOPE_CASES=1000000` for the long run, `GANSCOPE_SEED=N` for
+//! other cases, `GANSCOPE_TARGETS=png,jpeg` for some readers, best in release with overflow checks.
+
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use ganscope_hostile::mutate::{Random, case, seeds};
+use ganscope_hostile::{TARGETS, Target, honest};
+use peak_alloc::PeakAlloc;
+
+#[global_allocator]
+static MEMORY: PeakAlloc = PeakAlloc;
+
+/// Time for each reader.
+const TIME: Duration = Duration::from_secs(5);
+/// Memory that a case may take beside its content.
+const FREE: usize = 64 << 20;
+/// Memory for each byte of content.
+const PER_BYTE: usize = 64;
+/// Longest case. The machine does other work meanwhile.
+const LONGEST: Duration = Duration::from_secs(2);
+
+/// Panics, those that decoders catch included.
+static PANICS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// What is wrong with a case, if anything is.
+fn problem(target: &Target, bytes: &[u8]) -> Option<String> {
+    let before = MEMORY.current_usage();
+    MEMORY.reset_peak_usage();
+    let began = Instant::now();
+    let outcome = std::panic::catch_unwind(|| (target.read)(bytes));
+    let (took, peak) = (began.elapsed(), MEMORY.peak_usage().saturating_sub(before));
+    let panics = std::mem::take(&mut *PANICS.lock().expect("nothing panics in the hook"));
+    let budget = FREE + PER_BYTE * bytes.len() + 4 * honest(bytes);
+    match outcome {
+        _ if !panics.is_empty() => Some(panics.join("; ")),
+        Err(_) => Some("panicked".into()),
+        Ok(_) if took > LONGEST => Some(format!("took {took:?}")),
+        Ok(_) if peak > budget => Some(format!("took {peak} bytes of {budget}")),
+        Ok(_) => None,
+    }
+}
+
+#[test]
+fn mutated_files_do_no_harm() {
+    std::panic::set_hook(Box::new(|info| {
+        PANICS.lock().expect("nothing panics in the hook").push(info.to_string());
+    }));
+    let cases = variable("GANSCOPE_CASES").and_then(|cases| cases.parse::<u64>().ok());
+    let seed = variable("GANSCOPE_SEED").and_then(|seed| seed.parse().ok()).unwrap_or(1);
+    let chosen = variable("GANSCOPE_TARGETS");
+    let mut problems = Vec::new();
+    for target in TARGETS {
+        if chosen.as_ref().is_some_and(|chosen| chosen.split(',').all(|name| name != target.name)) {
+            continue;
+        }
+        let seeds = seeds(target);
+        assert!(seeds.len() > 1, "{}: {} seeds", target.name, seeds.len());
+        for (name, bytes) in &seeds {
+            let found = problem(target, bytes);
+            problems.extend(found.map(|problem| format!("{}, {name}: {problem}", target.name)));
+        }
+        let (began, mut random) = (Instant::now(), Random::new(seed));
+        let (mut done, mut slowest) = (0, Duration::ZERO);
+        while cases.map_or_else(|| began.elapsed() < TIME, |cases| done < cases) {
+            let state = random.clone();
+            let bytes = case(&seeds, &mut random);
+            let start = Instant::now();
+            if let Some(problem) = problem(target, &bytes) {
+                let folder = std::env::temp_dir().join("ganscope-cases");
+                let path = folder.join(format!("{}-{seed}-{done}", target.name));
+                let kept =
+                    std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&path, &bytes));
+                let place = kept.map_or(format!("{state:?}"), |()| path.display().to_string());
+                problems.push(format!("{}, `{place}`: {problem}", target.name));
+                if problems.len() > 20 {
+                    break;
+                }
+            }
+            slowest = slowest.max(start.elapsed());
+            done += 1;
+        }
+        println!("{:<12} {done:>9} cases, slowest {slowest:?}, {:?}", target.name, began.elapsed());
+    }
+    drop(std::panic::take_hook());
+    assert!(problems.is_empty(), "\n{}", problems.join("\n"));
+}
