@@ -2,14 +2,15 @@
 //!
 //! Gray is repeated, palettes are looked up, alpha is dropped and not composited, 16-bit color
 //! loses its low byte, 16-bit gray is clipped at 255, CMYK is mixed without a profile, an
-//! animation is its first frame, and an orientation tag changes nothing. The bytes are Pillow's,
-//! except in BMP: 16-bit pixels differ by at most one level, and pixels that a run-length code
-//! skips are black.
+//! animation is its first frame. The orientation tag of a TIFF is followed, that of a JPEG is not. The
+//! bytes are Pillow's; what would be read otherwise is refused.
 
+mod bmp;
 mod gif;
 mod jpeg;
 mod pillow;
 mod png;
+mod pnm;
 pub(crate) mod sniff;
 mod tiff;
 
@@ -103,6 +104,8 @@ pub fn decode(bytes: &[u8], name: &str) -> Result<Decoded> {
         Format::Jpeg => jpeg::decode,
         Format::Gif => gif::decode,
         Format::Tiff => tiff::decode,
+        Format::Bmp => |bytes: &[u8]| bmp::decode(bytes)?.map_or_else(|| other(bytes), Ok),
+        Format::Pnm => |bytes: &[u8]| pnm::decode(bytes)?.map_or_else(|| other(bytes), Ok),
         _ => other,
     };
     let (_, width, height) = probe(bytes, name)?;

@@ -12,6 +12,59 @@ fn arrays() -> BTreeMap<String, Array> {
     npz::read(&path).unwrap()
 }
 
+/// Files that decoders read differently, made by `pillow_odd.py`.
+fn odd() -> BTreeMap<String, Array> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pillow-odd.npz");
+    npz::read(&path).unwrap()
+}
+
+/// Files that Pillow reads and we refuse, since their pixels would be others.
+const REFUSED: &[&str] = &[
+    "jpeg-progressive-cut-30-ended",
+    "jpeg-progressive-cut-60-ended",
+    "tiff-jpeg-grey",
+    "tiff-jpeg-rgb",
+    "tiff-jpeg-ycbcr",
+    "tiff-planar-tiles",
+    "tiff-uint32",
+];
+
+#[test]
+fn odd_files_have_the_pixels_that_pillow_reads_or_are_refused() {
+    let arrays = odd();
+    let names = names(&arrays, "decode");
+    assert!(names.len() > 90, "{} files", names.len());
+    let mut wrong = Vec::new();
+    for name in names {
+        let file = arrays[&format!("decode/{name}/file")].data();
+        let expected = &arrays[&format!("decode/{name}/rgb")];
+        match decode(file, name) {
+            Ok(_) if REFUSED.contains(&name) => wrong.push(format!("{name}: read")),
+            Ok(decoded) => {
+                let image = decoded.image;
+                if [image.height, image.width, 3] != expected.shape() {
+                    wrong.push(format!("{name}: {} x {}", image.width, image.height));
+                } else if image.pixels != expected.data() {
+                    let pairs = image.pixels.iter().zip(expected.data());
+                    let most = pairs.map(|(&a, &b)| a.abs_diff(b)).max();
+                    wrong.push(format!("{name}: off by {}", most.unwrap()));
+                }
+                let probed = probe(file, name).unwrap();
+                assert_eq!(probed, (decoded.format, image.width, image.height), "{name}");
+            }
+            Err(e) if !REFUSED.contains(&name) => wrong.push(e.to_string()),
+            Err(_) => {}
+        }
+    }
+    for name in self::names(&arrays, "refuse") {
+        let file = arrays[&format!("refuse/{name}/file")].data();
+        if decode(file, name).is_ok() {
+            wrong.push(format!("{name}: read, and Pillow refuses it"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 fn names<'a>(arrays: &'a BTreeMap<String, Array>, kind: &str) -> Vec<&'a str> {
     let prefix = format!("{kind}/");
     let name = |key: &'a String| key.strip_prefix(&prefix)?.strip_suffix("/file");

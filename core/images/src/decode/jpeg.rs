@@ -97,6 +97,9 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Image, Failure> {
     if scans == 0 {
         return Err(reason("no scan"));
     }
+    if frame.is_unfinished() {
+        return Err(reason("the last scans are missing"));
+    }
     let upsamples: Option<Vec<Upsample>> =
         frame.components.iter().map(|component| Upsample::of(component, frame.sampling)).collect();
     let upsamples = upsamples.ok_or_else(|| reason("sampling factors of no whole ratio"))?;
@@ -249,6 +252,7 @@ impl<'a> Decoder<'a> {
             return Err(reason("more scans of more blocks than a file of its size has"));
         }
         frame.latch_tables(&scan, &self.quantization)?;
+        frame.note_pass(&scan);
         scan.decode(frame, &self.dc, &self.ac, self.restart_interval, self.bytes, self.position)?;
         (self.position, self.pending) = scan.end();
         Ok(blocks)

@@ -10,6 +10,11 @@ pub(super) fn high_byte(v: u16) -> u8 {
     (v >> 8) as u8
 }
 
+/// A color that was multiplied by `alpha`, as it was before; nothing is left of it without any.
+pub(super) fn divided(color: u8, alpha: u8) -> u8 {
+    (u32::from(color) * 255).checked_div(alpha.into()).unwrap_or(0).min(255) as u8
+}
+
 /// `a b / 255`, rounded, for bytes.
 fn product(a: u8, b: u8) -> u8 {
     let v = u32::from(a) * u32::from(b) + 128;

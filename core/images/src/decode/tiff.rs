@@ -18,8 +18,14 @@ const PHOTOMETRIC: u16 = 262;
 const BLACK_IS_ZERO: u16 = 1;
 const PALETTE: u64 = 3;
 
-/// `Compression` whose decoder misreads two samples per pixel.
+/// `Compression` that another decoder than ours would read, with other bits than libjpeg's.
 const JPEG: u16 = 7;
+
+/// `PlanarConfiguration` of samples in planes.
+const PLANES: u16 = 2;
+
+/// The kind of extra samples that colors were multiplied by.
+const ASSOCIATED_ALPHA: u16 = 1;
 
 /// Bytes that a pixel may take: four samples of 64 bits.
 const PIXEL_BYTES: usize = 32;
@@ -28,13 +34,23 @@ const PIXEL_BYTES: usize = 32;
 const TAG_BYTES: usize = 1 << 20;
 
 pub(super) fn size(bytes: &[u8]) -> Result<(usize, usize), Failure> {
+    let (width, height, orientation) = stored_size(bytes)?;
+    Ok(if orientation > 4 { (height, width) } else { (width, height) })
+}
+
+/// Width and height as they are stored, and how the picture is turned: 1 for not at all, above 4 with
+/// rows and columns exchanged.
+fn stored_size(bytes: &[u8]) -> Result<(usize, usize, u16), Failure> {
     directory::entries(&ordered(bytes))?;
-    let (width, height) = Decoder::new(Cursor::new(bytes))?.dimensions()?;
-    checked_size(width, height, bytes.len())
+    let mut decoder = Decoder::new(Cursor::new(bytes))?;
+    let (width, height) = decoder.dimensions()?;
+    let (width, height) = checked_size(width, height, bytes.len())?;
+    let orientation = decoder.find_tag_unsigned::<u16>(Tag::Orientation).ok().flatten();
+    Ok((width, height, orientation.filter(|tag| (1..=8).contains(tag)).unwrap_or(1)))
 }
 
 pub(super) fn decode(bytes: &[u8]) -> Result<Image, Failure> {
-    let (width, height) = size(bytes)?;
+    let (width, height, orientation) = stored_size(bytes)?;
     let gray = palette_as_gray(bytes)?;
     let mut limits = Limits::default();
     limits.decoding_buffer_size = TAG_BYTES.max(width * height * PIXEL_BYTES);
@@ -42,10 +58,15 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Image, Failure> {
     let mut decoder =
         Decoder::new(Cursor::new(gray.as_deref().unwrap_or(bytes)))?.with_limits(limits);
     let color = decoder.colortype()?;
-    let jpeg = decoder.find_tag_unsigned::<u16>(Tag::Compression)? == Some(JPEG);
-    if jpeg && color.num_samples() == 2 {
-        return Err(reason("gray with alpha, compressed as JPEG"));
+    if decoder.find_tag_unsigned::<u16>(Tag::Compression)? == Some(JPEG) {
+        return Err(reason("compressed as JPEG"));
     }
+    let planes = decoder.find_tag_unsigned::<u16>(Tag::PlanarConfiguration)? == Some(PLANES);
+    if planes && decoder.find_tag(Tag::TileWidth)?.is_some() {
+        return Err(reason("tiles of single colors"));
+    }
+    let extra = decoder.find_tag_unsigned_vec::<u16>(Tag::ExtraSamples)?.unwrap_or_default();
+    let is_multiplied = extra.first() == Some(&ASSOCIATED_ALPHA);
     let palette = match gray {
         Some(_) => decoder.get_tag_u16_vec(Tag::ColorMap)?,
         None => Vec::new(),
@@ -84,14 +105,43 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Image, Failure> {
         (ColorType::RGB(16), DecodingResult::U16(v)) => {
             shape.rgb(&v, |rgb: [u16; 3]| rgb.map(pillow::high_byte))?
         }
+        (ColorType::RGBA(8), DecodingResult::U8(v)) if is_multiplied => {
+            shape.rgb(&v, |[r, g, b, a]| [r, g, b].map(|color| pillow::divided(color, a)))?
+        }
+        (ColorType::RGBA(_), _) if is_multiplied => {
+            return Err(reason("colors multiplied by an alpha of more than 8 bits"));
+        }
         (ColorType::RGBA(8), DecodingResult::U8(v)) => shape.rgb(&v, |[r, g, b, _]| [r, g, b])?,
         (ColorType::RGBA(16), DecodingResult::U16(v)) => {
             shape.rgb(&v, |[r, g, b, _]| [r, g, b].map(pillow::high_byte))?
         }
         (ColorType::CMYK(8), DecodingResult::U8(v)) => shape.rgb(&v, pillow::cmyk)?,
-        (other, _) => return Err(Failure::Reason(format!("pixels of kind {other:?}"))),
+        (other, _) => return Err(Failure::Reason(format!("pixels of the kind {other:?}"))),
     };
-    Ok(Image { width, height, pixels })
+    Ok(turned(Image { width, height, pixels }, orientation))
+}
+
+/// The picture as its orientation says, from 1 to 8 as in the standard.
+fn turned(image: Image, orientation: u16) -> Image {
+    if orientation == 1 {
+        return image;
+    }
+    let (w, h) = (image.width, image.height);
+    let (width, height) = if orientation > 4 { (h, w) } else { (w, h) };
+    let mut pixels = Vec::with_capacity(image.pixels.len());
+    for (y, x) in (0..height).flat_map(|y| (0..width).map(move |x| (y, x))) {
+        let (from_y, from_x) = match orientation {
+            2 => (y, w - 1 - x),
+            3 => (h - 1 - y, w - 1 - x),
+            4 => (h - 1 - y, x),
+            5 => (x, y),
+            6 => (h - 1 - x, y),
+            7 => (h - 1 - x, w - 1 - y),
+            _ => (x, w - 1 - y),
+        };
+        pixels.extend_from_slice(&image.pixels[3 * (from_y * w + from_x)..][..3]);
+    }
+    Image { width, height, pixels }
 }
 
 /// How samples lie in the decoded buffer.

@@ -4,6 +4,9 @@ use super::super::{Failure, checked_size, reason};
 use super::idct;
 use super::scan::Scan;
 
+/// Coefficients of which libjpeg estimates what scans have not told.
+const SMOOTHED: usize = 10;
+
 /// One color of the image.
 pub(super) struct Component {
     pub(super) id: u8,
@@ -19,6 +22,8 @@ pub(super) struct Component {
     pub(super) stride: usize,
     /// Coefficients of all blocks, where several scans refine them.
     pub(super) coefficients: Vec<[i16; 64]>,
+    /// Lowest bit of the first coefficients that a scan has carried, in coded order.
+    known: [Option<u32>; SMOOTHED],
     slot: usize,
     pub(super) quantization: Option<[u16; 64]>,
 }
@@ -85,6 +90,7 @@ impl Frame {
                 samples: vec![128; 64 * all.0 * all.1],
                 stride: 8 * all.0,
                 coefficients: if progressive { vec![[0; 64]; all.0 * all.1] } else { Vec::new() },
+                known: [None; SMOOTHED],
                 slot: slot as usize,
                 quantization: None,
             }
@@ -107,6 +113,22 @@ impl Frame {
             }
         }
         Ok(())
+    }
+
+    /// Remembers which coefficients a scan of progressive coding has carried, down to which bit.
+    pub(super) fn note_pass(&mut self, scan: &Scan) {
+        let (coefficients, low) = scan.carried();
+        for &index in scan.components() {
+            let known = &mut self.components[index].known;
+            coefficients.clone().filter(|&k| k < SMOOTHED).for_each(|k| known[k] = Some(low));
+        }
+    }
+
+    /// Whether scans are missing without which libjpeg smooths the picture.
+    pub(super) fn is_unfinished(&self) -> bool {
+        let missing =
+            |component: &Component| component.known[1..].iter().any(|low| *low != Some(0));
+        self.progressive && self.components.iter().any(missing)
     }
 
     /// Transforms the coefficients that several scans have refined.

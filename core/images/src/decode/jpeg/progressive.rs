@@ -35,6 +35,11 @@ impl Pass {
         Ok(Self { start, end, refines: high > 0, low: low.into() })
     }
 
+    /// The coefficients that it carries, in coded order, and their lowest bit.
+    pub(super) fn carried(&self) -> (std::ops::RangeInclusive<usize>, u32) {
+        (self.start..=self.end, self.low)
+    }
+
     /// Whether it needs the codes of DC and of AC coefficients.
     pub(super) fn needs(&self) -> (bool, bool) {
         (self.start == 0 && !self.refines, self.start > 0)

@@ -72,6 +72,11 @@ impl Scan {
         &self.indices
     }
 
+    /// The coefficients that it carries, in coded order, and their lowest bit.
+    pub(super) fn carried(&self) -> (std::ops::RangeInclusive<usize>, u32) {
+        self.pass.carried()
+    }
+
     /// Blocks that it visits.
     pub(super) fn blocks(&self, frame: &Frame) -> usize {
         let components = self.indices.iter().map(|&index| &frame.components[index]);
