@@ -18,6 +18,15 @@ pub(crate) fn at_least(field: &'static str, value: usize, least: usize) -> Resul
     Err(Error::request(format!("`{field}` is {value}, expected at least {least}")))
 }
 
+/// Fails unless the number `field` of a request is at least 0 and at most `most`.
+pub(crate) fn up_to(field: &'static str, value: f64, most: f64) -> Result<()> {
+    if (0.0..=most).contains(&value) {
+        return Ok(());
+    }
+    let field = field.replace('_', "-");
+    Err(Error::request(format!("`{field}` is {value}, expected 0 to {most}")))
+}
+
 /// Fails unless the number `field` of a request is in a range.
 pub(crate) fn within(
     field: &'static str,

@@ -126,6 +126,18 @@ impl Error {
         Self::Problem { message: message.into(), kind, hint: None }
     }
 
+    /// The same error; where it is about the download of a generator, its path is what helps.
+    #[must_use]
+    pub(crate) fn of_model(self) -> Self {
+        match &self {
+            Self::Hub(ganscope_hub::Error::Download { url, status: None, .. }) => {
+                let hint = of_download(url, "give its path as ", "model");
+                self.with_hint(hint)
+            }
+            _ => self,
+        }
+    }
+
     /// The same error with this hint. Errors of lower crates keep their own: add a
     /// [`Context`](Self::Context) first.
     #[must_use]
@@ -261,30 +273,29 @@ fn of_hub(error: &ganscope_hub::Error) -> Option<Hint> {
         Error::Download { status: Some(401 | 403), .. } => {
             "set `HF_TOKEN` to a token with access to the repository".into()
         }
-        Error::Download { url, .. } => {
-            let place = ganscope_hub::Hub::from_env().ok().and_then(|hub| {
-                let known = ganscope_hub::KNOWN.iter().find(|known| hub.url(known) == *url)?;
-                Some(format!("save it as `{}`", hub.place(known.id).display()))
-            });
-            let get = "download the file by other means and ";
-            match place {
-                Some(place) => Hint::from(get)
-                    .then(place.clone())
-                    .then(", or pass it with ")
-                    .field("weights")
-                    .or(format!("{get}{place}")),
-                None => Hint::from(get)
-                    .then("pass it with ")
-                    .field("weights")
-                    .or(Hint::from(get).then("give its path as ").field("model")),
-            }
-        }
+        Error::Download { url, .. } => of_download(url, "pass it with ", "weights"),
         Error::Checksum { .. } => Hint::of(
             "the file is damaged or another one; delete it if it is in a cache, or pass a good copy \
              with {weights}",
         ),
         _ => return None,
     })
+}
+
+/// Advice for a file that cannot be downloaded: where a copy is looked for, or which field takes one.
+fn of_download(url: &str, give: &'static str, field: &'static str) -> Hint {
+    let place = ganscope_hub::Hub::from_env().ok().and_then(|hub| {
+        let known = ganscope_hub::KNOWN.iter().find(|known| hub.url(known) == *url)?;
+        Some(format!("save it as `{}`", hub.place(known.id).display()))
+    });
+    let get = "download the file by other means and ";
+    match place {
+        Some(place) => {
+            let otherwise = format!("{get}{place}");
+            Hint::from(get).then(place).then(", or ").then(give).field(field).or(otherwise)
+        }
+        None => Hint::from(get).then(give).field(field),
+    }
 }
 
 fn of_stats(error: &ganscope_stats::Error) -> Option<Hint> {

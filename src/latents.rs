@@ -160,7 +160,8 @@ impl DrawingRequest {
             transform,
         };
         let device = device(&self.device)?;
-        let generator = catalog::open_generator(&self.model, &options, &device, watch)?;
+        let generator = catalog::open_generator(&self.model, &options, &device, watch)
+            .map_err(Error::of_model)?;
         self.check_family(&generator)?;
         match &self.truncation_centers {
             None => Ok(generator),

@@ -36,7 +36,7 @@ pub struct Entry {
 /// What is known of a file of weights.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct File {
-    /// `shipped`, `cached` or `not downloaded`.
+    /// `shipped`, `cached`, `damaged` or `not downloaded`.
     pub state: &'static str,
     /// Its license.
     pub license: String,
@@ -47,7 +47,7 @@ pub struct File {
     pub sha256: Option<String>,
     /// Its size, where that is known.
     pub bytes: Option<u64>,
-    /// Where it is, if it is there.
+    /// Where it is, or where a copy is looked for.
     pub path: Option<PathBuf>,
 }
 
@@ -65,13 +65,19 @@ pub fn listings() -> Vec<Listing> {
         }),
     });
     let known = KNOWN.iter().map(|k| {
-        let path = hub.as_ref().and_then(|hub| hub.cached(k.id));
-        let size = path.as_ref().and_then(|path| std::fs::metadata(path).ok()).map(|m| m.len());
+        let cached = hub.as_ref().and_then(|hub| hub.cached(k.id));
+        let size = cached.as_ref().and_then(|path| std::fs::metadata(path).ok()).map(|m| m.len());
+        let state = match (&cached, k.bytes, size) {
+            (Some(_), Some(bytes), Some(size)) if bytes != size => "damaged",
+            (Some(_), ..) => "cached",
+            (None, ..) => "not downloaded",
+        };
+        let path = cached.or_else(|| hub.as_ref().map(|hub| hub.place(k.id)));
         Entry {
             name: k.id.into(),
             about: k.about.into(),
             file: Some(File {
-                state: if path.is_some() { "cached" } else { "not downloaded" },
+                state,
                 license: k.license.into(),
                 address: hub.as_ref().map(|hub| hub.url(k)),
                 sha256: k.sha256.map(str::to_owned),

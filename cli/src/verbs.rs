@@ -135,7 +135,6 @@ pub(crate) fn program() -> Command {
         .subcommand_negates_reqs(false)
         .subcommand_required(true)
         .arg_required_else_help(true)
-        .mut_subcommand("man", |man| man.hide(true))
 }
 
 /// Fails if an argument is nothing for the request that it fills.

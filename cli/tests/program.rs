@@ -15,6 +15,8 @@ mod generators;
 mod hub;
 #[path = "program/latents.rs"]
 mod latents;
+#[path = "program/parameters.rs"]
+mod parameters;
 #[path = "program/score.rs"]
 mod score;
 #[path = "program/sets.rs"]

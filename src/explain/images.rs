@@ -75,6 +75,9 @@ impl Images {
 }
 
 fn unreadable(path: &str, error: ganscope_images::Error) -> Error {
+    if let ganscope_images::Error::Read { .. } = error {
+        return error.into();
+    }
     let endings = EXTENSIONS.join(", ");
     let hint = format!("give images ({endings}), or folders or archives of them");
     Error::Context {

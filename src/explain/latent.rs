@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::target::{Answer, Sought, TargetRequest};
 use crate::catalog;
+use crate::checks::within;
 use crate::error::{Error, Hint, Result};
 use crate::latents::{DrawingRequest, sampler};
 use crate::models::classifier::{Classifier, ClassifierRequest};
@@ -130,6 +131,7 @@ impl LatentRequest {
     /// The message names the contradiction.
     pub fn check(&self) -> Result<()> {
         self.target.check()?;
+        within("steps", self.steps, 1..=1_000_000)?;
         if self.space == AscentSpace::W && self.generator.truncation_centers.is_some() {
             return Err(Error::request(
                 "an ascent in W measures distances from the mean of W, which several centers replace",

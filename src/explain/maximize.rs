@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::target::{Answer, TargetRequest};
 use crate::catalog;
+use crate::checks::{up_to, within};
 use crate::error::Result;
 use crate::models::classifier::ClassifierRequest;
 use crate::watch::{Counter, Watch};
@@ -69,6 +70,9 @@ pub struct Maximized {
 /// # Errors
 /// If the classifier cannot be opened, an option is out of range, or the task is stopped.
 pub fn maximize(request: &MaximizeRequest, watch: &mut dyn Watch) -> Result<Vec<Maximized>> {
+    within("steps", request.steps, 1..=1_000_000)?;
+    within("jitter", request.jitter, 0..=1024)?;
+    up_to("blur", request.blur, 256.0)?;
     request.target.check()?;
     let classifier = catalog::open_classifier(&request.classifier, watch)?;
     let all = request.target.sought(&classifier)?;

@@ -4,7 +4,7 @@ use candle_core::Tensor;
 use ganscope_latent::{Class, Estimate, PathLength, PathSpace, Sampling, perceptual_path_length};
 use serde::{Deserialize, Serialize};
 
-use super::{Drawing, DrawingRequest};
+use super::{Drawing, DrawingRequest, EACH};
 use crate::catalog;
 use crate::checks::positive;
 use crate::error::{Error, Hint, Result};
@@ -109,6 +109,10 @@ pub fn path_length(request: &PathLengthRequest, watch: &mut dyn Watch) -> Result
         watch.warn(warning);
     }
     let distance = entry.open(request.weights.as_deref(), &device, watch)?;
+    if request.drawing.class.as_deref() == Some(EACH) {
+        return Err(Error::request("a path has one class")
+            .with_hint(Hint::of("give {class} by number or name")));
+    }
     let drawing = Drawing::open(&request.drawing, watch)?;
     let class = match drawing.sampler.class {
         Some(Class::BySeed) => {

@@ -27,7 +27,7 @@ impl WeightSource {
         match self {
             Self::Known(id) => {
                 let hub = Hub::from_env()?;
-                if !hub.is_cached(id) {
+                if !hub.is_cached(id) && !hub.offline {
                     let size = known(id).and_then(|known| known.bytes);
                     let size = size.map(|bytes| format!(", {:.0} MB", bytes as f64 / 1e6));
                     watch.note(&format!("downloading {id} once{}", size.unwrap_or_default()));
@@ -58,6 +58,18 @@ pub fn locate(name: &Path, watch: &mut dyn Watch) -> Result<PathBuf> {
     match name.to_str().filter(remote) {
         Some(id) if !name.exists() => Ok(Hub::from_env()?.fetch(id, &mut download(watch, id))?),
         _ => Ok(name.to_owned()),
+    }
+}
+
+/// The names, types and shapes of the arrays of a file, or of a shipped network.
+///
+/// # Errors
+/// If it cannot be read as a checkpoint.
+pub fn inspect(name: &Path) -> Result<ganscope_weights::Listing> {
+    let file = name.to_str().and_then(shipped).filter(|_| !name.exists());
+    match file {
+        Some(file) => Ok(ganscope_weights::inspect_bytes(file.bytes)?),
+        None => Ok(ganscope_weights::inspect(name)?),
     }
 }
 

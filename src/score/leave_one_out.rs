@@ -171,6 +171,7 @@ pub fn leave_one_out(request: &LeaveOneOutRequest, watch: &mut dyn Watch) -> Res
             counter.add()?;
         }
     }
+    warned.extend(found.about_sums());
     found.warnings = warned.warnings;
     Ok(found)
 }
@@ -186,6 +187,25 @@ fn lacks(what: &str) -> Error {
 }
 
 impl Contributions {
+    /// Warnings where the contributions say less than a reader may think.
+    fn about_sums(&self) -> Vec<Warning> {
+        let mut warnings = Vec::new();
+        let title = &self.title;
+        if self.images.iter().all(|image| image.distance <= 0.0) {
+            let text =
+                format!("no image raises {title} by itself: a smaller set lies farther away");
+            warnings.push(text.into());
+        } else if self.without_worst > self.distance {
+            let text = format!(
+                "contributions do not add up: {title} is larger without the {} worst images, though \
+                 each raises it",
+                self.top
+            );
+            warnings.push(text.into());
+        }
+        warnings
+    }
+
     fn new(
         generated: &FeatureSet,
         reference: &FeatureSet,

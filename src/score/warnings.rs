@@ -15,6 +15,8 @@ const BIASED_BELOW: u64 = 10_000;
 const SPLIT_BELOW: u64 = 1000;
 /// An image this many times smaller than the network's input is mostly interpolation.
 const TINY: usize = 4;
+/// Sets whose numbers of images differ by this factor are not alike.
+const UNEQUAL: u64 = 2;
 /// Names that a warning lists.
 const LISTED: usize = 3;
 
@@ -41,6 +43,9 @@ pub(crate) fn about_sets(
         let counts: Vec<&SetFacts> = sets.iter().map(|set| &set.facts).collect();
         warnings.extend(about_bias(&counts, dim.unwrap_or(0) as u64));
     }
+    if needs.contains(Needs::FEATURES) {
+        warnings.extend(about_rows(sets));
+    }
     for set in sets {
         warnings.extend(about_set(set, network));
     }
@@ -52,6 +57,34 @@ pub(crate) fn about_sets(
         }
     }
     once
+}
+
+/// Warnings about the numbers of images whose features are compared one by one.
+fn about_rows(sets: &[&Gathered]) -> Vec<Warning> {
+    let rows = |set: &Gathered| Some(set.set.features.as_ref()?.len() as u64);
+    let mut warnings = Vec::new();
+    for set in sets {
+        if let (Some(rows), Some(images)) = (rows(set), set.facts.images)
+            && rows < images
+        {
+            let path = &set.facts.path;
+            let text = format!("`{path}` holds the features of {rows} of its {images} images");
+            warnings.push(text.into());
+        }
+    }
+    let counts = sets.iter().filter_map(|set| rows(set));
+    if let (Some(least), Some(most)) = (counts.clone().min(), counts.max())
+        && least * UNEQUAL <= most
+    {
+        warnings.push(
+            format!(
+                "{least} images against {most}: neighbors depend on numbers, so precision, recall, \
+                 density and coverage compare only with those of equal sets"
+            )
+            .into(),
+        );
+    }
+    warnings
 }
 
 /// One warning for all sets with too few images for an unbiased Fréchet distance.

@@ -11,7 +11,7 @@ use crate::table::Table;
 use crate::terminal::Terminal;
 
 pub(super) fn inspect(given: Given<'_>, terminal: &mut Terminal) -> Result<()> {
-    let listing = ganscope::weights::inspect(&given.path("file"))?;
+    let listing = ganscope::models::weights::inspect(&given.path("file"))?;
     let format = listing.format.to_string();
     let entries = listing.entries.iter();
     if given.flag("json") {

@@ -63,9 +63,9 @@ pub(super) fn mix(given: Given<'_>, terminal: &mut Terminal) -> Result<()> {
     let table = write_mix(&request, &files, terminal)?;
     let is_folder = table != files.output;
     let folder =
-        if is_folder { format!(" in `{}`,", files.output.display()) } else { String::new() };
+        if is_folder { format!(" in `{}`", files.output.display()) } else { String::new() };
     let (rows, cols, table) = (request.rows.len(), request.cols.len(), table.display());
-    terminal.note(&format!("{rows} x {cols} mixed pictures{folder} table in `{table}`"));
+    terminal.note(&format!("{rows} x {cols} mixed pictures{folder}, table in `{table}`"));
     Ok(())
 }
 

@@ -135,7 +135,9 @@ impl Hub {
         }
         let url = source.url(&self.endpoint);
         if self.offline {
-            return Err(Failure::new("the network is switched off").of(&url, sha256));
+            return Err(
+                Failure::new("the network is switched off by HF_HUB_OFFLINE").of(&url, sha256)
+            );
         }
         match source {
             Source::Hub { file, .. } => self.download_from_hub(source, file, sha256, progress),

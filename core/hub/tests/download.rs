@@ -267,8 +267,9 @@ fn errors_name_the_address_and_the_digest() {
 
     setup.hub.offline = true;
     let error = setup.fetch(FILE, None).unwrap_err();
-    let expected =
-        format!("cannot download `{url}` (of unknown SHA-256): the network is switched off");
+    let expected = format!(
+        "cannot download `{url}` (of unknown SHA-256): the network is switched off by HF_HUB_OFFLINE"
+    );
     assert_eq!(error.to_string(), expected);
 
     // A port that nobody listens on

@@ -13,6 +13,7 @@ mod png;
 mod pnm;
 pub(crate) mod sniff;
 mod tiff;
+mod webp;
 
 use std::fmt;
 use std::io::Cursor;
@@ -214,7 +215,11 @@ fn reader(bytes: &[u8]) -> Result<impl image::ImageDecoder, Failure> {
 
 fn other_size(bytes: &[u8]) -> Result<(usize, usize), Failure> {
     let (width, height) = reader(bytes)?.dimensions();
-    checked_size(width, height, bytes.len())
+    let (width, height) = checked_size(width, height, bytes.len())?;
+    if sniff::format(bytes) == Some(Format::WebP) {
+        webp::check_frames(bytes, width, height)?;
+    }
+    Ok((width, height))
 }
 
 fn other(bytes: &[u8]) -> Result<Image, Failure> {

@@ -71,7 +71,7 @@ impl Contributions {
             self.gallery(
                 "worst",
                 format!("The images that raise {title} most"),
-                "In feature space they lie far from the reference.",
+                "Without any one of them the set would lie nearer to the reference.",
                 worst.iter().copied(),
                 distance,
             )?,
@@ -202,7 +202,8 @@ impl Contributions {
         page.paragraph(
             "The contribution of an image is the score of the whole set minus that of the set \
              without the image. A smaller set has a larger distance by chance alone, which lowers \
-             every contribution to it a little.",
+             every contribution to it a little. Contributions do not add up: leaving out many images \
+             changes the shape of the set, and can raise the distance though each alone lowers it.",
         );
         page.curves(&[&self.curve()])?;
         let (shown, step) = self.shown();
