@@ -126,16 +126,16 @@ impl Error {
         Self::Problem { message: message.into(), kind, hint: None }
     }
 
-    /// The same error; where it is about the download of a generator, its path is what helps.
-    #[must_use]
-    pub(crate) fn of_model(self) -> Self {
-        match &self {
+    /// The same error of opening `model`; where it cannot be downloaded, its path is what helps.
+    pub(crate) fn of_model(self, model: &str) -> Self {
+        let hint = match &self {
             Self::Hub(ganscope_hub::Error::Download { url, status: None, .. }) => {
-                let hint = of_download(url, "give its path as ", "model");
-                self.with_hint(hint)
+                of_download(url, "give its path as ", "model")
             }
-            _ => self,
-        }
+            _ => return self,
+        };
+        let message = format!("open `{model}`");
+        Self::Context { message, hint: Some(hint), source: Box::new(self) }
     }
 
     /// The same error with this hint. Errors of lower crates keep their own: add a

@@ -161,7 +161,7 @@ impl DrawingRequest {
         };
         let device = device(&self.device)?;
         let generator = catalog::open_generator(&self.model, &options, &device, watch)
-            .map_err(Error::of_model)?;
+            .map_err(|error| error.of_model(&self.model))?;
         self.check_family(&generator)?;
         match &self.truncation_centers {
             None => Ok(generator),

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use ganscope_images::{EXTENSIONS, Image, ImageSet, SetOptions};
 
-use crate::error::{Error, Hint, Result};
+use crate::error::{Error, Hint, Kind, Result};
 
 /// Every image of several files, folders and archives.
 #[derive(Debug)]
@@ -75,11 +75,13 @@ impl Images {
 }
 
 fn unreadable(path: &str, error: ganscope_images::Error) -> Error {
-    if let ganscope_images::Error::Read { .. } = error {
-        return error.into();
-    }
     let endings = EXTENSIONS.join(", ");
     let hint = format!("give images ({endings}), or folders or archives of them");
+    if let ganscope_images::Error::Read { source, .. } = &error {
+        let is_missing = source.kind() == std::io::ErrorKind::NotFound;
+        let kind = if is_missing { Kind::NotFound } else { Kind::UnreadableInput };
+        return Error::problem(kind, format!("read `{path}`: {source}")).with_hint(hint);
+    }
     Error::Context {
         message: format!("read `{path}`"),
         hint: Some(hint.into()),

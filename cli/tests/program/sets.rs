@@ -212,6 +212,20 @@ fn a_failed_download_says_where_a_copy_is_looked_for() {
 }
 
 #[test]
+fn a_generator_that_cannot_be_downloaded_may_be_given_as_the_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let walk = ["interpolate", "stylegan2-ada-ffhq", "--seeds", "1,2", "-o", "x.png"];
+    let mut command = ganscope(&walk);
+    let offline = command.current_dir(folder.path()).env("HF_HUB_OFFLINE", "1");
+    let offline = offline.env("HF_HOME", folder.path()).env("GANSCOPE_CACHE", folder.path());
+    let output = offline.assert().failure();
+    let error = String::from_utf8(output.get_output().stderr.clone()).unwrap();
+    assert!(error.contains("HF_HUB_OFFLINE") && error.contains("`MODEL`"), "{error}");
+    // That is the network of the distance.
+    assert!(!error.contains("--weights") && !error.contains("downloading"), "{error}");
+}
+
+#[test]
 fn rows_are_written_under_an_honest_name_with_the_names_of_their_images() {
     let folder = folder();
     let features = ["features", "a", "--names", "n.txt", "-o"];

@@ -124,6 +124,7 @@ pub fn probe(bytes: &[u8], name: &str) -> Result<(Format, usize, usize)> {
         Format::Jpeg => jpeg::size,
         Format::Gif => gif::size,
         Format::Tiff => tiff::size,
+        Format::Pnm => |bytes: &[u8]| pnm::size(bytes)?.map_or_else(|| other_size(bytes), Ok),
         _ => other_size,
     };
     let (width, height) = guarded(|| size(bytes)).map_err(|e| e.named(name, format))?;

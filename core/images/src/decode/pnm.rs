@@ -3,10 +3,19 @@
 use super::{Failure, checked_size, pillow, reason};
 use crate::Image;
 
-/// The pixels of an image with another largest value than 255; `None` for all others.
-///
-/// Gray above 255 has 16 bits in Pillow, scaled to 65535 and then clipped.
-pub(super) fn decode(bytes: &[u8]) -> Result<Option<Image>, Failure> {
+/// The header of an image whose largest value is not 255.
+struct Header {
+    is_text: bool,
+    channels: usize,
+    width: usize,
+    height: usize,
+    largest: u32,
+    /// Where its values begin.
+    end: usize,
+}
+
+/// The header, unless the image is of another kind.
+fn header(bytes: &[u8]) -> Result<Option<Header>, Failure> {
     let (is_text, channels) = match bytes {
         [b'P', b'2', ..] => (true, 1),
         [b'P', b'3', ..] => (true, 3),
@@ -15,12 +24,28 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Option<Image>, Failure> {
         _ => return Ok(None),
     };
     let mut words = Words { bytes, at: 2 };
-    let mut header = || words.number().ok_or_else(|| reason("the header is cut short"));
-    let (width, height, largest) = (header()?, header()?, header()?);
+    let mut next = || words.number().ok_or_else(|| reason("a header that is cut short"));
+    let (width, height, largest) = (next()?, next()?, next()?);
     if largest == 255 || !(1..=65535).contains(&largest) {
         return Ok(None);
     }
     let (width, height) = checked_size(width, height, bytes.len())?;
+    Ok(Some(Header { is_text, channels, width, height, largest, end: words.at }))
+}
+
+/// The size of an image that [`decode`] reads.
+pub(super) fn size(bytes: &[u8]) -> Result<Option<(usize, usize)>, Failure> {
+    Ok(header(bytes)?.map(|header| (header.width, header.height)))
+}
+
+/// The pixels of an image with another largest value than 255; `None` for all others.
+///
+/// Gray above 255 has 16 bits in Pillow, scaled to 65535 and then clipped.
+pub(super) fn decode(bytes: &[u8]) -> Result<Option<Image>, Failure> {
+    let Some(Header { is_text, channels, width, height, largest, end }) = header(bytes)? else {
+        return Ok(None);
+    };
+    let mut words = Words { bytes, at: end };
     let is_deep = channels == 1 && largest > 255;
     let top = if is_deep { 65535.0 } else { 255.0 };
     let scaled = |value: u32| {
@@ -32,7 +57,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Option<Image>, Failure> {
         let fitting = |value: Option<u32>| value.filter(|&value| value <= largest);
         (0..count).map_while(|_| fitting(words.number()).map(scaled)).collect()
     } else {
-        let rest = bytes.get(words.at + 1..).unwrap_or_default();
+        let rest = bytes.get(end..).unwrap_or_default();
         if largest < 256 {
             rest.iter().take(count).map(|&value| scaled(value.into())).collect()
         } else {
@@ -57,20 +82,23 @@ struct Words<'a> {
 }
 
 impl Words<'_> {
+    /// The next number, and the blank behind it; a comment may stand within it, as in Pillow.
     fn number(&mut self) -> Option<u32> {
-        loop {
-            match self.bytes.get(self.at)? {
+        let mut digits = String::new();
+        while let Some(&byte) = self.bytes.get(self.at) {
+            self.at += 1;
+            match byte {
                 b'#' => {
-                    self.at +=
-                        self.bytes[self.at..].iter().position(|&b| b == b'\n' || b == b'\r')?;
+                    let line = self.bytes[self.at..].iter();
+                    let end = line.clone().position(|&b| b == b'\n' || b == b'\r');
+                    self.at += end.map_or(line.len(), |end| end + 1);
                 }
-                byte if byte.is_ascii_whitespace() => self.at += 1,
-                _ => break,
+                byte if byte.is_ascii_whitespace() && digits.is_empty() => {}
+                byte if byte.is_ascii_whitespace() => break,
+                byte if byte.is_ascii_digit() && digits.len() < 10 => digits.push(byte.into()),
+                _ => return None,
             }
         }
-        let digits = self.bytes[self.at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-        let text = std::str::from_utf8(&self.bytes[self.at..self.at + digits]).ok()?;
-        self.at += digits;
-        text.parse().ok()
+        digits.parse().ok()
     }
 }
