@@ -359,12 +359,11 @@ impl<'a> Gatherer<'a> {
             })?,
             None => FeatureStore::temporary()?,
         };
-        let store = match store.is_read_only() && store.done() < total {
-            true => {
-                not_kept("the cache may only be read", watch);
-                FeatureStore::temporary()?
-            }
-            false => store,
+        let store = if store.is_read_only() && store.done() < total {
+            not_kept("the cache may only be read", watch);
+            FeatureStore::temporary()?
+        } else {
+            store
         };
         if store.was_damaged() {
             watch.note(&format!("{what}: the cache is damaged, lost features are computed again"));

@@ -110,7 +110,7 @@ impl<'a> Given<'a> {
             let Some(arg) = self.given(&id) else { continue };
             let tried = self.values(arg).into_iter().map(|value| {
                 let mut filled = request.clone();
-                filled.pointer_mut(&path).map(|field| *field = value);
+                *filled.pointer_mut(&path).expect("the field is there") = value;
                 serde_json::from_value::<R>(filled.clone()).map(|_| filled)
             });
             let (mut fitting, mut problems) = (None, Vec::new());

@@ -40,7 +40,7 @@ impl<'a> Extraction<'a> {
     /// digests were `facts` when the store was named after them.
     pub fn of_images(
         set: &ImageSet,
-        indices: &[usize],
+        indices: &'a [usize],
         facts: &'a [Option<Facts>],
         extractor: &'a dyn FeatureExtractor,
         preprocess: Preprocess,
@@ -49,7 +49,7 @@ impl<'a> Extraction<'a> {
     ) -> Self {
         let left = indices.iter().skip(store.done()).copied();
         let names = set.clone();
-        let mut expected = indices.to_vec().into_iter().zip(facts).skip(store.done());
+        let mut expected = indices.iter().copied().zip(facts).skip(store.done());
         let batches = batches(set, left, preprocess, options).map(move |batch| {
             let batch = batch?;
             // Rows of other bytes than the store is named after would be wrong for ever.

@@ -27,7 +27,7 @@ pub(crate) const PAUSE: Duration = Duration::from_millis(200);
 const MAX_UNKNOWN: u64 = 1 << 34;
 
 /// Time in which [`PROGRESS`] bytes have to come, so that a server that sends single bytes is left.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Bytes that are read between two calls of the watcher.
 const CHUNK: usize = 1 << 17;

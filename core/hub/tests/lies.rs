@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use ganscope_hub::{Error, Hub, Source};
 
 /// The file that an honest server would send.
-const CONTENT: [u8; 300_000] = [7; 300_000];
+static CONTENT: [u8; 300_000] = [7; 300_000];
 /// More requests than this for one file are a loop.
 const MOST_REQUESTS: usize = 12;
 /// Longest that one download may take: all pauses together are some 12 s.
@@ -94,17 +94,13 @@ fn a_body_without_end_is_cut_where_it_was_announced_to_end() {
     let endless: Answer = |to, n, _| {
         // The first answer is cut, the second has no end.
         let total = ("Content-Range", format!("bytes 200000-299999/{}", CONTENT.len()));
-        match n {
-            0 => {
-                head(to, "200 OK", &[length(CONTENT.len())])?;
-                to.write_all(&CONTENT[..200_000])
-            }
-            _ => {
-                head(to, "206 Partial Content", &[total])?;
-                loop {
-                    to.write_all(&CONTENT)?;
-                }
-            }
+        if n == 0 {
+            head(to, "200 OK", &[length(CONTENT.len())])?;
+            return to.write_all(&CONTENT[..200_000]);
+        }
+        head(to, "206 Partial Content", &[total])?;
+        loop {
+            to.write_all(&CONTENT)?;
         }
     };
     let (outcome, requests, bytes) = fetch(endless, Some(&wrong));
@@ -114,24 +110,23 @@ fn a_body_without_end_is_cut_where_it_was_announced_to_end() {
 
 #[test]
 fn a_server_that_refuses_to_resume_does_not_hold_one_for_ever() {
-    let error = refused(|to, _, range| match range {
-        None => {
-            head(to, "200 OK", &[length(CONTENT.len())])?;
-            to.write_all(&CONTENT[..200_000])
+    let error = refused(|to, _, range| {
+        if range.is_some() {
+            return head(to, "416 Range Not Satisfiable", &[length(0)]);
         }
-        Some(_) => head(to, "416 Range Not Satisfiable", &[length(0)]),
+        head(to, "200 OK", &[length(CONTENT.len())])?;
+        to.write_all(&CONTENT[..200_000])
     });
     assert!(error.contains("less than is here") || error.contains("ended after"), "{error}");
 }
 
 #[test]
 fn a_part_from_elsewhere_is_not_appended() {
-    let error = refused(|to, _, range| match range {
-        None => {
+    let error = refused(|to, _, range| {
+        if range.is_none() {
             head(to, "200 OK", &[length(CONTENT.len())])?;
             to.write_all(&CONTENT[..200_000])
-        }
-        Some(_) => {
+        } else {
             let from_start = format!("bytes 0-299999/{}", CONTENT.len());
             head(
                 to,

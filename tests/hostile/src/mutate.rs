@@ -55,7 +55,7 @@ impl Random {
     }
 
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -64,7 +64,7 @@ impl Random {
 
     /// A number below `n`, which is not 0.
     pub fn below(&mut self, n: usize) -> usize {
-        (self.next() >> 11) as usize % n
+        (self.number() >> 11) as usize % n
     }
 }
 
@@ -87,7 +87,7 @@ const EDGES: [u64; 12] = [
 /// A case: a seed with a few changes.
 pub fn case(seeds: &[(String, Vec<u8>)], random: &mut Random) -> Vec<u8> {
     let mut bytes = seeds[random.below(seeds.len())].1.clone();
-    for _ in 0..1 + random.below(4) {
+    for _ in 0..=random.below(4) {
         change(&mut bytes, seeds, random);
     }
     bytes.truncate(4 * LARGEST as usize);
@@ -96,14 +96,14 @@ pub fn case(seeds: &[(String, Vec<u8>)], random: &mut Random) -> Vec<u8> {
 
 fn change(bytes: &mut Vec<u8>, seeds: &[(String, Vec<u8>)], random: &mut Random) {
     if bytes.is_empty() {
-        bytes.push(random.next() as u8);
+        bytes.push(random.number() as u8);
         return;
     }
     let at = random.below(bytes.len());
     let most = (bytes.len() - at).min(64);
     match random.below(9) {
         0 => bytes[at] ^= 1 << random.below(8),
-        1 => bytes[at] = random.next() as u8,
+        1 => bytes[at] = random.number() as u8,
         2 => bytes.truncate(at),
         3 => drop(bytes.drain(at..at + random.below(most + 1))),
         4 => {
@@ -136,7 +136,7 @@ fn change(bytes: &mut Vec<u8>, seeds: &[(String, Vec<u8>)], random: &mut Random)
             }
         }
         _ => {
-            let with = random.next() as u8;
+            let with = random.number() as u8;
             let end = at + random.below(most + 1);
             bytes[at..end].fill(with);
         }

@@ -111,34 +111,34 @@ impl Array {
         };
         let member = zip.archive.by_name(&format!("{name}.npy")).map_err(unpacked)?;
         let (size, packed) = (member.size(), member.compressed_size());
-        let data = match (member.compression(), member.data_start()) {
-            (CompressionMethod::Stored, Some(start)) => {
-                let mut reader = zip.file.at(start);
-                Header::read(&mut reader).map_err(failed)?;
-                let rows = reader.stream_position().expect("the position is known");
-                let header = zip.file.read_range(start, rows - start);
-                let header =
-                    header.map_err(|source| Error::Read { path: path.to_owned(), source })?;
-                let is_whole = layout.bytes() == Some(size.saturating_sub(rows - start));
-                let check = is_whole.then(|| Checksum {
-                    expected: member.crc32(),
-                    header: crc32fast::hash(&header),
-                    seen: Mutex::new(Seen {
-                        rows: vec![None; layout.images],
-                        left: layout.images,
-                        is_damaged: false,
-                    }),
-                });
-                Data::Plain { file: zip.file.clone(), start: rows, check }
+        let data = if let (CompressionMethod::Stored, Some(start)) =
+            (member.compression(), member.data_start())
+        {
+            let mut reader = zip.file.at(start);
+            Header::read(&mut reader).map_err(failed)?;
+            let rows = reader.stream_position().expect("the position is known");
+            let read = |source| Error::Read { path: path.to_owned(), source };
+            let header = zip.file.read_range(start, rows - start).map_err(read)?;
+            // Nothing is allocated for rows that the file does not have.
+            let is_whole = size <= zip.file.size().map_err(read)?
+                && layout.bytes() == Some(size.saturating_sub(rows - start));
+            let check = is_whole.then(|| Checksum {
+                expected: member.crc32(),
+                header: crc32fast::hash(&header),
+                seen: Mutex::new(Seen {
+                    rows: vec![None; layout.images],
+                    left: layout.images,
+                    is_damaged: false,
+                }),
+            });
+            Data::Plain { file: zip.file.clone(), start: rows, check }
+        } else {
+            let most = size.min(packed.saturating_mul(DEFLATE_RATIO));
+            if layout.bytes().is_none_or(|bytes| bytes > most) {
+                let reason = format!("{packed} packed bytes cannot hold {layout}");
+                return Err(Error::Archive { path: path.to_owned(), reason });
             }
-            _ => {
-                let most = size.min(packed.saturating_mul(DEFLATE_RATIO));
-                if layout.bytes().is_none_or(|bytes| bytes > most) {
-                    let reason = format!("{packed} packed bytes cannot hold {layout}");
-                    return Err(Error::Archive { path: path.to_owned(), reason });
-                }
-                Data::Packed { name, state: Box::default() }
-            }
+            Data::Packed { name, state: Box::default() }
         };
         let labels = if labeled {
             class_labels(&archive.array(labels).map_err(failed)?, layout.images)
