@@ -178,14 +178,18 @@ impl Producer {
     fn prepare(&self, indices: &[usize]) -> Result<ImageBatch> {
         let len = self.preprocess.values();
         let mut data = vec![0.0; indices.len() * len];
-        let prepare = |out: &mut [f32], i: usize| match self.set.get_digested(i) {
-            _ if self.cancelled.load(Ordering::Relaxed) => (None, Ok(())),
-            Ok((digest, Ok(decoded))) => {
-                self.preprocess.apply(&decoded.image, out);
-                (Some(digest), Ok(()))
+        let prepare = |out: &mut [f32], i: usize| {
+            if self.cancelled.load(Ordering::Relaxed) {
+                return (None, Ok(()));
             }
-            Ok((digest, Err(error))) => (Some(digest), Err(error)),
-            Err(error) => (None, Err(error)),
+            match self.set.get_digested(i) {
+                Ok((digest, Ok(decoded))) => {
+                    self.preprocess.apply(&decoded.image, out);
+                    (Some(digest), Ok(()))
+                }
+                Ok((digest, Err(error))) => (Some(digest), Err(error)),
+                Err(error) => (None, Err(error)),
+            }
         };
         let images = data.par_chunks_exact_mut(len).zip(indices);
         let (digests, outcomes): (Vec<Option<Digest>>, Vec<Result<()>>) =
