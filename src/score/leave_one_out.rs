@@ -197,8 +197,7 @@ impl Contributions {
             warnings.push(text.into());
         } else if self.without_worst > self.distance {
             let text = format!(
-                "contributions do not add up: {title} is larger without the {} worst images, though \
-                 each raises it",
+                "contributions do not add up: {title} is larger without the {} worst images at once",
                 self.top
             );
             warnings.push(text.into());

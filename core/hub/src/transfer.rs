@@ -211,7 +211,7 @@ fn attempt(
         // The server sends the whole file, whichever part was requested.
         file.set_len(0)?;
     }
-    append(response, file, total, progress, PATIENCE)
+    append(response, file, total, progress)
 }
 
 /// Appends the body of `response` until it ends, or is as long as announced.
@@ -220,7 +220,6 @@ fn append(
     file: &mut File,
     total: Option<u64>,
     progress: &mut Progress<'_>,
-    patience: Duration,
 ) -> Result<Outcome, Fault> {
     let mut done = file.metadata()?.len();
     let mut body = response.into_body().into_reader();
@@ -236,7 +235,7 @@ fn append(
             let reason = format!("more than {MAX_UNKNOWN} bytes without an end");
             return Ok(Outcome::Anew(Failure::new(reason)));
         }
-        if since.elapsed() >= patience {
+        if since.elapsed() >= PATIENCE {
             if done - from < PROGRESS {
                 return Ok(Outcome::Cut(Failure::new("the server sends hardly anything")));
             }
