@@ -2,6 +2,8 @@
 
 use std::ops::RangeInclusive;
 
+use ganscope_images::Limits;
+
 use crate::error::{Error, Result};
 
 /// Fails unless the number `field` of a request is above 0.
@@ -16,6 +18,11 @@ pub(crate) fn at_least(field: &'static str, value: usize, least: usize) -> Resul
     }
     let field = field.replace('_', "-");
     Err(Error::request(format!("`{field}` is {value}, expected at least {least}")))
+}
+
+/// Fails if no image is within the limits of a request.
+pub(crate) fn limits(limits: Limits) -> Result<()> {
+    positive("max_pixels", usize::try_from(limits.max_pixels).unwrap_or(usize::MAX))
 }
 
 /// Fails unless the number `field` of a request is at least 0 and at most `most`.

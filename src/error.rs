@@ -197,6 +197,12 @@ impl Error {
             {
                 Some(Hint::of("search the folders within it with {recursive}"))
             }
+            Self::Images(ganscope_images::Error::TooLarge { is_packed: false, .. }) => {
+                Some(Hint::of("raise the limit with {max_pixels}"))
+            }
+            Self::Images(
+                ganscope_images::Error::TooLarge { .. } | ganscope_images::Error::OverLimit { .. },
+            ) => Some(Hint::of("if the file is meant to be so large: {allow_large}")),
             Self::Weights(error) | Self::Model(ganscope_model::Error::Weights(error)) => {
                 of_weights(error)
             }

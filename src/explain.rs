@@ -19,14 +19,14 @@ pub mod units;
 use ganscope_explain::{
     Error as MethodError, Evidence, Method, Settings, Subject, Superpixels, Target,
 };
-use ganscope_images::Image;
+use ganscope_images::{Image, Limits};
 use ganscope_model::FeatureMap;
 use serde::{Deserialize, Serialize};
 
-use crate::catalog;
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::models::classifier::{Classifier, ClassifierRequest};
 use crate::watch::{Counter, Warning, Watch};
+use crate::{catalog, checks};
 use images::Images;
 use options::MethodOptions;
 use report::{ClassFacts, MapFacts, Report};
@@ -42,6 +42,8 @@ pub struct ExplainRequest {
     pub methods: Vec<String>,
     /// Images, or folders or archives of images.
     pub images: Vec<String>,
+    /// What images and archives may cost.
+    pub limits: Limits,
     /// The classifier.
     pub classifier: ClassifierRequest,
     /// Class to explain, by number or name; the most probable one of each image if missing.
@@ -59,6 +61,7 @@ impl Default for ExplainRequest {
         Self {
             methods: vec![ALL.to_owned()],
             images: Vec::new(),
+            limits: Limits::default(),
             classifier: ClassifierRequest::default(),
             class: None,
             against: None,
@@ -157,6 +160,7 @@ impl ExplainRequest {
     /// If a name is unknown, or a number is out of range.
     pub fn check(&self) -> Result<()> {
         catalog::methods(&self.methods.join(","))?;
+        checks::limits(self.limits)?;
         self.classifier.check()?;
         self.options.check()
     }
@@ -168,7 +172,7 @@ impl ExplainRequest {
     /// if the classifier has no such class or layer.
     pub fn open(&self, watch: &mut dyn Watch) -> Result<Explanations> {
         self.check()?;
-        let images = Images::open(&self.images)?;
+        let images = Images::open(&self.images, self.limits)?;
         let classifier = catalog::open_classifier(&self.classifier, watch)?;
         let class =
             |name: &Option<String>| name.as_deref().map(|n| classifier.class(n)).transpose();

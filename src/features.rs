@@ -10,14 +10,14 @@ use std::sync::Arc;
 
 use candle_core::Device;
 use etcetera::BaseStrategy as _;
-use ganscope_images::{BatchOptions, Facts, ImageSet, Resize, Survey};
+use ganscope_images::{BatchOptions, Facts, ImageSet, Limits, Resize, SetOptions, Survey};
 use ganscope_stats::files::Convention;
 use ganscope_stats::{FeatureSet, Needs};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog;
-use crate::checks::{positive, within};
+use crate::checks::{limits, positive, within};
 use crate::error::{Context as _, Error, Hint, Result};
 use crate::latents::Drawing;
 use crate::models::device::device;
@@ -54,6 +54,8 @@ pub struct FeatureRequest {
     pub num: Option<usize>,
     /// Whether folders within folders are searched.
     pub recursive: bool,
+    /// What images and archives may cost.
+    pub limits: Limits,
     /// Whether unreadable images are left out and reported, instead of failing.
     pub skip_unreadable: bool,
     /// Where features are kept between runs.
@@ -133,6 +135,7 @@ impl Default for FeatureRequest {
             device: "cpu".into(),
             num: None,
             recursive: false,
+            limits: Limits::default(),
             skip_unreadable: false,
             cache: Cache::User,
         }
@@ -158,7 +161,13 @@ impl FeatureRequest {
             catalog::extractor(name)?;
         }
         within("batch", self.batch, 1..=4096)?;
+        limits(self.limits)?;
         self.num.map_or(Ok(()), |num| positive("num", num))
+    }
+
+    /// How its sets are opened.
+    pub fn set_options(&self) -> SetOptions {
+        SetOptions { recursive: self.recursive, limits: self.limits }
     }
 
     /// Opens the extractor of the request, or the one that `reference` was taken with.
@@ -522,5 +531,40 @@ mod tests {
         ] {
             assert!(request.check().is_err(), "{request:?}");
         }
+    }
+    #[cfg(feature = "models")]
+    #[test]
+    fn images_that_change_between_two_reads_leave_no_features() {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+
+        use ganscope_images::Image;
+
+        let folder = tempfile::tempdir().unwrap();
+        let request = FeatureRequest {
+            extractor: Some("fashion-cnn".into()),
+            cache: Cache::Folder(folder.path().to_owned()),
+            batch: 2,
+            ..Default::default()
+        };
+        let extractor = request.open_extractor(Needs::STATS, None, &mut ()).unwrap();
+        let gray = |value: u8| Image::filled(28, 28, [value; 3]);
+        let gather = |images: &ImageSet| {
+            let mut gatherer = Gatherer::new(&request, &extractor);
+            gatherer.gather_images("set", images, Shard::WHOLE, Needs::STATS, &mut ())
+        };
+        let mean = |gathered: &Gathered| gathered.set.stats.as_ref().unwrap().mean().clone();
+        let before = ImageSet::from_fn(4, move |i| Ok(gray(i as u8)));
+        let expected = mean(&gather(&before).unwrap());
+        std::fs::remove_dir_all(folder.path()).unwrap();
+        // Every image is looked at once before it is read: the last is another by then.
+        let reads = AtomicUsize::new(0);
+        let changing = ImageSet::from_fn(4, move |i| {
+            let is_later = reads.fetch_add(1, Ordering::SeqCst) >= 4;
+            Ok(gray(if is_later && i == 3 { 255 } else { i as u8 }))
+        });
+        let error = gather(&changing).unwrap_err();
+        assert!(error.report().contains("was changed while it was read"), "{}", error.report());
+        // The next run finds the good rows, and the features of the images as they were named.
+        assert_eq!(mean(&gather(&before).unwrap()), expected);
     }
 }

@@ -195,7 +195,7 @@ pub fn score_with(request: &ScoreRequest, custom: Custom, watch: &mut dyn Watch)
     } else {
         Chosen { metrics: custom.metrics, by_name: true }
     };
-    let open = |name: &String| Source::open(name, request.features.recursive);
+    let open = |name: &String| Source::open(name, &request.features.set_options());
     let generated: Vec<Source> = request.generated.iter().map(open).collect::<Result<_>>()?;
     let reference = request.reference.as_ref().map(open).transpose()?;
 

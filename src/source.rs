@@ -24,7 +24,7 @@ impl Source {
     ///
     /// # Errors
     /// If there is nothing, or nothing that contains images or statistics.
-    pub fn open(name: &str, recursive: bool) -> Result<Self> {
+    pub fn open(name: &str, options: &SetOptions) -> Result<Self> {
         let path = Path::new(name);
         let source = |stored, images| Self { name: name.to_owned(), stored, images };
         if let Some(file) = shipped(name).filter(|_| !path.exists()) {
@@ -39,7 +39,7 @@ impl Source {
         let contents = path.is_file().then(|| files::open(path)).transpose()?;
         let images = contents.as_ref().is_none_or(Contents::may_be_images);
         let stored = contents.and_then(|contents| contents.stored);
-        let images = images.then(|| ImageSet::open(path, &SetOptions { recursive }));
+        let images = images.then(|| ImageSet::open(path, options));
         Ok(source(stored, images.transpose()?))
     }
 

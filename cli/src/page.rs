@@ -70,6 +70,7 @@ fn shared(page: &str) -> &'static str {
         "drawing" => include_str!("../help/shared/drawing.txt"),
         "features" => include_str!("../help/shared/features.txt"),
         "generator" => include_str!("../help/shared/generator.txt"),
+        "limits" => include_str!("../help/shared/limits.txt"),
         "metrics" => include_str!("../help/shared/metrics.txt"),
         "model" => include_str!("../help/shared/model.txt"),
         "target" => include_str!("../help/shared/target.txt"),

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use ganscope_images::{EXTENSIONS, Image, ImageSet, SetOptions};
+use ganscope_images::{EXTENSIONS, Image, ImageSet, Limits, SetOptions};
 
 use crate::error::{Error, Hint, Kind, Result};
 
@@ -26,10 +26,11 @@ impl Images {
     ///
     /// # Errors
     /// If one cannot be opened.
-    pub(super) fn open(paths: &[String]) -> Result<Self> {
+    pub(super) fn open(paths: &[String], limits: Limits) -> Result<Self> {
         let (mut places, mut taken) = (Vec::new(), HashSet::new());
         for path in paths {
-            let set = ImageSet::open(Path::new(path), &SetOptions::default());
+            let set =
+                ImageSet::open(Path::new(path), &SetOptions { limits, ..SetOptions::default() });
             let set = set.map_err(|error| unreadable(path, error))?;
             for index in 0..set.len() {
                 let folder = folder_name(&set.name(index), &mut taken);

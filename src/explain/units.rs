@@ -4,14 +4,14 @@ use std::ops::Range;
 
 use ganscope_explain::heat::{self, Filters};
 use ganscope_explain::receptive_field;
-use ganscope_images::Image;
+use ganscope_images::{Image, Limits};
 use ganscope_model::{Engine, FeatureMap};
 use serde::{Deserialize, Serialize};
 
 use super::images::Images;
 use super::target::find_unit;
 use crate::catalog;
-use crate::checks::within;
+use crate::checks::{limits, within};
 use crate::error::Result;
 use crate::models::classifier::ClassifierRequest;
 use crate::watch::{Counter, Watch};
@@ -41,6 +41,8 @@ pub fn filters(request: &ClassifierRequest, watch: &mut dyn Watch) -> Result<Cla
 pub struct UnitRequest {
     /// Images, or folders or archives of images.
     pub images: Vec<String>,
+    /// What images and archives may cost.
+    pub limits: Limits,
     /// The classifier.
     pub classifier: ClassifierRequest,
     /// Layer of the unit.
@@ -55,6 +57,7 @@ impl Default for UnitRequest {
     fn default() -> Self {
         Self {
             images: Vec::new(),
+            limits: Limits::default(),
             classifier: ClassifierRequest::default(),
             layer: String::new(),
             unit: 0,
@@ -95,7 +98,8 @@ pub struct UnitPatches {
 /// If something cannot be opened, the classifier has no such unit, or the task is stopped.
 pub fn unit_patches(request: &UnitRequest, watch: &mut dyn Watch) -> Result<UnitPatches> {
     within("top", request.top, 1..=1000)?;
-    let images = Images::open(&request.images)?;
+    limits(request.limits)?;
+    let images = Images::open(&request.images, request.limits)?;
     images.need_some()?;
     let classifier = catalog::open_classifier(&request.classifier, watch)?;
     let layer = find_unit(&classifier, &request.layer, request.unit)?;

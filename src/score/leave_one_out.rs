@@ -130,8 +130,8 @@ pub fn leave_one_out(request: &LeaveOneOutRequest, watch: &mut dyn Watch) -> Res
     within("top", request.top, 1..=1000)?;
     within("heat", request.heat, 0..=1000)?;
     positive("nearest_k", request.nearest_k)?;
-    let generated = Source::open(&request.generated, features.recursive)?;
-    let reference = Source::open(&request.reference, features.recursive)?;
+    let generated = Source::open(&request.generated, &features.set_options())?;
+    let reference = Source::open(&request.reference, &features.set_options())?;
     let images = generated.need_images()?;
     let needs = Needs::STATS | Needs::FEATURES;
     let extractor = features.open_extractor(needs, reference.convention(), watch)?;

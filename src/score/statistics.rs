@@ -139,7 +139,7 @@ pub struct RowsOfImages {
 /// If the images or the extractor cannot be read, or the task is stopped.
 pub fn rows(request: &RowsRequest, watch: &mut dyn Watch) -> Result<RowsOfImages> {
     let needs = if request.logits { Needs::LOGITS } else { Needs::FEATURES };
-    let source = Source::open(&request.images, request.features.recursive)?;
+    let source = Source::open(&request.images, &request.features.set_options())?;
     let images = source.need_images()?;
     let (gathered, convention) =
         gather_from(&source, Shard::WHOLE, needs, &request.features, watch)?;
@@ -160,7 +160,7 @@ fn gather(
     watch: &mut dyn Watch,
 ) -> Result<(Gathered, Convention)> {
     request.check()?;
-    gather_from(&Source::open(name, request.recursive)?, shard, needs, request, watch)
+    gather_from(&Source::open(name, &request.set_options())?, shard, needs, request, watch)
 }
 
 fn gather_from(

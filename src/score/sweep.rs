@@ -150,7 +150,7 @@ pub fn sweep(request: &SweepRequest, watch: &mut dyn Watch) -> Result<Sweep> {
         .with_hint(Hint::of("begin at a lower {first_seed}")));
     };
     let chosen = choose(Some(&request.metrics), &[], &request.options, true)?;
-    let reference = Source::open(&request.reference, features.recursive)?;
+    let reference = Source::open(&request.reference, &features.set_options())?;
 
     let mut warned = Warned::new(watch);
     let mut drawing = open_drawing(drawing, truncations, warned.watch)?;

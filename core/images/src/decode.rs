@@ -22,16 +22,8 @@ use std::sync::{Mutex, PoisonError};
 
 use image::{DynamicImage, ImageDecoder as _, ImageFormat, ImageReader};
 
-use crate::{Error, Image, Result};
-
-/// Largest number of pixels of one image: above it Pillow refuses with `DecompressionBombError`.
-pub const MAX_PIXELS: u64 = 178_956_970;
-
-/// Pixels that an image may have whatever the size of its file.
-const FREE_PIXELS: u64 = 1 << 24;
-
-/// Further pixels allowed per byte of the file: 1-bit PNG at the largest ratio of deflate.
-const PIXELS_PER_BYTE: u64 = 8256;
+use crate::limits::FREE_PIXELS;
+use crate::{Error, Image, Limits, Result};
 
 /// Images above [`FREE_PIXELS`] are decoded one at a time, so that memory does not grow with threads.
 static LARGE: Mutex<()> = Mutex::new(());
@@ -93,42 +85,64 @@ pub struct Decoded {
     pub format: Format,
 }
 
-/// Decodes an image to RGB; `name` is what errors call it.
+/// Decodes an image to RGB within the default [`Limits`]; `name` is what errors call it.
 ///
-/// The bytes decide the format, not the name. An image may have 2^24 pixels and 8,256 more for each
-/// byte of its file, but never more than [`MAX_PIXELS`], so that memory is bounded by the
-/// content of a file and not by its claims.
+/// The bytes decide the format, not the name.
 pub fn decode(bytes: &[u8], name: &str) -> Result<Decoded> {
-    let format = format_of(bytes, name)?;
-    let decoder = match format {
-        Format::Png => png::decode,
-        Format::Jpeg => jpeg::decode,
-        Format::Gif => gif::decode,
-        Format::Tiff => tiff::decode,
-        Format::Bmp => |bytes: &[u8]| bmp::decode(bytes)?.map_or_else(|| other(bytes), Ok),
-        Format::Pnm => |bytes: &[u8]| pnm::decode(bytes)?.map_or_else(|| other(bytes), Ok),
-        _ => other,
-    };
-    let (_, width, height) = probe(bytes, name)?;
-    let is_large = width as u64 * height as u64 > FREE_PIXELS;
-    let _turn = is_large.then(|| LARGE.lock().unwrap_or_else(PoisonError::into_inner));
-    let image = guarded(|| decoder(bytes)).map_err(|e| e.named(name, format))?;
-    Ok(Decoded { image, format })
+    Limits::default().decode(bytes, name)
 }
 
 /// Format, width and height, from the header alone; `name` is what errors call it.
 pub fn probe(bytes: &[u8], name: &str) -> Result<(Format, usize, usize)> {
-    let format = format_of(bytes, name)?;
-    let size = match format {
-        Format::Png => png::size,
-        Format::Jpeg => jpeg::size,
-        Format::Gif => gif::size,
-        Format::Tiff => tiff::size,
-        Format::Pnm => |bytes: &[u8]| pnm::size(bytes)?.map_or_else(|| other_size(bytes), Ok),
-        _ => other_size,
-    };
-    let (width, height) = guarded(|| size(bytes)).map_err(|e| e.named(name, format))?;
-    Ok((format, width, height))
+    Limits::default().probe(bytes, name)
+}
+
+impl Limits {
+    /// As [`decode`], within these limits.
+    pub fn decode(self, bytes: &[u8], name: &str) -> Result<Decoded> {
+        let format = format_of(bytes, name)?;
+        let decoder = match format {
+            Format::Png => png::decode,
+            Format::Jpeg => jpeg::decode,
+            Format::Gif => gif::decode,
+            Format::Tiff => tiff::decode,
+            Format::Bmp => bmp_or_other,
+            Format::Pnm => pnm_or_other,
+            _ => other,
+        };
+        let (_, width, height) = self.probe(bytes, name)?;
+        let is_large = width as u64 * height as u64 > FREE_PIXELS;
+        let _turn = is_large.then(|| LARGE.lock().unwrap_or_else(PoisonError::into_inner));
+        let image = guarded(|| decoder(bytes, self)).map_err(|e| e.named(name, format))?;
+        Ok(Decoded { image, format })
+    }
+
+    /// As [`probe`], within these limits.
+    pub fn probe(self, bytes: &[u8], name: &str) -> Result<(Format, usize, usize)> {
+        let format = format_of(bytes, name)?;
+        let size = match format {
+            Format::Png => png::size,
+            Format::Jpeg => jpeg::size,
+            Format::Gif => gif::size,
+            Format::Tiff => tiff::size,
+            Format::Pnm => pnm_or_other_size,
+            _ => other_size,
+        };
+        let (width, height) = guarded(|| size(bytes, self)).map_err(|e| e.named(name, format))?;
+        Ok((format, width, height))
+    }
+}
+
+fn bmp_or_other(bytes: &[u8], limits: Limits) -> Result<Image, Failure> {
+    bmp::decode(bytes, limits)?.map_or_else(|| other(bytes, limits), Ok)
+}
+
+fn pnm_or_other(bytes: &[u8], limits: Limits) -> Result<Image, Failure> {
+    pnm::decode(bytes, limits)?.map_or_else(|| other(bytes, limits), Ok)
+}
+
+fn pnm_or_other_size(bytes: &[u8], limits: Limits) -> Result<(usize, usize), Failure> {
+    pnm::size(bytes, limits)?.map_or_else(|| other_size(bytes, limits), Ok)
 }
 
 fn format_of(bytes: &[u8], name: &str) -> Result<Format> {
@@ -140,8 +154,8 @@ fn format_of(bytes: &[u8], name: &str) -> Result<Format> {
 }
 
 /// Why a decoder failed.
-enum Failure {
-    TooLarge { width: u64, height: u64, limit: u64 },
+pub(crate) enum Failure {
+    TooLarge { width: u64, height: u64, limit: u64, is_packed: bool },
     Reason(String),
 }
 
@@ -149,8 +163,8 @@ impl Failure {
     fn named(self, name: &str, format: Format) -> Error {
         let name = name.to_owned();
         match self {
-            Self::TooLarge { width, height, limit } => {
-                Error::TooLarge { name, width, height, limit }
+            Self::TooLarge { width, height, limit, is_packed } => {
+                Error::TooLarge { name, width, height, limit, is_packed }
             }
             Self::Reason(reason) => Error::Unreadable { name, format, reason },
         }
@@ -171,23 +185,6 @@ fn reason(text: &str) -> Failure {
 /// data.
 fn guarded<T>(decode: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
     catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(|_| Err(reason("the decoder panicked")))
-}
-
-/// Width and height as numbers to allocate by, if an image of `bytes` bytes may be so large.
-fn checked_size(
-    width: impl Into<u64>,
-    height: impl Into<u64>,
-    bytes: usize,
-) -> Result<(usize, usize), Failure> {
-    let (width, height) = (width.into(), height.into());
-    let limit = MAX_PIXELS.min(FREE_PIXELS + PIXELS_PER_BYTE.saturating_mul(bytes as u64));
-    if width == 0 || height == 0 {
-        return Err(Failure::Reason(format!("{width} x {height} pixels")));
-    }
-    if width.saturating_mul(height) > limit {
-        return Err(Failure::TooLarge { width, height, limit });
-    }
-    Ok((width as usize, height as usize))
 }
 
 /// Rows of `width` samples of 1, 2, 4 or 8 bits, each row starting at a byte and each byte at its
@@ -214,19 +211,19 @@ fn reader(bytes: &[u8]) -> Result<impl image::ImageDecoder, Failure> {
     Ok(ImageReader::with_format(Cursor::new(bytes), format).into_decoder()?)
 }
 
-fn other_size(bytes: &[u8]) -> Result<(usize, usize), Failure> {
+fn other_size(bytes: &[u8], limits: Limits) -> Result<(usize, usize), Failure> {
     let (width, height) = reader(bytes)?.dimensions();
-    let (width, height) = checked_size(width, height, bytes.len())?;
+    let (width, height) = limits.checked_size(width, height, bytes.len())?;
     if sniff::format(bytes) == Some(Format::WebP) {
         webp::check_frames(bytes, width, height)?;
     }
     Ok((width, height))
 }
 
-fn other(bytes: &[u8]) -> Result<Image, Failure> {
+fn other(bytes: &[u8], limits: Limits) -> Result<Image, Failure> {
     let decoder = reader(bytes)?;
     let (width, height) = decoder.dimensions();
-    let (width, height) = checked_size(width, height, bytes.len())?;
+    let (width, height) = limits.checked_size(width, height, bytes.len())?;
     let pixels = match DynamicImage::from_decoder(decoder)? {
         DynamicImage::ImageLuma16(gray) => {
             gray.iter().flat_map(|&v| [pillow::clip(v); 3]).collect()

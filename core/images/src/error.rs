@@ -47,6 +47,14 @@ pub enum Error {
         /// The problem.
         reason: String,
     },
+    /// An archive, a member of it or a file of labels unpacks to more than the limit.
+    #[error("unpack `{}`: {reason}", path.display())]
+    OverLimit {
+        /// Archive, followed by the name of the member that it is about.
+        path: PathBuf,
+        /// What was found, and the limit.
+        reason: String,
+    },
     /// The file of labels is not JSON.
     #[error("read labels of `{}`: {reason}", path.display())]
     Labels {
@@ -86,7 +94,10 @@ pub enum Error {
         reason: String,
     },
     /// The image claims more pixels than its file can plausibly contain.
-    #[error("decode `{name}`: claims {width} x {height} pixels, limit for its size is {limit}")]
+    #[error(
+        "decode `{name}`: claims {width} x {height} pixels, the limit{} is {limit}",
+        if *is_packed { " for a file of its size" } else { "" }
+    )]
     TooLarge {
         /// Name of the image within its set.
         name: String,
@@ -94,8 +105,10 @@ pub enum Error {
         width: u64,
         /// Claimed height in pixels.
         height: u64,
-        /// Largest number of pixels accepted from a file of this size.
+        /// Largest number of pixels that is accepted.
         limit: u64,
+        /// Whether the size of the file sets this limit.
+        is_packed: bool,
     },
     /// The worker threads cannot be started.
     #[error("start {threads} threads: {reason}")]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 
 pub use blake3::Hash as Digest;
 
-use crate::{Format, Image, Result, probe};
+use crate::{Format, Image, Limits, Result};
 
 /// Format, size and digest of one image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,8 +24,8 @@ pub struct Facts {
 
 impl Facts {
     /// Facts of an encoded image, which `name` names in errors.
-    pub fn encoded(bytes: &[u8], name: &str) -> Result<Self> {
-        let (format, width, height) = probe(bytes, name)?;
+    pub fn encoded(bytes: &[u8], name: &str, limits: Limits) -> Result<Self> {
+        let (format, width, height) = limits.probe(bytes, name)?;
         let deep_gray = format == Format::Png && bytes.get(24..26) == Some(&[16, 0]);
         Ok(Self { format, width, height, digest: Self::digest_of(bytes), deep_gray })
     }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use ganscope_weights::SharedFile;
 
 use crate::decode::sniff;
-use crate::{Decoded, Digest, Error, Facts, Format, Image, Result, decode};
+use crate::{Decoded, Digest, Error, Facts, Format, Image, Limits, Result};
 
 /// Extensions that mark a file of a folder or archive as an image, in any case of letters.
 pub const EXTENSIONS: &[&str] = &[
@@ -24,24 +24,13 @@ pub const EXTENSIONS: &[&str] = &[
     "pnm",
 ];
 
-/// Largest encoded image that is read, in bytes.
-pub const MAX_ENCODED: u64 = 1 << 30;
-
-/// Bytes that a member of an archive may have unpacked, whatever its size in the archive.
-const FREE_MEMBER: u64 = 1 << 24;
-/// Further bytes for each of its packed bytes: flat pictures without compression of their own.
-const MEMBER_RATIO: u64 = 64;
-
-/// Bytes that a member of `packed` bytes may have unpacked.
-fn member_limit(packed: u64) -> u64 {
-    MAX_ENCODED.min(FREE_MEMBER + MEMBER_RATIO.saturating_mul(packed))
-}
-
 /// How a set is opened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SetOptions {
     /// Whether folders within a folder are searched too.
     pub recursive: bool,
+    /// What its images and archives may cost.
+    pub limits: Limits,
 }
 
 /// One image as it is stored in its source.
@@ -69,7 +58,10 @@ trait Source: Send + Sync {
 /// begin with a dot, sorted by the bytes of their path below the folder or in the archive, which is
 /// how Python sorts strings. Images of an array keep its order.
 #[derive(Clone)]
-pub struct ImageSet(Arc<dyn Source>);
+pub struct ImageSet {
+    source: Arc<dyn Source>,
+    limits: Limits,
+}
 
 impl fmt::Debug for ImageSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -94,8 +86,9 @@ impl ImageSet {
     pub fn open(path: &Path, options: &SetOptions) -> Result<Self> {
         let failed = |source| Error::Read { path: path.to_owned(), source };
         let kind = fs::metadata(path).map_err(failed)?;
+        let limits = options.limits;
         if kind.is_dir() {
-            return Ok(Self(Arc::new(folder::Folder::open(path, options.recursive)?)));
+            return Ok(Self { source: Arc::new(folder::Folder::open(path, options)?), limits });
         }
         if !kind.is_file() {
             let source = io::Error::new(io::ErrorKind::InvalidInput, "not a regular file");
@@ -107,11 +100,11 @@ impl ImageSet {
         file.rewind().map_err(failed)?;
         let file = SharedFile::new(file);
         let source: Arc<dyn Source> = match start.as_slice() {
-            [b'P', b'K', 3 | 5, 4 | 6, ..] => return Self::open_zip(path, file),
+            [b'P', b'K', 3 | 5, 4 | 6, ..] => Self::open_zip(path, file, limits)?,
             [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => Arc::new(array::Array::npy(path, file)?),
             start if sniff::format(start).is_some() => Arc::new(folder::Folder::single(path)),
             start if tar::is_tar(start) => Arc::new(tar::Tar::open(path, file)?),
-            [0x1F, 0x8B, ..] => Arc::new(tar::Tar::open(path, tar::unpacked(path, file)?)?),
+            [0x1F, 0x8B, ..] => Arc::new(tar::Tar::open(path, tar::unpacked(path, file, limits)?)?),
             start => {
                 return Err(Error::UnknownSource {
                     path: path.to_owned(),
@@ -119,20 +112,20 @@ impl ImageSet {
                 });
             }
         };
-        Ok(Self(source))
+        Ok(Self { source, limits })
     }
 
-    fn open_zip(path: &Path, file: SharedFile) -> Result<Self> {
-        let zip = zip::Zip::open(path, file)?;
+    fn open_zip(path: &Path, file: SharedFile, limits: Limits) -> Result<Arc<dyn Source>> {
+        let zip = zip::Zip::open(path, file, limits)?;
         if zip.holds_arrays() {
-            return Ok(Self(Arc::new(array::Array::npz(path, zip)?)));
+            return Ok(Arc::new(array::Array::npz(path, zip)?));
         }
-        Ok(Self(Arc::new(zip.into_images()?)))
+        Ok(Arc::new(zip.into_images()?))
     }
 
     /// A set of images in memory, named by their position.
     pub fn from_images(images: Vec<Image>) -> Self {
-        Self(Arc::new(memory::Images(images)))
+        Self { source: Arc::new(memory::Images(images)), limits: Limits::default() }
     }
 
     /// A set of `len` images that `make(i)` computes on demand, possibly from several threads.
@@ -140,12 +133,12 @@ impl ImageSet {
         len: usize,
         make: impl Fn(usize) -> Result<Image> + Send + Sync + 'static,
     ) -> Self {
-        Self(Arc::new(memory::Computed { len, make }))
+        Self { source: Arc::new(memory::Computed { len, make }), limits: Limits::default() }
     }
 
     /// Number of images.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.source.len()
     }
 
     /// Whether there is no image.
@@ -158,23 +151,23 @@ impl ImageSet {
     /// # Panics
     /// If `i` is not below [`len`](Self::len); so do the other functions of an index.
     pub fn name(&self, i: usize) -> String {
-        self.0.name(i)
+        self.source.name(i)
     }
 
     /// Class of image `i`, where the set has labels.
     pub fn label(&self, i: usize) -> Option<u32> {
-        self.0.label(i)
+        self.source.label(i)
     }
 
     /// Folders within the folder that are not searched, and images of formats that are not read.
     pub fn ignored(&self) -> &[String] {
-        self.0.ignored()
+        self.source.ignored()
     }
 
     /// Reads and decodes image `i`.
     pub fn get(&self, i: usize) -> Result<Decoded> {
-        match self.0.read(i)? {
-            Item::Encoded(bytes) => decode(&bytes, &self.name(i)),
+        match self.source.read(i)? {
+            Item::Encoded(bytes) => self.limits.decode(&bytes, &self.name(i)),
             Item::Pixels(image) => Ok(Decoded { image, format: Format::Raw }),
         }
     }
@@ -184,8 +177,10 @@ impl ImageSet {
     /// # Errors
     /// If the bytes cannot be read. That they are no image is an error inside.
     pub fn get_digested(&self, i: usize) -> Result<(Digest, Result<Decoded>)> {
-        Ok(match self.0.read(i)? {
-            Item::Encoded(bytes) => (Facts::digest_of(&bytes), decode(&bytes, &self.name(i))),
+        Ok(match self.source.read(i)? {
+            Item::Encoded(bytes) => {
+                (Facts::digest_of(&bytes), self.limits.decode(&bytes, &self.name(i)))
+            }
             Item::Pixels(image) => {
                 let digest = Facts::pixels(&image).digest;
                 (digest, Ok(Decoded { image, format: Format::Raw }))
@@ -195,8 +190,8 @@ impl ImageSet {
 
     /// Reads the facts of image `i` without decoding it.
     pub fn facts(&self, i: usize) -> Result<Facts> {
-        match self.0.read(i)? {
-            Item::Encoded(bytes) => Facts::encoded(&bytes, &self.name(i)),
+        match self.source.read(i)? {
+            Item::Encoded(bytes) => Facts::encoded(&bytes, &self.name(i), self.limits),
             Item::Pixels(image) => Ok(Facts::pixels(&image)),
         }
     }

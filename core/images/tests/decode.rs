@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use ganscope_images::{Error, Format, decode, probe};
+use ganscope_images::{Error, Format, Limits, MAX_PIXELS, decode, probe};
 use ganscope_weights::{Array, npz};
 
 fn arrays() -> BTreeMap<String, Array> {
@@ -137,7 +137,7 @@ fn claimed_sizes_beyond_the_file_are_refused() {
     assert!(matches!(error, Error::TooLarge { width: 60_000, height: 60_000, .. }), "{error}");
     assert_eq!(
         error.to_string(),
-        "decode `bomb.png`: claims 60000 x 60000 pixels, limit for its size is 17049664"
+        "decode `bomb.png`: claims 60000 x 60000 pixels, the limit for a file of its size is 17049664"
     );
     // 16-bit sizes of the other formats.
     let gif = b"GIF89a\xff\xff\xff\xff\x80\0\0\0\0\0\0\0\0,\0\0\0\0\xff\xff\xff\xff\0\x02\0;";
@@ -147,4 +147,22 @@ fn claimed_sizes_beyond_the_file_are_refused() {
         let error = decode(bytes, "bomb").unwrap_err();
         assert!(matches!(error, Error::TooLarge { .. }), "{format}: {error}");
     }
+}
+
+#[test]
+fn limits_are_raised_one_by_one() {
+    let wide = Limits { max_pixels: 60_000 * 60_000, ..Limits::default() };
+    let large = Limits { allow_large: true, ..Limits::default() };
+    let both = Limits { allow_large: true, ..wide };
+    let limit = |limits: Limits| match limits.probe(&bomb(60_000), "bomb.png") {
+        Err(Error::TooLarge { limit, is_packed, .. }) => Some((limit, is_packed)),
+        Err(error) => panic!("{error}"),
+        Ok(_) => None,
+    };
+    assert_eq!(limit(wide), Some((17_049_664, true)));
+    assert_eq!(limit(large), Some((MAX_PIXELS, false)));
+    assert_eq!(limit(both), None);
+    let small = Limits { max_pixels: 99, ..Limits::default() };
+    let png = |side| small.probe(&bomb(side), "a.png").is_ok();
+    assert_eq!((png(9), png(10)), (true, false));
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use ganscope_images::{Format, Image, ImageSet, SetOptions, Survey, save_png};
+use ganscope_images::{Error, Format, Image, ImageSet, Limits, SetOptions, Survey, save_png};
 use ganscope_weights::{Array, Dtype, npy, npz};
 use tempfile::TempDir;
 use zip::write::SimpleFileOptions;
@@ -36,7 +36,7 @@ fn message(path: &Path, folder: &TempDir) -> String {
     error.replace(&format!("{}/", folder.path().display()), "")
 }
 
-fn anyhow(error: ganscope_images::Error) -> String {
+fn anyhow(error: Error) -> String {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(&error);
     while let Some(error) = cause {
@@ -113,7 +113,9 @@ fn a_folder_is_sorted_as_python_sorts() {
     }
     let flat = open(folder.path()).unwrap();
     assert_eq!(names(&flat), ["a-1.PNG", "a.png", "b.png"]);
-    let recursive = ImageSet::open(folder.path(), &SetOptions { recursive: true }).unwrap();
+    let recursive =
+        ImageSet::open(folder.path(), &SetOptions { recursive: true, ..SetOptions::default() })
+            .unwrap();
     assert_sorted(&recursive);
 }
 
@@ -428,4 +430,34 @@ fn a_pipe_is_not_waited_for() {
     assert!(anyhow(open(&pipe).unwrap_err()).contains("not a regular file"));
     let set = open(folder.path()).unwrap();
     assert!(anyhow(set.get(0).unwrap_err()).contains("not a regular file"));
+}
+
+/// A flat picture of 48 MB, and what it is packed in.
+fn flat() -> Vec<u8> {
+    let mut ppm = b"P6 4000 4000 255\n".to_vec();
+    ppm.resize(ppm.len() + 3 * 4000 * 4000, 128);
+    ppm
+}
+
+#[test]
+fn what_unpacks_to_far_more_than_its_size_is_refused_unless_it_may() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("flat.zip");
+    zip(&path, CompressionMethod::Deflated, &[("flat.ppm", flat())]);
+    let many = vec!["x".repeat(40); 100_000];
+    let json = serde_json::to_vec(&many).unwrap();
+    let labels = folder.path().join("labels.zip");
+    let files = [("a.png", png(1)), ("dataset.json", [b"{\"other\":", &json[..], b"}"].concat())];
+    zip(&labels, CompressionMethod::Deflated, &files);
+    let read = |path: &Path, limits: Limits| {
+        let set = ImageSet::open(path, &SetOptions { limits, ..SetOptions::default() })?;
+        set.get(0).map(|decoded| decoded.image.width)
+    };
+    for (path, width) in [(&path, 4000), (&labels, image(1).width)] {
+        let error = read(path, Limits::default()).unwrap_err();
+        assert!(matches!(error, Error::OverLimit { .. }), "{error}");
+        assert!(error.to_string().contains("more than"), "{error}");
+        let large = Limits { allow_large: true, ..Limits::default() };
+        assert_eq!(read(path, large).unwrap(), width);
+    }
 }

@@ -1,7 +1,7 @@
 //! BMP: what the crate `image` reads otherwise than Pillow.
 
-use super::{Failure, checked_size, reason};
-use crate::Image;
+use super::{Failure, reason};
+use crate::{Image, Limits};
 
 /// Where the parts of the headers lie.
 mod at {
@@ -31,7 +31,7 @@ fn number(bytes: &[u8], at: usize) -> Option<u32> {
 ///
 /// Pillow stretches five bits by `255 v / 31`, without rounding; runs that leave pixels out are
 /// refused by it, or begin elsewhere than in other decoders.
-pub(super) fn decode(bytes: &[u8]) -> Result<Option<Image>, Failure> {
+pub(super) fn decode(bytes: &[u8], limits: Limits) -> Result<Option<Image>, Failure> {
     let short = || reason("the header is cut short");
     let field = |at| number(bytes, at).ok_or_else(short);
     if field(at::HEADER)? == OLD_HEADER {
@@ -39,7 +39,8 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Option<Image>, Failure> {
     }
     let (width, signed) = (field(at::WIDTH)? as i32, field(at::HEIGHT)? as i32);
     let height = signed.unsigned_abs();
-    let (width, height) = checked_size(u64::try_from(width).unwrap_or(0), height, bytes.len())?;
+    let (width, height) =
+        limits.checked_size(u64::try_from(width).unwrap_or(0), height, bytes.len())?;
     let rest = bytes.get(field(at::PIXELS)? as usize..).ok_or_else(short)?;
     let bits = field(at::BITS)? & 0xFFFF;
     match (bits, field(at::COMPRESSION)?) {

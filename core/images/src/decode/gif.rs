@@ -4,32 +4,32 @@ use std::io::Cursor;
 
 use gif::{ColorOutput, DecodeOptions, Decoder};
 
-use super::{Failure, checked_size, reason};
-use crate::Image;
+use super::{Failure, reason};
+use crate::{Image, Limits};
 
 type Reader<'a> = Decoder<Cursor<&'a [u8]>>;
 
 /// A decoder that stands at the first frame, and the size of the picture: the screen, enlarged
 /// where the frame reaches beyond it.
-fn open(bytes: &[u8]) -> Result<(Reader<'_>, usize, usize), Failure> {
+fn open(bytes: &[u8], limits: Limits) -> Result<(Reader<'_>, usize, usize), Failure> {
     let mut options = DecodeOptions::new();
     options.set_color_output(ColorOutput::Indexed);
     let mut decoder = options.read_info(Cursor::new(bytes))?;
     let frame = decoder.next_frame_info()?.ok_or_else(|| reason("no frame"))?;
     let right = u64::from(frame.left) + u64::from(frame.width);
     let bottom = u64::from(frame.top) + u64::from(frame.height);
-    checked_size(frame.width, frame.height, bytes.len())?;
+    limits.checked_size(frame.width, frame.height, bytes.len())?;
     let (width, height) = (right.max(decoder.width().into()), bottom.max(decoder.height().into()));
-    let (width, height) = checked_size(width, height, bytes.len())?;
+    let (width, height) = limits.checked_size(width, height, bytes.len())?;
     Ok((decoder, width, height))
 }
 
-pub(super) fn size(bytes: &[u8]) -> Result<(usize, usize), Failure> {
-    open(bytes).map(|(_, width, height)| (width, height))
+pub(super) fn size(bytes: &[u8], limits: Limits) -> Result<(usize, usize), Failure> {
+    open(bytes, limits).map(|(_, width, height)| (width, height))
 }
 
-pub(super) fn decode(bytes: &[u8]) -> Result<Image, Failure> {
-    let (mut decoder, width, height) = open(bytes)?;
+pub(super) fn decode(bytes: &[u8], limits: Limits) -> Result<Image, Failure> {
+    let (mut decoder, width, height) = open(bytes, limits)?;
     let mut indices = vec![0; decoder.buffer_size()];
     decoder.read_into_buffer(&mut indices)?;
     let frame = decoder.current_frame_info().ok_or_else(|| reason("no frame"))?;

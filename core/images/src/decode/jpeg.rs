@@ -26,15 +26,10 @@ use scan::Scan;
 use upsample::Upsample;
 
 use super::{Failure, reason};
-use crate::Image;
+use crate::{Image, Limits};
 
 /// Scans of one image; more are taken for an attack on the time of the reader.
 const MAX_SCANS: usize = 500;
-/// Blocks that the scans of one image may visit together, whatever the size of its file.
-const FREE_BLOCKS: usize = 1 << 23;
-/// Further blocks for each byte of the file: a scan can say in one bit that many blocks stay as they
-/// are, but encoders make some ten scans, not hundreds.
-const BLOCKS_PER_BYTE: usize = 64;
 
 /// Order in which the coefficients of a block are coded: index by row and column.
 const ZIGZAG: [u8; 64] = [
@@ -63,8 +58,8 @@ mod marker {
     pub(super) const TEM: u8 = 0x01;
 }
 
-pub(super) fn size(bytes: &[u8]) -> Result<(usize, usize), Failure> {
-    let mut decoder = Decoder::new(bytes);
+pub(super) fn size(bytes: &[u8], limits: Limits) -> Result<(usize, usize), Failure> {
+    let mut decoder = Decoder::new(bytes, limits);
     while decoder.frame.is_none() {
         let marker = decoder.next_marker()?;
         if marker == marker::SOS || marker == marker::EOI {
@@ -76,10 +71,10 @@ pub(super) fn size(bytes: &[u8]) -> Result<(usize, usize), Failure> {
     Ok((frame.width, frame.height))
 }
 
-pub(super) fn decode(bytes: &[u8]) -> Result<Image, Failure> {
-    let mut decoder = Decoder::new(bytes);
-    let (mut scans, mut blocks) = (0, 0_usize);
-    let most = FREE_BLOCKS + BLOCKS_PER_BYTE.saturating_mul(bytes.len());
+pub(super) fn decode(bytes: &[u8], limits: Limits) -> Result<Image, Failure> {
+    let mut decoder = Decoder::new(bytes, limits);
+    let (mut scans, mut blocks) = (0, 0);
+    let most = limits.blocks(bytes.len());
     loop {
         match decoder.next_marker()? {
             marker::EOI => break,
@@ -112,6 +107,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Image, Failure> {
 /// Bytes with a position, and the content of the segments before it.
 struct Decoder<'a> {
     bytes: &'a [u8],
+    limits: Limits,
     position: usize,
     /// A marker that entropy-coded data ran into.
     pending: Option<u8>,
@@ -127,9 +123,10 @@ struct Decoder<'a> {
 
 impl<'a> Decoder<'a> {
     /// A decoder behind the marker `SOI`.
-    fn new(bytes: &'a [u8]) -> Self {
+    fn new(bytes: &'a [u8], limits: Limits) -> Self {
         Self {
             bytes,
+            limits,
             position: 2,
             pending: None,
             frame: None,
@@ -187,7 +184,9 @@ impl<'a> Decoder<'a> {
                     let kind = marker - marker::SOF0;
                     return Err(Failure::Reason(format!("coding process {kind}, not 0 to 2")));
                 }
-                let frame = Frame::parse(content, marker == marker::SOF2, self.bytes.len())?;
+                let checked =
+                    |width, height| self.limits.checked_size(width, height, self.bytes.len());
+                let frame = Frame::parse(content, marker == marker::SOF2, checked)?;
                 self.frame = Some(frame);
             }
             marker::APP0 => {
@@ -243,11 +242,11 @@ impl<'a> Decoder<'a> {
 
     /// Reads the header of a scan and the entropy-coded data behind it; returns the number of blocks
     /// that it visits, `most` at most.
-    fn scan(&mut self, most: usize) -> Result<usize, Failure> {
+    fn scan(&mut self, most: u64) -> Result<u64, Failure> {
         let content = self.content()?;
         let frame = self.frame.as_mut().ok_or_else(|| reason("a scan before the frame"))?;
         let mut scan = Scan::parse(content, frame)?;
-        let blocks = scan.blocks(frame);
+        let blocks = scan.blocks(frame) as u64;
         if blocks > most {
             return Err(reason("more scans of more blocks than a file of its size has"));
         }

@@ -2,16 +2,16 @@
 
 use std::io::Cursor;
 
-use png::{BitDepth, ColorType, Decoder, Limits, Transformations};
+use png::{BitDepth, ColorType, Decoder, Transformations};
 
-use super::{Failure, checked_size, pillow, reason, unpacked};
-use crate::Image;
+use super::{Failure, pillow, reason, unpacked};
+use crate::{Image, Limits};
 
 /// Largest size of the chunks other than pixels, in bytes.
 const METADATA: usize = 1 << 24;
 
 fn decoder(bytes: &[u8]) -> Decoder<Cursor<&[u8]>> {
-    let limits = Limits { bytes: METADATA };
+    let limits = png::Limits { bytes: METADATA };
     let mut decoder = Decoder::new_with_limits(Cursor::new(bytes), limits);
     decoder.set_transformations(Transformations::IDENTITY);
     decoder.set_ignore_text_chunk(true);
@@ -19,14 +19,14 @@ fn decoder(bytes: &[u8]) -> Decoder<Cursor<&[u8]>> {
     decoder
 }
 
-pub(super) fn size(bytes: &[u8]) -> Result<(usize, usize), Failure> {
+pub(super) fn size(bytes: &[u8], limits: Limits) -> Result<(usize, usize), Failure> {
     let mut decoder = decoder(bytes);
     let info = decoder.read_header_info()?;
-    checked_size(info.width, info.height, bytes.len())
+    limits.checked_size(info.width, info.height, bytes.len())
 }
 
-pub(super) fn decode(bytes: &[u8]) -> Result<Image, Failure> {
-    let (width, height) = size(bytes)?;
+pub(super) fn decode(bytes: &[u8], limits: Limits) -> Result<Image, Failure> {
+    let (width, height) = size(bytes, limits)?;
     let mut reader = decoder(bytes).read_info()?;
     let (color, depth) = reader.output_color_type();
     if reader.info().interlaced {

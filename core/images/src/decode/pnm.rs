@@ -1,7 +1,7 @@
 //! PNM whose largest value is not 255: Pillow scales it as `round(v / largest * 255)`.
 
-use super::{Failure, checked_size, pillow, reason};
-use crate::Image;
+use super::{Failure, pillow, reason};
+use crate::{Image, Limits};
 
 /// The header of an image whose largest value is not 255.
 struct Header {
@@ -15,7 +15,7 @@ struct Header {
 }
 
 /// The header, unless the image is of another kind.
-fn header(bytes: &[u8]) -> Result<Option<Header>, Failure> {
+fn header(bytes: &[u8], limits: Limits) -> Result<Option<Header>, Failure> {
     let (is_text, channels) = match bytes {
         [b'P', b'2', ..] => (true, 1),
         [b'P', b'3', ..] => (true, 3),
@@ -29,20 +29,21 @@ fn header(bytes: &[u8]) -> Result<Option<Header>, Failure> {
     if largest == 255 || !(1..=65535).contains(&largest) {
         return Ok(None);
     }
-    let (width, height) = checked_size(width, height, bytes.len())?;
+    let (width, height) = limits.checked_size(width, height, bytes.len())?;
     Ok(Some(Header { is_text, channels, width, height, largest, end: words.at }))
 }
 
 /// The size of an image that [`decode`] reads.
-pub(super) fn size(bytes: &[u8]) -> Result<Option<(usize, usize)>, Failure> {
-    Ok(header(bytes)?.map(|header| (header.width, header.height)))
+pub(super) fn size(bytes: &[u8], limits: Limits) -> Result<Option<(usize, usize)>, Failure> {
+    Ok(header(bytes, limits)?.map(|header| (header.width, header.height)))
 }
 
 /// The pixels of an image with another largest value than 255; `None` for all others.
 ///
 /// Gray above 255 has 16 bits in Pillow, scaled to 65535 and then clipped.
-pub(super) fn decode(bytes: &[u8]) -> Result<Option<Image>, Failure> {
-    let Some(Header { is_text, channels, width, height, largest, end }) = header(bytes)? else {
+pub(super) fn decode(bytes: &[u8], limits: Limits) -> Result<Option<Image>, Failure> {
+    let Some(Header { is_text, channels, width, height, largest, end }) = header(bytes, limits)?
+    else {
         return Ok(None);
     };
     let mut words = Words { bytes, at: end };

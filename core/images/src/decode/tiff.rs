@@ -5,13 +5,13 @@ mod directory;
 use std::io::Cursor;
 
 use tiff::ColorType;
-use tiff::decoder::{Decoder, DecodingResult, Limits};
+use tiff::decoder::{Decoder, DecodingResult};
 use tiff::tags::Tag;
 
 use directory::Ordered;
 
-use super::{Failure, checked_size, pillow, reason, unpacked};
-use crate::Image;
+use super::{Failure, pillow, reason, unpacked};
+use crate::{Image, Limits};
 
 /// `PhotometricInterpretation`, and its values for gray and for palettes.
 const PHOTOMETRIC: u16 = 262;
@@ -33,30 +33,30 @@ const PIXEL_BYTES: usize = 32;
 /// Bytes that the values of a tag may take.
 const TAG_BYTES: usize = 1 << 20;
 
-pub(super) fn size(bytes: &[u8]) -> Result<(usize, usize), Failure> {
-    let (width, height, orientation) = stored_size(bytes)?;
+pub(super) fn size(bytes: &[u8], limits: Limits) -> Result<(usize, usize), Failure> {
+    let (width, height, orientation) = stored_size(bytes, limits)?;
     Ok(if orientation > 4 { (height, width) } else { (width, height) })
 }
 
 /// Width and height as they are stored, and how the picture is turned: 1 for not at all, above 4 with
 /// rows and columns exchanged.
-fn stored_size(bytes: &[u8]) -> Result<(usize, usize, u16), Failure> {
+fn stored_size(bytes: &[u8], limits: Limits) -> Result<(usize, usize, u16), Failure> {
     directory::entries(&ordered(bytes))?;
     let mut decoder = Decoder::new(Cursor::new(bytes))?;
     let (width, height) = decoder.dimensions()?;
-    let (width, height) = checked_size(width, height, bytes.len())?;
+    let (width, height) = limits.checked_size(width, height, bytes.len())?;
     let orientation = decoder.find_tag_unsigned::<u16>(Tag::Orientation).ok().flatten();
     Ok((width, height, orientation.filter(|tag| (1..=8).contains(tag)).unwrap_or(1)))
 }
 
-pub(super) fn decode(bytes: &[u8]) -> Result<Image, Failure> {
-    let (width, height, orientation) = stored_size(bytes)?;
+pub(super) fn decode(bytes: &[u8], limits: Limits) -> Result<Image, Failure> {
+    let (width, height, orientation) = stored_size(bytes, limits)?;
     let gray = palette_as_gray(bytes)?;
-    let mut limits = Limits::default();
-    limits.decoding_buffer_size = TAG_BYTES.max(width * height * PIXEL_BYTES);
-    limits.intermediate_buffer_size = limits.decoding_buffer_size;
+    let mut memory = tiff::decoder::Limits::default();
+    memory.decoding_buffer_size = TAG_BYTES.max(width * height * PIXEL_BYTES);
+    memory.intermediate_buffer_size = memory.decoding_buffer_size;
     let mut decoder =
-        Decoder::new(Cursor::new(gray.as_deref().unwrap_or(bytes)))?.with_limits(limits);
+        Decoder::new(Cursor::new(gray.as_deref().unwrap_or(bytes)))?.with_limits(memory);
     let color = decoder.colortype()?;
     if decoder.find_tag_unsigned::<u16>(Tag::Compression)? == Some(JPEG) {
         return Err(reason("compressed as JPEG"));

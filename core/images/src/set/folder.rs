@@ -4,7 +4,8 @@ use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use super::{Item, MAX_ENCODED, Source, is_image, labels, no_images};
+use super::{Item, SetOptions, Source, is_image, labels, no_images};
+use crate::limits::MAX_ENCODED;
 use crate::{Error, Result};
 
 /// Files with the extension of an image, sorted by the bytes of their path below the folder.
@@ -16,7 +17,7 @@ pub(super) struct Folder {
 }
 
 impl Folder {
-    pub(super) fn open(root: &Path, recursive: bool) -> Result<Self> {
+    pub(super) fn open(root: &Path, options: &SetOptions) -> Result<Self> {
         let mut names = Vec::new();
         let mut others = Vec::new();
         let mut pending = vec![String::new()];
@@ -33,7 +34,7 @@ impl Folder {
                 let name = if below.is_empty() { name } else { format!("{below}/{name}") };
                 if !entry.file_type().map_err(failed)?.is_dir() {
                     if is_image(&name) { names.push(name) } else { others.push(name) }
-                } else if recursive {
+                } else if options.recursive {
                     pending.push(name);
                 } else {
                     others.push(name + "/");
@@ -47,7 +48,7 @@ impl Folder {
         names.sort_unstable();
         let path = root.join(labels::FILE);
         let labels = match open(&path) {
-            Ok(json) => labels::parse(&path, json, &names)?,
+            Ok(json) => labels::parse(&path, json, &names, options.limits)?,
             Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(source) => return Err(Error::Read { path, source }),
         };

@@ -7,15 +7,10 @@ use std::path::Path;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use crate::{Error, Result};
+use crate::{Error, Limits, Result};
 
 /// Name of the file of labels, in the folder or archive it is about.
 pub(super) const FILE: &str = "dataset.json";
-
-/// Bytes that a file of labels may have, whatever the number of images.
-const FREE: u64 = 1 << 20;
-/// Further bytes for each image: its name and its label.
-const BYTES_PER_IMAGE: u64 = 1 << 10;
 
 #[derive(Deserialize)]
 struct Labels {
@@ -32,15 +27,21 @@ enum Label {
 
 /// The label of each name, from `{"labels": [[name, label], ...]}`.
 ///
-/// `"labels": null` and labels that are not class numbers result in none. A file of more than 1 MiB
-/// and 1 KiB for each image is refused before it is read further.
-pub(super) fn parse(path: &Path, json: impl Read, names: &[String]) -> Result<Vec<Option<u32>>> {
+/// `"labels": null` and labels that are not class numbers result in none. A file beyond the
+/// limits is refused before it is read further.
+pub(super) fn parse(
+    path: &Path,
+    json: impl Read,
+    names: &[String],
+    limits: Limits,
+) -> Result<Vec<Option<u32>>> {
     let fail = |reason: String| Error::Labels { path: path.to_owned(), reason };
-    let limit = FREE + BYTES_PER_IMAGE * names.len() as u64;
+    let limit = limits.labels(names.len());
     let mut text = Vec::new();
     json.take(limit + 1).read_to_end(&mut text).map_err(|e: io::Error| fail(e.to_string()))?;
     if text.len() as u64 > limit {
-        return Err(fail(format!("more than {limit} bytes for {} images", names.len())));
+        let reason = format!("more than {limit} bytes for {} images", names.len());
+        return Err(Error::OverLimit { path: path.to_owned(), reason });
     }
     let file: Labels = serde_json::from_slice(&text).map_err(|e| fail(e.to_string()))?;
     let labels: HashMap<&str, u32> = file

@@ -9,16 +9,13 @@ use flate2::bufread::MultiGzDecoder;
 use ganscope_weights::SharedFile;
 use tar::Archive;
 
-use super::{Item, MAX_ENCODED, Source, is_image, no_images};
-use crate::{Error, Result};
+use super::{Item, Source, is_image, no_images};
+use crate::limits::MAX_ENCODED;
+use crate::{Error, Limits, Result};
 
 /// Position of the name of the format in the header of a member.
 const MAGIC: std::ops::Range<usize> = 257..262;
 
-/// Bytes that a packed archive may have unpacked, whatever its size.
-const FREE_UNPACKED: u64 = 1 << 26;
-/// Further bytes for each of its packed bytes.
-const UNPACKED_RATIO: u64 = 64;
 /// Links that lead to links are followed so far.
 const LONGEST_CHAIN: usize = 40;
 
@@ -31,10 +28,10 @@ pub(super) fn is_tar(start: &[u8]) -> bool {
 ///
 /// Images are read in any order, which gzip does not allow. The temporary folder of the system
 /// needs room for the whole archive; memory does not.
-pub(super) fn unpacked(path: &Path, packed: SharedFile) -> Result<SharedFile> {
+pub(super) fn unpacked(path: &Path, packed: SharedFile, limits: Limits) -> Result<SharedFile> {
     let unpack = || -> io::Result<Option<File>> {
         let size = packed.size()?;
-        let limit = FREE_UNPACKED + UNPACKED_RATIO.saturating_mul(size);
+        let limit = limits.unpacked(size);
         let mut content = MultiGzDecoder::new(BufReader::new(packed));
         let mut start = Vec::new();
         content.by_ref().take(MAGIC.end as u64).read_to_end(&mut start)?;
@@ -55,6 +52,9 @@ pub(super) fn unpacked(path: &Path, packed: SharedFile) -> Result<SharedFile> {
             path: path.to_owned(),
             found: "gzip data, but not of a tar archive".to_owned(),
         }),
+        Err(e) if e.kind() == io::ErrorKind::FileTooLarge => {
+            Err(Error::OverLimit { path: path.to_owned(), reason: e.to_string() })
+        }
         Err(e) => Err(Error::Archive { path: path.to_owned(), reason: e.to_string() }),
     }
 }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use ganscope_weights::SharedFile;
 use zip::ZipArchive;
 
-use super::{Item, Source, is_image, labels, member_limit, no_images};
-use crate::{Error, Result};
+use super::{Item, Source, is_image, labels, no_images};
+use crate::{Error, Limits, Result};
 
 /// An open archive.
 pub(super) struct Zip {
@@ -15,10 +15,11 @@ pub(super) struct Zip {
     pub(super) file: SharedFile,
     pub(super) archive: ZipArchive<SharedFile>,
     names: Vec<String>,
+    limits: Limits,
 }
 
 impl Zip {
-    pub(super) fn open(path: &Path, file: SharedFile) -> Result<Self> {
+    pub(super) fn open(path: &Path, file: SharedFile, limits: Limits) -> Result<Self> {
         let failed = |e: zip::result::ZipError| Error::Archive {
             path: path.to_owned(),
             reason: e.to_string(),
@@ -26,7 +27,7 @@ impl Zip {
         let archive = ZipArchive::new(file.clone()).map_err(failed)?;
         let names = archive.file_names().map(|name| Ok(name?.into_owned()));
         let names = names.collect::<Result<_, _>>().map_err(failed)?;
-        let mut zip = Self { path: path.to_owned(), file, archive, names };
+        let mut zip = Self { path: path.to_owned(), file, archive, names, limits };
         zip.check_extents().map_err(failed)?;
         Ok(zip)
     }
@@ -72,11 +73,12 @@ impl Zip {
                     path: self.path.clone(),
                     reason: e.to_string(),
                 })?;
-                labels::parse(&self.path.join(labels::FILE), json, &names)?
+                labels::parse(&self.path.join(labels::FILE), json, &names, self.limits)?
             }
             None => Vec::new(),
         };
-        Ok(Images { path: self.path, archive: self.archive, members, names, labels })
+        let Self { path, archive, limits, .. } = self;
+        Ok(Images { path, archive, members, names, labels, limits })
     }
 }
 
@@ -87,6 +89,17 @@ pub(super) struct Images {
     members: Vec<usize>,
     names: Vec<String>,
     labels: Vec<Option<u32>>,
+    limits: Limits,
+}
+
+impl Images {
+    /// Why image `i` is not unpacked.
+    fn too_large(&self, i: usize) -> String {
+        let mut archive = self.archive.clone();
+        let member = archive.by_index_raw(self.members[i]);
+        let packed = member.map_or(0, |member| member.compressed_size());
+        format!("more than {} bytes, packed in {packed}", self.limits.member(packed))
+    }
 }
 
 impl Source for Images {
@@ -103,27 +116,29 @@ impl Source for Images {
     }
 
     fn read(&self, i: usize) -> Result<Item> {
-        let bytes = member_bytes(&self.archive, self.members[i]);
-        bytes
-            .map(Item::Encoded)
-            .map_err(|reason| Error::Archive { path: self.path.join(&self.names[i]), reason })
+        let path = || self.path.join(&self.names[i]);
+        match member_bytes(&self.archive, self.members[i], self.limits) {
+            Ok(Some(bytes)) => Ok(Item::Encoded(bytes)),
+            Ok(None) => Err(Error::OverLimit { path: path(), reason: self.too_large(i) }),
+            Err(e) => Err(Error::Archive { path: path(), reason: e.to_string() }),
+        }
     }
 }
 
-/// The unpacked bytes of a member, or the reason of the failure.
-fn member_bytes(archive: &ZipArchive<SharedFile>, member: usize) -> Result<Vec<u8>, String> {
+/// The unpacked bytes of a member; none if they are more than the limit.
+fn member_bytes(
+    archive: &ZipArchive<SharedFile>,
+    member: usize,
+    limits: Limits,
+) -> zip::result::ZipResult<Option<Vec<u8>>> {
     // A clone has its own position and shares the directory.
     let mut archive = archive.clone();
-    let file = archive.by_index(member).map_err(|e| e.to_string())?;
-    let (packed, limit) = (file.compressed_size(), member_limit(file.compressed_size()));
-    let too_large = || format!("more than {limit} bytes, packed in {packed}");
+    let file = archive.by_index(member)?;
+    let limit = limits.member(file.compressed_size());
     if file.size() > limit {
-        return Err(too_large());
+        return Ok(None);
     }
     let mut bytes = Vec::with_capacity(file.size() as usize);
-    file.take(limit + 1).read_to_end(&mut bytes).map_err(|e| e.to_string())?;
-    if bytes.len() as u64 > limit {
-        return Err(too_large());
-    }
-    Ok(bytes)
+    file.take(limit + 1).read_to_end(&mut bytes)?;
+    Ok(Some(bytes).filter(|bytes| bytes.len() as u64 <= limit))
 }

@@ -1,6 +1,6 @@
 //! The frame: size of the image, its components and their samples.
 
-use super::super::{Failure, checked_size, reason};
+use super::super::{Failure, reason};
 use super::idct;
 use super::scan::Scan;
 
@@ -56,8 +56,12 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    /// A frame of mid-gray from the content of its segment, in a file of `bytes` bytes.
-    pub(super) fn parse(content: &[u8], progressive: bool, bytes: usize) -> Result<Self, Failure> {
+    /// A frame of mid-gray from the content of its segment; `checked` checks its size.
+    pub(super) fn parse(
+        content: &[u8],
+        progressive: bool,
+        checked: impl FnOnce(u16, u16) -> Result<(usize, usize), Failure>,
+    ) -> Result<Self, Failure> {
         let [precision, h1, h0, w1, w0, count, rest @ ..] = content else {
             return Err(reason("a frame is cut short"));
         };
@@ -65,7 +69,7 @@ impl Frame {
             return Err(Failure::Reason(format!("{precision} bits a sample, not 8")));
         }
         let (width, height) = (u16::from_be_bytes([*w1, *w0]), u16::from_be_bytes([*h1, *h0]));
-        let (width, height) = checked_size(width, height, bytes)?;
+        let (width, height) = checked(width, height)?;
         if ![1, 3, 4].contains(count) || rest.len() != 3 * *count as usize {
             return Err(Failure::Reason(format!("{count} components")));
         }
