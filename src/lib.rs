@@ -5,6 +5,7 @@
 //! [`Watch`], which can also stop a task. [`catalog`] lists everything that can be asked for by
 //! name.
 
+pub mod cache;
 pub mod catalog;
 mod checks;
 pub mod error;

@@ -1,5 +1,6 @@
 //! The verbs: each has a name, a page of help, requests that its arguments fill, and what it does.
 
+mod cache;
 mod checkpoints;
 mod explain;
 mod latents;
@@ -10,10 +11,12 @@ mod stats;
 
 use clap::Command;
 use ganscope::Result;
+use ganscope::cache::PruneRequest;
 use ganscope::explain::ExplainRequest;
 use ganscope::explain::latent::LatentRequest;
 use ganscope::explain::maximize::MaximizeRequest;
 use ganscope::explain::units::UnitRequest;
+use ganscope::features::FeatureRequest;
 use ganscope::latents::mix::MixRequest;
 use ganscope::latents::path_length::PathLengthRequest;
 use ganscope::latents::pictures::{PictureFiles, PicturesRequest};
@@ -91,6 +94,15 @@ static PROGRAM: Verb =
                     .filling(&[fills::<UnitRequest>()]),
             ]),
         verb("list", include_str!("../help/list.txt"), list::run),
+        verb("fetch", include_str!("../help/fetch.txt"), cache::fetched),
+        verb("cache", include_str!("../help/cache.txt"), cache::run)
+            .filling(&[fills::<FeatureRequest>()])
+            .with(&[
+                verb("verify", include_str!("../help/cache-verify.txt"), cache::verified)
+                    .filling(&[fills::<FeatureRequest>()]),
+                verb("prune", include_str!("../help/cache-prune.txt"), cache::pruned)
+                    .filling(&[fills::<PruneRequest>()]),
+            ]),
         verb("inspect", include_str!("../help/inspect.txt"), checkpoints::inspect),
         verb("convert", include_str!("../help/convert.txt"), checkpoints::convert),
         verb("completions", include_str!("../help/completions.txt"), shell::completions),

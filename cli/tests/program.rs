@@ -3,16 +3,22 @@
 
 #[path = "program/attacks.rs"]
 mod attacks;
+#[path = "program/cache.rs"]
+mod cache;
 #[path = "program/emoji.rs"]
 mod emoji;
 #[path = "program/errors.rs"]
 mod errors;
 #[path = "program/explain.rs"]
 mod explain;
+#[path = "program/full.rs"]
+mod full;
 #[path = "program/generators.rs"]
 mod generators;
 #[path = "program/hub.rs"]
 mod hub;
+#[path = "program/kills.rs"]
+mod kills;
 #[path = "program/latents.rs"]
 mod latents;
 #[path = "program/parameters.rs"]

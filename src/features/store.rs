@@ -118,7 +118,7 @@ impl FeatureStore {
     /// # Errors
     /// If no temporary file can be created.
     pub fn temporary() -> Result<Self> {
-        let file = tempfile::tempfile().context("create a temporary file for features")?;
+        let file = temporary_file()?;
         Ok(Self::empty(file.into(), None, String::new()))
     }
 
@@ -168,6 +168,28 @@ impl FeatureStore {
         }
         store.file.set_len(store.end)?;
         Ok(store)
+    }
+
+    /// Whether every byte of the store at `path` is as it was written.
+    pub(crate) fn is_whole(path: &Path) -> bool {
+        let key = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let Ok(file) = File::open(path) else { return false };
+        let mut store = Self::empty(file.into(), None, key);
+        let length = store.file.metadata().map(|metadata| metadata.len());
+        store.scan().is_ok() && length.is_ok_and(|length| length == store.end)
+    }
+
+    /// Removes the store at `path` unless another process writes it; returns whether it is gone.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub(crate) fn remove(path: &Path) -> Result<bool> {
+        let open = File::open(path).map_err(Error::file("read", path))?;
+        if let Err(TryLockError::WouldBlock) = open.try_lock() {
+            return Ok(false);
+        }
+        std::fs::remove_file(path).map_err(Error::file("remove", path))?;
+        Ok(true)
     }
 
     /// Whether rows cannot be appended.
@@ -323,7 +345,7 @@ impl FeatureStore {
             let Some(path) = self.path.take() else { return Err(error).context("write features") };
             // The disk is full, or the folder went away: the task goes on without the cache.
             self.lost_cache = Some(format!("cannot write `{}`: {error}", path.display()));
-            let copy = tempfile::tempfile().context("create a temporary file for features")?;
+            let copy = temporary_file()?;
             let mut rows = SharedFile::new(Arc::clone(&self.file)).take(self.end);
             std::io::copy(&mut rows, &mut &copy).context("write features")?;
             // What was appended in part is cut off.
@@ -409,6 +431,12 @@ impl Rows for FeatureStore {
             Err(error) => Err(ganscope_stats::Error::Rows(error.into())),
         }))
     }
+}
+
+/// A file without a name that vanishes with the process.
+fn temporary_file() -> Result<File> {
+    let file = tempfile::tempfile().context("create a temporary file for features");
+    file.map_err(|error| error.with_hint("TMPDIR names the folder of temporary files"))
 }
 
 /// The error of a file that was changed.

@@ -1,7 +1,11 @@
 //! `ganscope completions` and `ganscope man`: what a shell and `man` read.
 
+use std::path::Path;
+
+use clap::Command;
 use clap_complete::Shell;
-use ganscope::files::make_folder;
+use clap_mangen::Man;
+use ganscope::files::{make_folder, write_text};
 use ganscope::{Error, Result, Watch as _};
 
 use crate::given::Given;
@@ -17,7 +21,19 @@ pub(super) fn completions(given: Given<'_>, terminal: &mut Terminal) -> Result<(
 pub(super) fn man(given: Given<'_>, terminal: &mut Terminal) -> Result<()> {
     let folder = given.path("folder");
     make_folder(&folder)?;
-    clap_mangen::generate_to(super::program(), &folder)?;
+    let mut program = super::program().disable_help_subcommand(true);
+    program.build();
+    pages(&program, &folder)?;
     terminal.note(&format!("man pages in `{}`", folder.display()));
     Ok(())
+}
+
+/// Writes the page of a verb and those of the verbs below it.
+fn pages(verb: &Command, folder: &Path) -> Result<()> {
+    for below in verb.get_subcommands().filter(|below| !below.is_hide_set()) {
+        pages(below, folder)?;
+    }
+    let (page, mut text) = (Man::new(verb.clone()), Vec::new());
+    page.render(&mut text)?;
+    write_text(&folder.join(page.get_filename()), &String::from_utf8_lossy(&text))
 }

@@ -38,6 +38,7 @@ const CALLS: &[&[&str]] = &[
     ],
     &["explain", "lime,occlusion,smoothgrad", "a/00.png", "--model", "fashion-cnn", "-o", "e"],
     &["explain", "fid", "a", "-r", "fashion-test", "--extractor", "fashion-cnn", "-o", "r"],
+    &["cache", "prune", "--dry-run"],
     &["explain", "maximize", "--class", "1", "--model", "fashion-cnn", "-o", "x.png"],
     &["explain", "latent", "fashion-biggan", "--class", "1", "--seeds", "0-3", "-o", "l.png"],
     &[

@@ -127,9 +127,13 @@ impl Hub {
         progress: &mut Progress<'_>,
     ) -> Result<PathBuf> {
         if let Some(path) = self.cached_source(source) {
-            let pinned = pin(&path).filter(|_| matches!(source, Source::Url(_)));
-            if let Some(expected) = sha256.or(pinned.as_deref()) {
-                transfer::verify(&path, expected)?;
+            let is_own = matches!(source, Source::Url(_));
+            let pinned = pin(&path).filter(|_| is_own);
+            match sha256.or(pinned.as_deref()) {
+                Some(expected) => transfer::verify(&path, expected)?,
+                // The run that downloaded it ended before it was pinned.
+                None if is_own => set_pin(&path)?,
+                None => {}
             }
             return Ok(path);
         }
@@ -146,16 +150,14 @@ impl Hub {
                 let request = Request { url: &url, token: None, sha256, bytes: None };
                 transfer::download(&agent(), &request, &path, progress)?;
                 if sha256.is_none() {
-                    // The first use pins the content: a change is an error from now on.
-                    let digest = transfer::sha256(&path)?;
-                    std::fs::write(pin_path(&path), digest).map_err(Error::writing(&path))?;
+                    set_pin(&path)?;
                 }
                 Ok(path)
             }
         }
     }
 
-    fn cached_source(&self, source: &Source) -> Option<PathBuf> {
+    pub(crate) fn cached_source(&self, source: &Source) -> Option<PathBuf> {
         let path = match source {
             Source::Hub { file, revision, .. } => {
                 let repo = self.repo(source)?;
@@ -206,15 +208,33 @@ impl Hub {
 }
 
 /// Where the digest of a download without a known one is kept.
-fn pin_path(path: &Path) -> PathBuf {
+pub(crate) fn pin_path(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".sha256");
     path.with_file_name(name)
 }
 
 /// The digest that a download had when it was first used.
-fn pin(path: &Path) -> Option<String> {
+pub(crate) fn pin(path: &Path) -> Option<String> {
     std::fs::read_to_string(pin_path(path)).ok().filter(|digest| digest.len() == 64)
+}
+
+/// Records the digest of a download: a change is an error from now on.
+///
+/// A cache that may only be read has no records.
+fn set_pin(path: &Path) -> Result<()> {
+    let digest = transfer::sha256(path)?;
+    let mut name = pin_path(path).into_os_string();
+    name.push(transfer::PART);
+    let new = PathBuf::from(name);
+    let write = || {
+        std::fs::write(&new, digest)?;
+        std::fs::rename(&new, pin_path(path))
+    };
+    if write().is_err() {
+        let _none = std::fs::remove_file(&new);
+    }
+    Ok(())
 }
 
 fn hub_repo(source: &Source) -> Option<Repo> {

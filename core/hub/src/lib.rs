@@ -29,6 +29,7 @@
 
 mod client;
 mod error;
+mod kept;
 mod known;
 mod metadata;
 mod source;
@@ -36,6 +37,7 @@ mod transfer;
 
 pub use client::{Hub, Progress};
 pub use error::{Error, Result};
+pub use kept::Kept;
 pub use known::{KNOWN, Known, known};
 pub use source::Source;
 pub use transfer::sha256;
