@@ -76,27 +76,30 @@ pub(crate) struct Failure {
     pub(crate) status: Option<u16>,
     /// The reason in words.
     pub(crate) reason: String,
+    /// Whether the same request fails again, whenever it is made.
+    lasts: bool,
 }
 
 impl Failure {
     /// The failure for a reason other than the status of an answer.
     pub(crate) fn new(reason: impl Into<String>) -> Self {
-        Self { status: None, reason: reason.into() }
+        Self { status: None, reason: reason.into(), lasts: false }
     }
 
     /// The failure of an answer with this status.
     pub(crate) fn of_status(status: u16) -> Self {
-        Self { status: Some(status), reason: format!("the server answers {status}") }
+        let lasts = status < 500 && status != 408 && status != 429;
+        Self { status: Some(status), reason: format!("the server answers {status}"), lasts }
     }
 
     /// Whether another attempt may succeed.
     pub(crate) fn may_pass(&self) -> bool {
-        self.status.is_none_or(|status| status >= 500 || status == 408 || status == 429)
+        !self.lasts
     }
 
     /// The error of downloading `url`, a file with the digest `sha256`.
     pub(crate) fn of(self, url: &str, sha256: Option<&str>) -> Error {
-        let Self { status, reason } = self;
+        let Self { status, reason, .. } = self;
         Error::Download { url: url.to_owned(), sha256: sha256.map(str::to_owned), status, reason }
     }
 }
@@ -106,6 +109,12 @@ impl From<ureq::Error> for Failure {
         match error {
             ureq::Error::StatusCode(status) => Self::of_status(status),
             ureq::Error::HostNotFound => Self::new("the server is not found"),
+            ureq::Error::TooManyRedirects
+            | ureq::Error::RedirectFailed
+            | ureq::Error::BadUri(_)
+            | ureq::Error::RequireHttpsOnly(_) => {
+                Self { status: None, reason: error.to_string(), lasts: true }
+            }
             other => Self::new(other.to_string()),
         }
     }

@@ -11,6 +11,9 @@ use ureq::{Agent, Body, http::Response};
 use crate::error::Failure;
 use crate::{Error, Progress, Result};
 
+/// Ending of a download that is not whole.
+pub(crate) const PART: &str = ".part";
+
 /// Attempts in a row without many new bytes.
 pub(crate) const MAX_FAILURES: u32 = 5;
 /// Attempts in all.
@@ -23,8 +26,8 @@ const PROGRESS: u64 = 1 << 16;
 /// Pause after the first of them; it doubles each time.
 pub(crate) const PAUSE: Duration = Duration::from_millis(200);
 
-/// Bytes of a file whose size no server tells: more than any published network has.
-const MAX_UNKNOWN: u64 = 1 << 34;
+/// Bytes of the largest file that is downloaded: more than any published network has.
+const MAX_BYTES: u64 = 1 << 34;
 
 /// Time in which [`PROGRESS`] bytes have to come, so that a server that sends single bytes is left.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -81,7 +84,7 @@ pub(crate) fn download(
     progress: &mut Progress<'_>,
 ) -> Result<()> {
     let mut name = target.file_name().unwrap_or_default().to_owned();
-    name.push(".part");
+    name.push(PART);
     let part = target.with_file_name(name);
     let mut work = || {
         if let Some(folder) = target.parent() {
@@ -97,7 +100,7 @@ pub(crate) fn download(
             return Ok(());
         }
         transfer(agent, request, &mut file, progress)?;
-        if let Some(found) = no_weights(&mut file)? {
+        if let Some(found) = no_weights(&mut file, request.url)? {
             std::fs::remove_file(&part)?;
             let reason = format!("the server answers with {found}, not with weights");
             return Err(request.failed(Failure::new(reason)));
@@ -149,8 +152,9 @@ fn transfer(
     Ok(())
 }
 
-/// What a file without weights is: nothing, or a page of a web site.
-fn no_weights(file: &mut File) -> io::Result<Option<&'static str>> {
+/// What a file is that cannot be what was asked for: nothing, a page of a web site, a message in JSON, or
+/// a pointer to a large file in its place.
+fn no_weights(file: &mut File, url: &str) -> io::Result<Option<&'static str>> {
     let mut start = Vec::new();
     file.rewind()?;
     (&*file).take(64).read_to_end(&mut start)?;
@@ -158,6 +162,8 @@ fn no_weights(file: &mut File) -> io::Result<Option<&'static str>> {
     Ok(match first {
         None if start.len() < 64 => Some("nothing"),
         Some(b'<') => Some("a page"),
+        Some(b'{' | b'[') if !url.contains(".json") => Some("a message"),
+        _ if start.starts_with(b"version https://git-lfs") => Some("a pointer of Git LFS"),
         _ => None,
     })
 }
@@ -201,6 +207,10 @@ fn attempt(
         return Ok(Outcome::Anew(Failure::new(reason)));
     }
     let total = total(&response, resumed).or(request.bytes);
+    if let Some(total) = total.filter(|&total| total > MAX_BYTES) {
+        let reason = format!("{total} bytes are offered, more than {MAX_BYTES}");
+        return Err(request.failed(Failure::new(reason)));
+    }
     if let (Some(total), Some(bytes)) = (total, request.bytes)
         && total != bytes
     {
@@ -231,8 +241,8 @@ fn append(
             file.set_len(total.unwrap_or(done))?;
             return Ok(Outcome::Whole);
         }
-        if done > MAX_UNKNOWN {
-            let reason = format!("more than {MAX_UNKNOWN} bytes without an end");
+        if done > MAX_BYTES {
+            let reason = format!("more than {MAX_BYTES} bytes without an end");
             return Ok(Outcome::Anew(Failure::new(reason)));
         }
         if since.elapsed() >= PATIENCE {
@@ -283,7 +293,7 @@ pub(crate) fn verify(path: &Path, expected: &str) -> Result<()> {
     Err(Error::Checksum { what, expected, found })
 }
 
-fn matches(found: &str, expected: &str) -> bool {
+pub(crate) fn matches(found: &str, expected: &str) -> bool {
     !expected.is_empty() && found.starts_with(&expected.to_ascii_lowercase())
 }
 
