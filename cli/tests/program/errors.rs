@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use ganscope::weights::{Array, npz};
+use ganscope::weights::{Array, ReadOptions, npz, read, write_safetensors};
 
 use crate::setup::{ganscope, images, inception};
 
@@ -119,4 +119,80 @@ fn an_unreadable_image_may_be_skipped_and_is_counted() {
 #[test]
 fn flags_that_do_not_exist_are_a_usage_error() {
     ganscope(&["score", "--nonsense"]).assert().failure().code(2);
+}
+
+#[test]
+fn weights_that_are_not_finite_make_no_number_and_no_picture() {
+    let folder = tempfile::tempdir().unwrap();
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
+    for name in ["fashion-cnn", "fashion-biggan", "fashion-stylegan2"] {
+        let path = models.join(format!("{name}.safetensors"));
+        let mut weights = read(&path, &ReadOptions::default()).unwrap();
+        // The last layer, so that no rectifier hides it.
+        let last = weights.arrays.keys().rfind(|name| name.ends_with("weight")).unwrap().clone();
+        let array = &weights.arrays[&last];
+        let nan = vec![f32::NAN; array.shape().iter().product()];
+        let nan = Array::from_f32(array.shape().to_vec(), &nan).unwrap();
+        weights.arrays.insert(last, nan);
+        write_safetensors(&folder.path().join(format!("{name}.safetensors")), &weights).unwrap();
+    }
+    let samples = models.join("samples");
+    let samples = samples.to_str().unwrap();
+    let cnn = ["--weights", "fashion-cnn.safetensors", "--no-cache"];
+    let calls = [
+        [
+            &["score", samples, "-m", "is", "--is-splits", "2", "--extractor", "fashion-cnn"],
+            &cnn[..],
+        ]
+        .concat(),
+        [
+            &[
+                "score",
+                samples,
+                "-r",
+                "fashion-test",
+                "-m",
+                "fid",
+                "--extractor",
+                "fashion-cnn",
+                "--force",
+            ],
+            &cnn[..],
+        ]
+        .concat(),
+        [&["stats", samples, "-o", "s.safetensors", "--extractor", "fashion-cnn"], &cnn[..]]
+            .concat(),
+        vec![
+            "explain",
+            "lrp",
+            samples,
+            "--model",
+            "fashion-cnn",
+            "--weights",
+            "fashion-cnn.safetensors",
+            "-o",
+            "e",
+        ],
+        vec!["generate", "fashion-biggan.safetensors", "--class", "1", "--seeds", "0-3", "-o", "b"],
+        vec!["generate", "fashion-stylegan2.safetensors", "--seeds", "0-3", "-o", "s"],
+        vec!["interpolate", "fashion-stylegan2.safetensors", "--seeds", "0,3", "-o", "w.png"],
+    ];
+    for call in calls {
+        let output = ganscope(&call).current_dir(folder.path()).output().unwrap();
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{}: {error}", call.join(" "));
+        assert!(error.contains("NaN"), "{}: {error}", call.join(" "));
+        let mut written = Vec::new();
+        for entry in fs::read_dir(folder.path()).unwrap().flatten() {
+            let path = entry.path();
+            let below = fs::read_dir(&path).into_iter().flatten().flatten().map(|e| e.path());
+            written.extend(below.filter(|path| path.is_file()));
+            written.extend(
+                [path]
+                    .into_iter()
+                    .filter(|path| path.is_file() && !path.to_string_lossy().contains("fashion-")),
+            );
+        }
+        assert_eq!(written, Vec::<std::path::PathBuf>::new(), "{}", call.join(" "));
+    }
 }
