@@ -10,9 +10,10 @@ use std::cell::RefCell;
 use std::io::{Cursor, Write as _};
 use std::path::Path;
 
+use ganscope::features::store::FeatureStore;
 use ganscope::images::{ImageSet, SetOptions, decode, probe};
 use ganscope::model::network::Description;
-use ganscope::stats::files;
+use ganscope::stats::{FeatureBatch, Features, files};
 use ganscope::weights::{ReadOptions, inspect_bytes, npz, read_bytes};
 use zip::CompressionMethod;
 use zip::write::SimpleFileOptions;
@@ -42,6 +43,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "npy", is_seed: |_, start| start.starts_with(b"\x93NUMPY"), read: npy },
     Target { name: "npz", is_seed: |name, _| ends(name, &["npz"]), read: arrays },
     Target { name: "statistics", is_seed: is_statistics, read: statistics },
+    Target { name: "store", is_seed: |name, _| ends(name, &["rows"]), read: store },
     Target { name: "zip", is_seed: |name, _| ends(name, &["zip"]), read: set },
     Target { name: "tar", is_seed: |name, _| ends(name, &["tar"]), read: set },
     Target { name: "labels", is_seed: |name, _| name.contains("dataset"), read: labels },
@@ -98,6 +100,38 @@ fn arrays(bytes: &[u8]) -> bool {
 
 fn statistics(bytes: &[u8]) -> bool {
     files::read_bytes(bytes).is_ok()
+}
+
+/// Features kept by an earlier run, and that a run goes on from there.
+fn store(bytes: &[u8]) -> bool {
+    thread_local! {
+        static FOLDER: tempfile::TempDir = tempfile::tempdir().unwrap();
+    }
+    FOLDER.with(|folder| {
+        std::fs::write(folder.path().join("key.rows"), bytes).unwrap();
+        let mut store = FeatureStore::open(folder.path(), "key").unwrap();
+        let rows: usize = store.read().map(|batch| batch.unwrap().features.len()).sum();
+        assert_eq!(rows, store.rows());
+        let done = store.done().saturating_add(1);
+        let features = Features::from_vec(vec![0.5; 3], 3).unwrap();
+        let logits = Features::from_vec(vec![0.5; 2], 2).unwrap();
+        let batch = FeatureBatch { features, logits: Some(logits), spatial: None };
+        // Rows of another width are refused.
+        let _other = store.append(Some(&batch), &[], done);
+        rows > 0
+    })
+}
+
+/// A store of so many batches, a seed of [`store`].
+pub(crate) fn stored(batches: usize) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    for i in 1..=batches {
+        let mut store = FeatureStore::open(folder.path(), "key").unwrap();
+        let part = |width: usize| Features::from_vec(vec![0.25; 2 * width], width).unwrap();
+        let batch = FeatureBatch { features: part(3), logits: Some(part(2)), spatial: None };
+        store.append(Some(&batch), &[], 2 * i).unwrap();
+    }
+    std::fs::read(folder.path().join("key.rows")).unwrap()
 }
 
 fn image(bytes: &[u8]) -> bool {

@@ -28,6 +28,8 @@ pub fn seeds(target: &Target) -> Vec<(String, Vec<u8>)> {
             }
         }
     }
+    found.extend((1..=3).map(|n| (format!("{n}.rows"), crate::stored(n))));
+    found.retain(|(name, bytes)| (target.is_seed)(name, bytes));
     found.extend(images().into_iter().filter(|(name, bytes)| (target.is_seed)(name, bytes)));
     found.sort();
     found
