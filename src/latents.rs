@@ -1,5 +1,8 @@
 //! Drawing from a generator: its weights, its truncation, its class and its noise, put together once.
 
+pub mod codes;
+pub mod directions;
+pub mod edit;
 pub mod mix;
 pub mod output;
 pub mod path_length;

@@ -17,6 +17,8 @@ use ganscope::explain::latent::LatentRequest;
 use ganscope::explain::maximize::MaximizeRequest;
 use ganscope::explain::units::UnitRequest;
 use ganscope::features::FeatureRequest;
+use ganscope::latents::directions::{DirectionFiles, DirectionsRequest};
+use ganscope::latents::edit::EditRequest;
 use ganscope::latents::mix::MixRequest;
 use ganscope::latents::path_length::PathLengthRequest;
 use ganscope::latents::pictures::{PictureFiles, PicturesRequest};
@@ -66,6 +68,10 @@ static PROGRAM: Verb =
             .filling(&[fills::<WalkRequest>(), fills::<WalkStyle>()]),
         verb("mix", include_str!("../help/mix.txt"), latents::mix)
             .filling(&[fills::<MixRequest>()]),
+        verb("directions", include_str!("../help/directions.txt"), latents::directions)
+            .filling(&[fills::<DirectionsRequest>(), fills::<DirectionFiles>()]),
+        verb("edit", include_str!("../help/edit.txt"), latents::edit)
+            .filling(&[fills::<EditRequest>()]),
         verb("path-length", include_str!("../help/path-length.txt"), latents::path_length)
             .filling(&[fills::<PathLengthRequest>()]),
         verb("explain", include_str!("../help/explain.txt"), explain::run)

@@ -32,6 +32,9 @@ pub enum Error {
     /// A spline through points of which the last is not the first.
     #[error("a spline needs a closed walk, whose last point is its first")]
     OpenSpline,
+    /// No plane lies between latents of high and of low score.
+    #[error("no boundary: {0}")]
+    Boundary(String),
     /// The generator failed.
     #[error(transparent)]
     Model(#[from] ganscope_model::Error),

@@ -5,11 +5,13 @@
 //! - [`walk`] goes from one latent to the next in Z or in W; [`Spline`] makes smooth closed walks.
 //!   [`Lengths`] measures their steps.
 //! - [`mix`], [`mix_table`] and [`shift`] operate on `ws`.
-//! - [`PathLength`] measures how evenly a generator moves; [`components`] finds its directions.
+//! - [`PathLength`] measures how evenly a generator moves; [`components`] and [`boundary`] find its
+//!   directions.
 //! - [`Seeds`], [`Truncations`] and [`Styles`] read lists as they are typed.
 //!
 //! [`Generator`]: ganscope_model::Generator
 
+pub mod boundary;
 mod clusters;
 pub mod components;
 mod error;

@@ -159,6 +159,10 @@ impl Generator for MultiModal {
         Ok(Tensor::cat(&[&towards, &ws.narrow(1, moved, num_ws - moved)?], 1)?)
     }
 
+    fn style_weights(&self) -> Vec<Tensor> {
+        self.generator.style_weights()
+    }
+
     fn synthesize(&self, ws: &Tensor, options: &Synthesis) -> ganscope_model::Result<Tensor> {
         self.generator.synthesize(ws, options)
     }

@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use candle_core::Tensor;
 use ganscope_images::{EXTENSIONS, Image, grid, save_png};
 use ganscope_latent::Seeds;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::codes::{Codes, write_codes};
 use super::output::{beside, check_folder_name};
 use super::{Drawing, DrawingRequest, ZOOM};
 use crate::checks::within;
@@ -28,12 +30,14 @@ pub struct PicturesRequest {
     /// The seeds, as `0,1,4-6`.
     #[serde(with = "text")]
     pub seeds: Seeds,
+    /// A file of style inputs that are drawn instead of seeds.
+    pub ws: Option<PathBuf>,
 }
 
 impl Default for PicturesRequest {
     /// Seed 0.
     fn default() -> Self {
-        Self { drawing: DrawingRequest::default(), seeds: (0..=0).into() }
+        Self { drawing: DrawingRequest::default(), seeds: (0..=0).into(), ws: None }
     }
 }
 
@@ -48,6 +52,8 @@ pub struct PictureFiles {
     pub grid: Option<GridSize>,
     /// The file of the grid, a PNG; `OUTDIR-grid.png` beside the folder if missing.
     pub grid_output: Option<PathBuf>,
+    /// A file for the style inputs of the pictures, an `.npz` with the array `w`.
+    pub ws_output: Option<PathBuf>,
     /// By which whole factor the pictures of the grid are enlarged, at least 1.
     pub zoom: usize,
 }
@@ -55,7 +61,7 @@ pub struct PictureFiles {
 impl Default for PictureFiles {
     /// The folder `out`, no grid.
     fn default() -> Self {
-        Self { outdir: "out".into(), grid: None, grid_output: None, zoom: 1 }
+        Self { outdir: "out".into(), grid: None, grid_output: None, ws_output: None, zoom: 1 }
     }
 }
 
@@ -100,7 +106,8 @@ pub struct Pictures {
     pub grid: Option<PathBuf>,
 }
 
-/// Draws pictures and hands each with its seed to `take` as soon as it is there.
+/// Draws pictures and hands each with its seed, or its place among the style inputs, to `take` as soon
+/// as it is there.
 ///
 /// # Errors
 /// If the generator cannot be opened or fails, `take` fails, or the task is stopped.
@@ -113,17 +120,32 @@ pub fn pictures(
     draw(&drawing, request, watch, take)
 }
 
+/// Pictures in batches.
+type Batches<'a> = Box<dyn Iterator<Item = Result<Vec<Image>>> + 'a>;
+
 fn draw(
     drawing: &Drawing,
     request: &PicturesRequest,
     watch: &mut dyn Watch,
     take: &mut dyn FnMut(u32, Image) -> Result<()>,
 ) -> Result<Pictures> {
-    let mut counter = Counter::new(watch, "pictures", 0, request.seeds.len());
-    let mut seeds = request.seeds.iter();
-    for batch in drawing.pictures(request.seeds.iter()) {
-        for (picture, seed) in batch?.into_iter().zip(seeds.by_ref()) {
-            take(seed, picture)?;
+    let codes = request.ws.as_deref().map(Codes::read).transpose()?;
+    let ws = codes.map(|codes| codes.of(&*drawing.generator.network)).transpose()?;
+    let (numbers, batches): (Vec<u32>, Batches<'_>) = match &ws {
+        None => (request.seeds.to_vec(), Box::new(drawing.pictures(request.seeds.iter()))),
+        Some(ws) => {
+            let (count, batch) = (ws.dim(0)?, request.drawing.batch);
+            let starts = (0..count).step_by(batch);
+            let part = move |start| ws.narrow(0, start, batch.min(count - start));
+            let render = move |start| drawing.render(&part(start)?);
+            ((0..count as u32).collect(), Box::new(starts.map(render)))
+        }
+    };
+    let mut counter = Counter::new(watch, "pictures", 0, numbers.len());
+    let mut numbers = numbers.into_iter();
+    for batch in batches {
+        for (picture, number) in batch?.into_iter().zip(numbers.by_ref()) {
+            take(number, picture)?;
             counter.add()?;
         }
     }
@@ -145,19 +167,19 @@ pub fn write_pictures(
     files: &PictureFiles,
     watch: &mut dyn Watch,
 ) -> Result<Pictures> {
-    let PictureFiles { outdir, grid: size, grid_output, zoom } = files;
+    let PictureFiles { outdir, grid: size, grid_output, ws_output, zoom } = files;
     within("zoom", *zoom, ZOOM)?;
     check_folder_name(outdir)?;
-    let count = request.seeds.len();
+    let count = request.count()?;
     let grid_file = match size {
         None => None,
         Some(size) if count > size.columns.saturating_mul(size.rows) => {
             let cells = size.columns.saturating_mul(size.rows);
             let rows = count.div_ceil(size.columns);
-            return Err(Error::request(format!("{count} seeds for the {cells} cells of {size}"))
-                .with_hint(
-                    Hint::of("give {grid}").then(format!(", here `{}x{rows}`", size.columns)),
-                ));
+            return Err(Error::request(format!(
+                "{count} pictures for the {cells} cells of {size}"
+            ))
+            .with_hint(Hint::of("give {grid}").then(format!(", here `{}x{rows}`", size.columns))));
         }
         Some(_) => Some(match grid_output {
             Some(path) => path.clone(),
@@ -167,12 +189,13 @@ pub fn write_pictures(
     let drawing = Drawing::open(&request.drawing, watch)?;
     make_folder(outdir)?;
     grid_file.as_deref().map_or(Ok(()), check_writable)?;
+    ws_output.as_deref().map_or(Ok(()), check_writable)?;
     if let Some(warning) = about_others(outdir, request) {
         watch.warn(&warning);
     }
     let mut cells = Vec::new();
-    let found = draw(&drawing, request, watch, &mut |seed, picture| {
-        save_png(&outdir.join(file_name(seed)), &picture)?;
+    let found = draw(&drawing, request, watch, &mut |number, picture| {
+        save_png(&outdir.join(request.file_name(number)), &picture)?;
         if size.is_some() {
             cells.push(picture.enlarged(*zoom));
         }
@@ -180,20 +203,51 @@ pub fn write_pictures(
     })?;
     let record = serde_json::to_string_pretty(&found)? + "\n";
     write_text(&outdir.join(RECORD), &record)?;
+    if let Some(path) = ws_output {
+        write_codes(path, &request.style_inputs(&drawing)?)?;
+    }
     if let (Some(path), Some(size)) = (&grid_file, size) {
         save_png(path, &grid(&cells, size.columns, 0, [255; 3]))?;
     }
     Ok(Pictures { grid: grid_file, ..found })
 }
 
-fn file_name(seed: u32) -> String {
-    format!("seed{seed:04}.png")
+impl PicturesRequest {
+    /// How many pictures are drawn.
+    ///
+    /// # Errors
+    /// If the file of style inputs cannot be read.
+    pub fn count(&self) -> Result<usize> {
+        match &self.ws {
+            None => Ok(self.seeds.len()),
+            Some(path) => Ok(Codes::read(path)?.len()),
+        }
+    }
+
+    fn file_name(&self, number: u32) -> String {
+        let what = if self.ws.is_some() { "w" } else { "seed" };
+        format!("{what}{number:04}.png")
+    }
+
+    /// The style inputs of the pictures, (N, `num_ws`, `w_dim`).
+    fn style_inputs(&self, drawing: &Drawing) -> Result<Tensor> {
+        let network = &*drawing.generator.network;
+        match &self.ws {
+            Some(path) => Codes::read(path)?.of(network),
+            None => Ok(drawing.sampler.ws(network, &self.seeds.to_vec())?),
+        }
+    }
 }
 
 /// A warning if a folder contains pictures that `request` does not draw: a score of the folder would
 /// count them.
 fn about_others(folder: &Path, request: &PicturesRequest) -> Option<Warning> {
-    let drawn: std::collections::HashSet<String> = request.seeds.iter().map(file_name).collect();
+    let numbers: Vec<u32> = match request.count() {
+        Ok(count) if request.ws.is_some() => (0..count as u32).collect(),
+        _ => request.seeds.to_vec(),
+    };
+    let drawn: std::collections::HashSet<String> =
+        numbers.into_iter().map(|number| request.file_name(number)).collect();
     let entries = std::fs::read_dir(folder).ok()?;
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     let is_picture = |name: &String| {
@@ -242,7 +296,7 @@ mod tests {
             class: Some("each".into()),
             ..DrawingRequest::of(path.to_str().unwrap())
         };
-        PicturesRequest { drawing, seeds: seeds.parse().unwrap() }
+        PicturesRequest { drawing, seeds: seeds.parse().unwrap(), ws: None }
     }
 
     #[derive(Default)]

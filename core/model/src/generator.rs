@@ -151,6 +151,12 @@ pub trait Generator: Send + Sync {
     /// If a conditional generator gets no class, a class is out of range, or shapes differ.
     fn map(&self, z: &Tensor, classes: Option<&[u32]>, truncation: Truncation) -> Result<Tensor>;
 
+    /// The weights that turn each style input into styles, (styles, `w_dim`), in the order of the rows of
+    /// `ws`; none of a family whose style inputs are turned in another way.
+    fn style_weights(&self) -> Vec<Tensor> {
+        Vec::new()
+    }
+
     /// Images for style inputs: `ws` (N, `num_ws`, `w_dim`) to (N, `img_channels`, H, W), nominally
     /// in [-1, 1].
     fn synthesize(&self, ws: &Tensor, options: &Synthesis) -> Result<Tensor>;

@@ -256,6 +256,10 @@ impl Generator for StyleGan1 {
         self.mapping.forward(z, classes, truncation)
     }
 
+    fn style_weights(&self) -> Vec<Tensor> {
+        self.layers.iter().map(|layer| layer.style.weight().clone()).collect()
+    }
+
     fn synthesize(&self, ws: &Tensor, options: &Synthesis) -> Result<Tensor> {
         let n = check_ws(ws, self.num_ws, self.config.w_space_dim)?;
         let mut noise = NoiseSource::new(options, n);

@@ -330,6 +330,14 @@ impl Generator for StyleGan2 {
         self.mapping.forward(z, classes, truncation)
     }
 
+    /// Of a row that a layer and the colors of the block before share, the weights of the layer.
+    fn style_weights(&self) -> Vec<Tensor> {
+        let layers = self.blocks.iter().flat_map(|block| block.conv0.iter().chain([&block.conv1]));
+        let colors = self.blocks.last().and_then(|block| block.to_rgb.as_ref());
+        let layers = layers.map(|layer| &layer.affine).chain(colors.map(|colors| &colors.affine));
+        layers.map(|affine| affine.weight().clone()).collect()
+    }
+
     fn synthesize(&self, ws: &Tensor, options: &Synthesis) -> Result<Tensor> {
         let n = check_ws(ws, self.num_ws, self.config.w_dim)?;
         let mut noise = NoiseSource::new(options, n);

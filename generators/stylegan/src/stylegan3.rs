@@ -192,6 +192,11 @@ impl Generator for StyleGan3 {
         self.mapping.forward(z, classes, truncation)
     }
 
+    fn style_weights(&self) -> Vec<Tensor> {
+        let layers = self.layers.iter().map(|layer| &layer.affine);
+        std::iter::once(self.input.affine()).chain(layers).map(|a| a.weight().clone()).collect()
+    }
+
     /// StyleGAN3 has no noise inputs; the noise mode is ignored.
     fn synthesize(&self, ws: &Tensor, _options: &Synthesis) -> Result<Tensor> {
         check_ws(ws, self.config.num_layers + 2, self.config.w_dim)?;

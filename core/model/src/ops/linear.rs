@@ -6,7 +6,10 @@ use super::{Activation, Conv2d};
 
 /// `activation(x W^T + b)`, (N, in) to (N, out), with constant weights.
 #[derive(Debug, Clone)]
-pub struct Linear(Conv2d);
+pub struct Linear {
+    conv: Conv2d,
+    weight: Tensor,
+}
 
 impl Linear {
     /// A layer of `weight` (out, in) and `bias` (out).
@@ -17,13 +20,18 @@ impl Linear {
             Some(bias) => conv.bias(bias)?,
             None => conv,
         };
-        Ok(Self(conv.activation(activation)))
+        Ok(Self { conv: conv.activation(activation), weight: weight.clone() })
+    }
+
+    /// Its weights, (out, in).
+    pub fn weight(&self) -> &Tensor {
+        &self.weight
     }
 
     /// Applies the layer to each row.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let (n, inputs) = x.dims2()?;
-        self.0.forward(&x.reshape((n, 1, 1, inputs))?)?.flatten_from(1)
+        self.conv.forward(&x.reshape((n, 1, 1, inputs))?)?.flatten_from(1)
     }
 }
 

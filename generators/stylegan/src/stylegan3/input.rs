@@ -44,6 +44,11 @@ pub(super) struct Input {
 }
 
 impl Input {
+    /// The layer that turns `w` into the transform of the plane.
+    pub(super) fn affine(&self) -> &Linear {
+        &self.affine
+    }
+
     /// Loads `synthesis.input.*`.
     pub(super) fn new(
         checkpoint: &mut Checkpoint,

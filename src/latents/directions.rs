@@ -1,0 +1,545 @@
+//! Directions in W: those in which it varies most, those to which the layers answer most, and those that
+//! change what a classifier sees.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use candle_core::{DType, Tensor};
+use ganscope_images::{Image, save_png};
+use ganscope_latent::boundary::{BoundaryOptions, boundary, conditioned};
+use ganscope_latent::components::{Directions, principal_components, semantic_directions};
+use ganscope_latent::{Styles, shift};
+use ganscope_stats::Features;
+use ganscope_weights::{Array, npz};
+use serde::{Deserialize, Serialize};
+
+use super::{Drawing, DrawingRequest, EACH, ZOOM};
+use crate::catalog;
+use crate::checks::{positive, within};
+use crate::error::{Context as _, Error, Hint, Result};
+use crate::figures::{Cell, Row, Sheet};
+use crate::files::{check_picture, check_writable};
+use crate::models::classifier::{Classifier, ClassifierRequest};
+use crate::models::shipped::shipped;
+use crate::text;
+use crate::watch::{Counter, Watch};
+
+/// The classifier of the pictures that shipped generators make.
+const SHIPPED_CLASSIFIER: &str = "fashion-cnn";
+/// Latents that are mapped at once.
+const MAPPED: usize = 256;
+/// Pictures of a direction, and how far the first and the last are from the middle, in spreads.
+const COLUMNS: usize = 7;
+const REACH: f64 = 3.0;
+
+/// How directions are found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum DirectionMethod {
+    /// Principal components of W (`GANSpace`).
+    #[default]
+    Pca,
+    /// Right singular vectors of the style layers (`SeFa`).
+    Sefa,
+    /// Normals of the planes between pictures that a classifier calls so and others (`InterFaceGAN`).
+    Class,
+}
+
+impl DirectionMethod {
+    /// Its name in requests.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pca => "pca",
+            Self::Sefa => "sefa",
+            Self::Class => "class",
+        }
+    }
+}
+
+impl std::fmt::Display for DirectionMethod {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for DirectionMethod {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let all = [Self::Pca, Self::Sefa, Self::Class];
+        all.into_iter()
+            .find(|method| method.name() == text)
+            .ok_or_else(|| Error::request(format!("`{text}`: expected pca, sefa or class")))
+    }
+}
+
+/// Which directions of a generator are sought.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DirectionsRequest {
+    /// The generator and its options. Latents are drawn under its truncation, by default none; a
+    /// conditional generator gets classes in turn.
+    pub drawing: DrawingRequest,
+    /// How they are found.
+    #[serde(with = "text")]
+    pub method: DirectionMethod,
+    /// How many principal or semantic directions, at least 1.
+    pub num: usize,
+    /// Latents of seeds from 0 on: of components, of boundaries, and of the spread of W.
+    pub samples: usize,
+    /// Style inputs whose layers count for semantic directions; all if missing.
+    #[serde(with = "text::option")]
+    pub styles: Option<Styles>,
+    /// The classifier of directions by class; for a shipped generator by default `fashion-cnn`.
+    pub classifier: ClassifierRequest,
+    /// Classes of the classifier, by number or name; all if empty.
+    pub classes: Vec<String>,
+    /// Whether each class's direction is made orthogonal to those of the others.
+    pub independent: bool,
+}
+
+impl Default for DirectionsRequest {
+    /// The first ten principal components of 10,000 latents.
+    fn default() -> Self {
+        Self {
+            drawing: DrawingRequest::default(),
+            method: DirectionMethod::Pca,
+            num: 10,
+            samples: 10_000,
+            styles: None,
+            classifier: ClassifierRequest::default(),
+            classes: Vec::new(),
+            independent: false,
+        }
+    }
+}
+
+/// Directions in W.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DirectionSet {
+    /// Their names, such as `component 0` or that of a class.
+    pub names: Vec<String>,
+    /// Unit vectors of the length of `w`.
+    #[serde(skip)]
+    pub vectors: Vec<Vec<f32>>,
+    /// Standard deviation of W along each.
+    pub spread: Vec<f64>,
+    /// Strength of each: the standard deviation along a component, the singular value of a semantic
+    /// direction; of a class the share of pictures left out of the fit that lie on the right side of its
+    /// plane.
+    pub strength: Vec<f64>,
+}
+
+/// Finds directions.
+///
+/// A boundary is fitted to the 2 % of the latents with the highest and the 2 % with the lowest odds of
+/// the class, and tested on three tenths of them.
+///
+/// # Errors
+/// If a network cannot be opened or fails, the request does not fit it, or the task is stopped.
+pub fn directions(request: &DirectionsRequest, watch: &mut dyn Watch) -> Result<DirectionSet> {
+    request.check()?;
+    let drawing = Drawing::open_with_class(&request.drawing, EACH, watch)?;
+    request.find(&drawing, watch)
+}
+
+impl DirectionsRequest {
+    /// Fails if a number is out of range.
+    fn check(&self) -> Result<()> {
+        positive("num", self.num)?;
+        within("samples", self.samples, 2..=1_000_000)
+    }
+
+    fn find(&self, drawing: &Drawing, watch: &mut dyn Watch) -> Result<DirectionSet> {
+        let codes = codes(drawing, self.samples, watch)?;
+        let of = |found: Directions, what: &str| {
+            let names = (0..found.vectors.len()).map(|i| format!("{what} {i}")).collect();
+            (names, found.vectors, found.strengths)
+        };
+        let (names, vectors, strength) = match self.method {
+            DirectionMethod::Pca => {
+                of(principal_components(&codes, self.num.min(codes.dim()))?, "component")
+            }
+            DirectionMethod::Sefa => {
+                let weights = style_rows(drawing, self.styles.as_ref())?;
+                of(semantic_directions(&weights, self.num.min(weights.dim()))?, "direction")
+            }
+            DirectionMethod::Class => self.by_class(drawing, &codes, watch)?,
+        };
+        let spread = vectors.iter().map(|vector| spread(&codes, vector)).collect();
+        Ok(DirectionSet { names, vectors, spread, strength })
+    }
+
+    fn by_class(
+        &self,
+        drawing: &Drawing,
+        codes: &Features,
+        watch: &mut dyn Watch,
+    ) -> Result<(Vec<String>, Vec<Vec<f32>>, Vec<f64>)> {
+        let mut request = self.classifier.clone();
+        let named =
+            request.model.is_some() || request.weights.is_some() || request.network.is_some();
+        if !named && shipped(&self.drawing.model).is_some() {
+            request.model = Some(SHIPPED_CLASSIFIER.to_owned());
+        }
+        let classifier = catalog::open_classifier(&request, watch)?;
+        let classes: Vec<usize> = if self.classes.is_empty() {
+            (0..classifier.classes()?).collect()
+        } else {
+            self.classes.iter().map(|class| classifier.class(class)).collect::<Result<_>>()?
+        };
+        let odds = odds(drawing, &classifier, &classes, self.samples, watch)?;
+        let found = classes.iter().zip(&odds).map(|(&class, odds)| {
+            let options = BoundaryOptions::default();
+            let of = || format!("the direction of {}", classifier.title(class));
+            boundary(codes, odds, &options).with_context(of)
+        });
+        let found = found.collect::<Result<Vec<_>>>()?;
+        let normals: Vec<Vec<f64>> = found.iter().map(|found| found.normal.clone()).collect();
+        let normals = if self.independent {
+            let alone = |i: usize| {
+                let others: Vec<Vec<f64>> = [&normals[..i], &normals[i + 1..]].concat();
+                conditioned(&normals[i], &others)
+            };
+            (0..normals.len()).map(alone).collect::<Result<_, _>>()?
+        } else {
+            normals
+        };
+        let vectors = normals.iter().map(|n| n.iter().map(|&v| v as f32).collect()).collect();
+        let names = classes.iter().map(|&class| classifier.title(class)).collect();
+        Ok((names, vectors, found.iter().map(|f| f.accuracy.unwrap_or(f64::NAN)).collect()))
+    }
+}
+
+/// `w` of the seeds from 0 on.
+fn codes(drawing: &Drawing, samples: usize, watch: &mut dyn Watch) -> Result<Features> {
+    let mut counter = Counter::new(watch, "latents", 0, samples);
+    let network = &*drawing.generator.network;
+    let mut codes = Features::new(network.info().w_dim)?;
+    for start in (0..samples).step_by(MAPPED) {
+        let seeds: Vec<u32> =
+            (start..samples.min(start + MAPPED)).map(|seed| seed as u32).collect();
+        let ws = drawing.sampler.ws(network, &seeds)?.narrow(1, 0, 1)?.to_dtype(DType::F32)?;
+        codes.push_rows(&ws.flatten_all()?.to_vec1()?)?;
+        counter.at(codes.len())?;
+    }
+    Ok(codes)
+}
+
+/// The weights of the style layers of some style inputs, row by row.
+fn style_rows(drawing: &Drawing, styles: Option<&Styles>) -> Result<Features> {
+    let generator = &drawing.generator;
+    let weights = generator.network.style_weights();
+    if weights.is_empty() {
+        let problem = format!("{} generators have no style layers", generator.family);
+        return Err(Error::request(problem).with_hint(Hint::of("choose another {method}")));
+    }
+    let all: Vec<usize> = (0..weights.len()).collect();
+    let mut rows = Features::new(generator.info().w_dim)?;
+    for &style in styles.map_or(&all, |styles| &styles.0) {
+        let Some(weight) = weights.get(style) else {
+            let last = weights.len() - 1;
+            let problem = format!("style {style} is beyond the last one, {last}");
+            return Err(Error::request(problem).with_hint(Hint::of("give {styles}")));
+        };
+        rows.push_rows(&weight.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?)?;
+    }
+    Ok(rows)
+}
+
+/// Logarithm of the odds of each class, for the pictures of the seeds from 0 on.
+fn odds(
+    drawing: &Drawing,
+    classifier: &Classifier,
+    classes: &[usize],
+    samples: usize,
+    watch: &mut dyn Watch,
+) -> Result<Vec<Vec<f64>>> {
+    let mut counter = Counter::new(watch, "pictures", 0, samples);
+    let mut odds = vec![Vec::with_capacity(samples); classes.len()];
+    for pictures in drawing.pictures(0..samples as u32) {
+        for picture in pictures? {
+            let input = classifier.explainer.prepare(&picture)?.input;
+            let probabilities = classifier.explainer.probabilities(&input)?.swap_remove(0);
+            for (odds, &class) in odds.iter_mut().zip(classes) {
+                let others: f64 = probabilities
+                    .iter()
+                    .enumerate()
+                    .filter(|&(other, _)| other != class)
+                    .map(|(_, probability)| probability)
+                    .sum();
+                odds.push(probabilities[class].ln() - others.ln());
+            }
+            counter.add()?;
+        }
+    }
+    Ok(odds)
+}
+
+/// Standard deviation of rows along a unit vector.
+fn spread(codes: &Features, vector: &[f32]) -> f64 {
+    let along =
+        |row: &[f32]| row.iter().zip(vector).map(|(&x, &v)| f64::from(x) * f64::from(v)).sum();
+    let places: Vec<f64> = codes.rows().map(along).collect();
+    let n = places.len() as f64;
+    let mean = places.iter().sum::<f64>() / n;
+    (places.iter().map(|place| (place - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt()
+}
+
+/// Where directions are written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DirectionFiles {
+    /// The directions, an `.npz` of `directions` (N, `w_dim`), `spread` and `strength` (N).
+    pub output: PathBuf,
+    /// A picture of the directions, a row for each; none if missing.
+    pub sheet: Option<PathBuf>,
+    /// Seed of the picture in the middle of each row.
+    pub seed: u32,
+    /// By which whole factor pictures are enlarged, at least 1; small ones to 64 pixels if missing.
+    pub zoom: Option<usize>,
+}
+
+impl Default for DirectionFiles {
+    /// `directions.npz`, and no picture.
+    fn default() -> Self {
+        Self { output: "directions.npz".into(), sheet: None, seed: 0, zoom: None }
+    }
+}
+
+/// Finds directions and writes them, and a sheet with a row for each and the picture of a seed moved by -3
+/// to 3 spreads in its columns.
+///
+/// # Errors
+/// As [`directions`]; or if a file cannot be written.
+pub fn write_directions(
+    request: &DirectionsRequest,
+    files: &DirectionFiles,
+    watch: &mut dyn Watch,
+) -> Result<DirectionSet> {
+    request.check()?;
+    files.zoom.map_or(Ok(()), |zoom| within("zoom", zoom, ZOOM))?;
+    check_writable(&files.output)?;
+    files.sheet.as_deref().map_or(Ok(()), check_picture)?;
+    let drawing = Drawing::open_with_class(&request.drawing, EACH, watch)?;
+    let found = request.find(&drawing, watch)?;
+    found.write(&files.output)?;
+    if let Some(path) = &files.sheet {
+        let sheet = found.sheet(&drawing, request.styles.as_ref(), files, watch)?;
+        save_png(path, &sheet.image()?)?;
+    }
+    Ok(found)
+}
+
+impl DirectionSet {
+    /// Writes an `.npz` that NumPy reads.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let (count, dim) = (self.vectors.len(), self.vectors.first().map_or(0, Vec::len));
+        let directions = Array::from_f32([count, dim], &self.vectors.concat())?;
+        let spread = Array::from_f64([count], &self.spread)?;
+        let strength = Array::from_f64([count], &self.strength)?;
+        let arrays = [("directions", &directions), ("spread", &spread), ("strength", &strength)];
+        Ok(npz::write(path, arrays)?)
+    }
+
+    /// The pictures of a seed moved along each direction.
+    fn sheet(
+        &self,
+        drawing: &Drawing,
+        styles: Option<&Styles>,
+        files: &DirectionFiles,
+        watch: &mut dyn Watch,
+    ) -> Result<Sheet> {
+        let network = &*drawing.generator.network;
+        let ws = drawing.sampler.ws(network, &[files.seed])?;
+        let all = (0..network.info().num_ws).collect();
+        let styles = styles.map_or(&all, |styles| &styles.0);
+        let mut counter = Counter::new(watch, "directions", 0, self.vectors.len());
+        let mut rows = Vec::new();
+        for (i, vector) in self.vectors.iter().enumerate() {
+            let mut cells = Vec::with_capacity(COLUMNS);
+            for amount in steps(-REACH, REACH, COLUMNS) {
+                let moved = moved(&ws, vector, amount * self.spread[i], styles)?;
+                let picture: Image = drawing.render(&moved)?.swap_remove(0);
+                let cell = Cell::new(picture.enlarged(files.zoom.unwrap_or(1)));
+                cells.push(if i == 0 { cell.caption(signed(amount)) } else { cell });
+            }
+            rows.push(Row { label: self.names[i].clone(), cells, ..Row::default() });
+            counter.add()?;
+        }
+        Ok(Sheet {
+            title: format!("seed {} along directions of W", files.seed),
+            legend: "columns: distance in standard deviations of W along the direction".into(),
+            rows,
+            gap: Sheet::TIGHT,
+            ..Sheet::default()
+        })
+    }
+}
+
+/// `ws` moved along a direction by a distance, in some style inputs.
+pub(super) fn moved(ws: &Tensor, vector: &[f32], by: f64, styles: &[usize]) -> Result<Tensor> {
+    let direction = Tensor::from_slice(vector, vector.len(), ws.device())?.to_dtype(ws.dtype())?;
+    Ok(shift(ws, &direction, by, styles)?)
+}
+
+/// `count` numbers from `from` to `to`, both included.
+pub(super) fn steps(from: f64, to: f64, count: usize) -> impl Iterator<Item = f64> {
+    let last = (count.max(2) - 1) as f64;
+    (0..count).map(move |i| from + (to - from) * i as f64 / last)
+}
+
+/// A distance with its sign.
+pub(super) fn signed(amount: f64) -> String {
+    let text = format!("{amount:+.2}");
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    if matches!(text, "+0" | "-0") { "0".into() } else { text.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use ganscope_golden as golden;
+    use ganscope_model::Truncation;
+
+    use super::*;
+
+    /// Closed forms in float64 on latents and weights that are float32; they are stored as float32.
+    const F32_ROUNDING: f64 = 1e-6;
+    /// As the recipe states for `coef` and `boundary`.
+    const SOLVED: f64 = 1e-5;
+    /// A plane through two thousand latents, two thirds of them within its margin, rests on a few whose
+    /// last bits decide it: the recipe's own float32 solution is 3e-3 away.
+    const OF_ROUNDED_CODES: f64 = 1e-4;
+
+    fn golden() -> BTreeMap<String, golden::Array> {
+        golden::arrays("latent2.safetensors").into_iter().collect()
+    }
+
+    fn drawing() -> Drawing {
+        let path = golden::data().join("stylegan-s2-skip.pkl");
+        Drawing::open(&DrawingRequest::of(path.to_str().unwrap()), &mut ()).unwrap()
+    }
+
+    /// Largest relative error, in l2, of vectors up to their sign.
+    fn worst(actual: &[Vec<f32>], expected: &golden::Array) -> f64 {
+        let rows = expected.data.chunks(expected.shape[1]);
+        let error = |(actual, expected): (&Vec<f32>, &[f64])| {
+            let actual: Vec<f64> = actual.iter().map(|&v| f64::from(v)).collect();
+            let turned: Vec<f64> = actual.iter().map(|v| -v).collect();
+            golden::relative_l2(&actual, expected).min(golden::relative_l2(&turned, expected))
+        };
+        actual.iter().zip(rows).map(error).fold(0.0, f64::max)
+    }
+
+    #[test]
+    fn semantic_directions_are_those_of_sefa() {
+        let (golden, drawing) = (golden(), drawing());
+        for layers in ["all", "0-1", "2-4", "7"] {
+            let styles = (layers != "all").then(|| layers.parse::<Styles>().unwrap());
+            let weights = style_rows(&drawing, styles.as_ref()).unwrap();
+            let found = semantic_directions(&weights, 10).unwrap();
+            let error = worst(&found.vectors, &golden[&format!("sefa/{layers}/directions")]);
+            assert!(error < F32_ROUNDING, "{layers}: {error:e}");
+            let eigenvalues: Vec<f64> = found.strengths.iter().map(|s| s * s).collect();
+            let expected = &golden[&format!("sefa/{layers}/eigenvalues")].data;
+            let error = golden::relative_l2(&eigenvalues, expected);
+            assert!(error < F32_ROUNDING, "{layers}: {error:e}");
+        }
+    }
+
+    #[test]
+    fn components_are_those_of_ganspace() {
+        let (golden, drawing) = (golden(), drawing());
+        let codes = codes(&drawing, 2000, &mut ()).unwrap();
+        let found = principal_components(&codes, 48).unwrap();
+        let error = golden::relative_l2(&found.strengths, &golden["pca/stdev"].data);
+        assert!(error < F32_ROUNDING, "{error:e}");
+        // The last components have nearly equal strength, so that rounding of w turns them.
+        let error = worst(&found.vectors[..10], &golden["pca/components"]);
+        assert!(error < 1e-5, "{error:e}");
+        for (vector, strength) in found.vectors.iter().zip(&found.strengths) {
+            assert!((spread(&codes, vector) / strength - 1.0).abs() < 1e-5);
+        }
+    }
+
+    /// Scores of the recipe: a known direction of z and noise.
+    fn scores(k: usize, z: &Features) -> Vec<f64> {
+        let towards = golden::tensor(&format!("interfacegan/direction{k}"), &[32], (-1.0, 1.0), 0);
+        let noise = golden::tensor(&format!("interfacegan/noise{k}"), &[2000], (-1.0, 1.0), 0);
+        let score = |(row, noise): (&[f32], &f32)| {
+            let dot: f64 =
+                row.iter().zip(&towards).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum();
+            dot + 3.0 * f64::from(*noise)
+        };
+        z.rows().zip(&noise).map(score).collect()
+    }
+
+    /// What a support vector machine minimizes, at cost 1, for the upper and lower half of the scores.
+    fn objective(codes: &Features, scores: &[f64], weights: &[f64], intercept: f64) -> f64 {
+        let mut sorted = scores.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let middle = sorted[sorted.len() / 2];
+        let hinge = |(row, &score): (&[f32], &f64)| {
+            let dot: f64 = row.iter().zip(weights).map(|(&x, w)| f64::from(x) * w).sum();
+            let sign = if score >= middle { 1.0 } else { -1.0 };
+            (1.0 - sign * (dot + intercept)).max(0.0)
+        };
+        let slack: f64 = codes.rows().zip(scores).map(hinge).sum();
+        weights.iter().map(|w| w * w).sum::<f64>() / 2.0 + slack
+    }
+
+    #[test]
+    fn boundaries_are_those_of_interfacegan() {
+        let (golden, drawing) = (golden(), drawing());
+        let network = &*drawing.generator.network;
+        let seeds: Vec<u32> = (0..2000).collect();
+        let z = drawing.sampler.latents(network, &seeds).unwrap();
+        // As the recipe has it: computed in float64, then rounded.
+        let exact = z.to_dtype(DType::F64).unwrap();
+        let w = network.map(&exact, None, Truncation::NONE).unwrap().narrow(1, 0, 1).unwrap();
+        let w = w.to_dtype(DType::F32).unwrap().flatten_all().unwrap().to_vec1().unwrap();
+        let w = Features::from_vec(w, 48).unwrap();
+        let z: Vec<f32> = z.to_dtype(DType::F32).unwrap().flatten_all().unwrap().to_vec1().unwrap();
+        let z = Features::from_vec(z, 32).unwrap();
+        let told = golden::json("latent.json");
+        let half = BoundaryOptions { share: 0.5, train: 1.0, ..BoundaryOptions::default() };
+        let cases = [
+            ("z-2pct-k1", 1, &z, BoundaryOptions::default()),
+            ("w-2pct-k1", 1, &w, BoundaryOptions::default()),
+            ("w-half-k1", 1, &w, half),
+            ("w-half-k2", 2, &w, half),
+            ("w-half-k3", 3, &w, half),
+        ];
+        let mut normals = Vec::new();
+        for (name, k, codes, options) in cases {
+            let found = boundary(codes, &scores(k, &z), &options).unwrap();
+            let coef = &golden[&format!("interfacegan/{name}/coef")].data;
+            let error = golden::relative_l2(&found.weights, coef);
+            let known = if options.share == 0.5 { OF_ROUNDED_CODES } else { SOLVED };
+            assert!(error < known, "{name}: {error:e}");
+            let normal = &golden[&format!("interfacegan/{name}/boundary")].data;
+            assert!(golden::relative_l2(&found.normal, normal) < known, "{name}");
+            if options.share == 0.5 {
+                // On these codes no other plane is better, not even that of the recipe.
+                let scores = scores(k, &z);
+                let facts = &told[&format!("interfacegan/{name}")];
+                let number = |key: &str| facts[key].as_f64().unwrap();
+                let ours = objective(codes, &scores, &found.weights, found.intercept);
+                let theirs = objective(codes, &scores, coef, number("intercept"));
+                assert!(ours <= theirs, "{name}: {ours} of {theirs}");
+                assert!((ours / number("primal") - 1.0).abs() < F32_ROUNDING, "{name}: {ours}");
+            }
+            assert_eq!(found.accuracy.is_some(), name.contains("2pct"), "{name}");
+            normals.push(found.normal);
+        }
+        for (name, others) in [("w-half-k1-given-2", 3..4), ("w-half-k1-given-2-3", 3..5)] {
+            let found = conditioned(&normals[2], &normals[others]).unwrap();
+            let error = golden::relative_l2(&found, &golden[&format!("interfacegan/{name}")].data);
+            assert!(error < OF_ROUNDED_CODES, "{name}: {error:e}");
+        }
+    }
+}
