@@ -2,9 +2,9 @@
 
 use candle_core::Device;
 use ganscope_explain::Method;
-use ganscope_fid::{Fid, Sfid};
+use ganscope_fid::{Fid, FidInfinity, Sfid};
 use ganscope_inception_score::InceptionScore;
-use ganscope_kid::Kid;
+use ganscope_kid::{Cmmd, Kid};
 use ganscope_prdc::{Prdc, PrecisionRecall};
 use ganscope_stats::Metric;
 
@@ -267,6 +267,12 @@ pub const METRICS: &[MetricEntry] = &[
         build: |_| Box::new(Sfid),
     },
     MetricEntry {
+        name: "fd-infinity",
+        about: "the Fréchet distance that infinitely many generated images would have",
+        nearest_k: None,
+        build: |o| Box::new(FidInfinity { seed: o.seed, ..FidInfinity::PAPER }),
+    },
+    MetricEntry {
         name: "kid",
         about: "Kernel Inception Distance: unbiased for any number of images",
         nearest_k: None,
@@ -278,6 +284,12 @@ pub const METRICS: &[MetricEntry] = &[
                 ..Kid::TORCH_FIDELITY
             })
         },
+    },
+    MetricEntry {
+        name: "cmmd",
+        about: "maximum mean discrepancy of features of length one under a wide Gaussian kernel",
+        nearest_k: None,
+        build: |_| Box::new(Cmmd),
     },
     MetricEntry {
         name: "prdc",

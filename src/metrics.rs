@@ -10,7 +10,7 @@ use crate::error::Result;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MetricOptions {
-    /// Seed of the shuffle of the Inception Score and of the subsets of KID.
+    /// Seed of the shuffle of the Inception Score, of the subsets of KID and of FD infinity.
     pub seed: u32,
     /// Splits of the Inception Score, at least 1.
     pub is_splits: usize,

@@ -55,6 +55,10 @@ pub struct Row {
     pub value: f64,
     /// Standard deviation over splits or subsets, where the metric has any.
     pub std: Option<f64>,
+    /// Standard error over other draws of equally many generated images, where it is known.
+    pub standard_error: Option<f64>,
+    /// Ends of the 95 % confidence interval, where one holds.
+    pub interval: Option<[f64; 2]>,
     /// Whether a larger value is better.
     pub higher_is_better: bool,
 }
@@ -109,8 +113,11 @@ impl Report {
         parts.extend(reference.as_ref().map(|set| format!("{} reference images", images(set))));
         parts.push(convention.as_ref().map_or("unknown features".into(), ToString::to_string));
         parts.push(format!("seed {}", options.seed));
+        if self.scores.iter().any(|row| row.standard_error.is_some()) {
+            parts.push("± is the standard error".into());
+        }
         if self.scores.iter().any(|row| row.std.is_some()) {
-            parts.push("± is the standard deviation over splits or subsets".into());
+            parts.push("std is the standard deviation over splits or subsets".into());
         }
         parts.join("; ")
     }
@@ -135,6 +142,8 @@ impl Row {
             title: title(&score, convention),
             value: score.value,
             std: score.std,
+            standard_error: score.standard_error,
+            interval: score.interval,
             higher_is_better: score.higher_is_better,
         }
     }

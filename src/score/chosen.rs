@@ -78,6 +78,12 @@ pub(crate) fn title(score: &Score, convention: Option<&Convention>) -> String {
         "fid" => of("FID"),
         "sfid" => of("sFID"),
         "kid" => of("KID"),
+        "fd_infinity" => of("FID infinity"),
+        // The published distance is one of embeddings of CLIP.
+        "cmmd" => match convention {
+            Some(c) if !c.extractor.starts_with("clip") => format!("CMMD ({})", c.extractor),
+            _ => score.title.clone(),
+        },
         _ => score.title.clone(),
     }
 }
@@ -113,14 +119,15 @@ mod tests {
             scaling: String::new(),
         };
         let title = |name: &'static str, convention: Option<&Convention>| {
-            let (value, std, higher_is_better) = (0.0, None, false);
-            let title = String::new();
-            super::title(&Score { name, title, value, std, higher_is_better }, convention)
+            super::title(&Score::new(name, "title", 0.0, false), convention)
         };
         assert_eq!(title("fid", Some(&convention("inception", "2048"))), "FID");
         assert_eq!(title("fid", Some(&convention("inception", "64"))), "FID (layer 64)");
         assert_eq!(title("fid", Some(&convention("fashion-cnn", "x"))), "FD (fashion-cnn)");
         assert_eq!(title("is", Some(&convention("fashion-cnn", "x"))), "IS (fashion-cnn)");
         assert_eq!(title("fid", None), "FID");
+        assert_eq!(title("fd_infinity", Some(&convention("x", "x"))), "FD infinity (x)");
+        assert_eq!(title("cmmd", Some(&convention("inception", "2048"))), "CMMD (inception)");
+        assert_eq!(title("cmmd", Some(&convention("clip-vit-b32", "x"))), "title");
     }
 }

@@ -13,6 +13,7 @@ mod metric;
 mod moments;
 pub mod random;
 mod softmax;
+mod uncertainty;
 
 pub use feature_set::{FeatureBatch, FeatureSet, FeatureSetBuilder, Needs};
 pub use features::Features;
@@ -20,6 +21,7 @@ pub use logits::{Logits, Rows};
 pub use metric::{LeastImages, Metric, Parameter, Score, Side, Spread};
 pub use moments::{FeatureStats, StatsBuilder};
 pub use softmax::{entropy, softmax, softmax_into};
+pub use uncertainty::{CONFIDENCE, Uncertainty};
 
 /// Errors of features, statistics and the parameters of a metric.
 #[derive(Debug, thiserror::Error)]

@@ -7,7 +7,7 @@
 mod infinity;
 mod leave_one_out;
 
-pub use infinity::{FidInfinity, frechet_distance_at_infinity};
+pub use infinity::{Extrapolation, FidInfinity, frechet_distance_at_infinity};
 pub use leave_one_out::{LeaveOneOut, worst_first};
 
 use ganscope_stats::linalg::{factor_psd, nuclear_norm, tr_mul};
@@ -147,8 +147,7 @@ impl Metric for Sfid {
 
 /// The one score of a metric of this crate.
 fn score(metric: &dyn Metric, value: f64) -> Score {
-    let (name, title) = (metric.name(), metric.title().into());
-    Score { name, title, value, std: None, higher_is_better: false }
+    Score::new(metric.name(), metric.title(), value, false)
 }
 
 #[cfg(test)]

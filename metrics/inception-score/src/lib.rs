@@ -162,8 +162,7 @@ impl Metric for InceptionScore {
         let title = self.title();
         let logits = generated.logits_for(title, Side::Generated)?;
         let Spread { mean, std } = streamed_inception_score(logits.len(), logits.batches(), self)?;
-        let (name, title) = (self.name(), title.into());
-        Ok(vec![Score { name, title, value: mean, std: Some(std), higher_is_better: true }])
+        Ok(vec![Score::new(self.name(), title, mean, true).with_std(std)])
     }
 }
 

@@ -61,7 +61,6 @@ impl Metric for Cmmd {
             generated.features_for(title, Side::Generated)?,
             reference.features_for(title, Side::Reference)?,
         )?;
-        let (name, title) = (self.name(), title.into());
-        Ok(vec![Score { name, title, value, std: None, higher_is_better: false }])
+        Ok(vec![Score::new(self.name(), title, value, false)])
     }
 }

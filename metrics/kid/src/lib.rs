@@ -171,8 +171,7 @@ impl Metric for Kid {
             reference.features_for(title, Side::Reference)?,
             self,
         )?;
-        let (name, title) = (self.name(), title.into());
-        Ok(vec![Score { name, title, value: mean, std: Some(std), higher_is_better: false }])
+        Ok(vec![Score::new(self.name(), title, mean, false).with_std(std)])
     }
 }
 

@@ -5,40 +5,24 @@
 //! Metrics for Generative Models", 2020, <https://arxiv.org/abs/2002.09797>. Agrees with `prdc.py` of
 //! generative-evaluation-prdc and with `metric_prc.py` of torch-fidelity.
 //!
-//! All are counts of pairs within a radius, and the counts are exact: products of bytes, where the
-//! processor has them, or of float32 decide the pairs that their error bound allows to decide, and
-//! the few others are computed in float64.
+//! All are counts of pairs within a radius, and the counts are exact.
 
-mod neighbors;
 mod realism;
-mod rows;
-mod screen;
 
+pub use ganscope_neighbors::Boundary;
 pub use realism::realism;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
+use ganscope_neighbors::{Frame, Packed, Reach, Rows, check, for_each_pair, squared_radii};
 use ganscope_stats::{
     FeatureSet, Features, LeastImages, Metric, Needs, Parameter, Result, Score, Side,
     check_parameter,
 };
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-
-use crate::neighbors::squared_radii;
-use crate::rows::{Columns, Frame, Packed, Rows, Tile, TileRows, round_up};
 
 /// The radius of a ball in messages.
 const MANIFOLD: &str = "the k-th nearest neighbor";
-
-/// Whether a ball contains the points at exactly its radius.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Boundary {
-    /// Distances equal to the radius are inside, `<=`.
-    Inside,
-    /// They are outside, `<`.
-    Outside,
-}
 
 /// How much of each set lies in the manifold of the other, where a manifold is the union of the
 /// balls around its points that reach to their `k`-th nearest neighbor.
@@ -78,7 +62,7 @@ pub fn manifolds(
     nearest_k: usize,
     boundary: Boundary,
 ) -> Result<Manifolds> {
-    rows::check(generated, reference)?;
+    check(generated, reference)?;
     check_k(nearest_k)?;
     for (set, side) in [(generated, Side::Generated), (reference, Side::Reference)] {
         least_images(nearest_k).check(MANIFOLD, side, set.len())?;
@@ -89,8 +73,18 @@ pub fn manifolds(
     let packed = Packed::new(&reference);
     let reference_radii = squared_radii(&packed, nearest_k);
     let counts = Counts::new(generated.len(), reference.len());
-    let radii = Radii { generated: &generated_radii, reference: &reference_radii };
-    counts.count(&generated, &packed, radii, boundary);
+    let reach = Reach { rows: &reference_radii, columns: &generated_radii };
+    for_each_pair(&packed, &generated, reach, |pair| {
+        if pair.within(reference_radii[pair.row], boundary) {
+            counts.precise[pair.column].store(true, Relaxed);
+            counts.covered[pair.row].store(true, Relaxed);
+            counts.balls.fetch_add(1, Relaxed);
+        }
+        let recalled = &counts.recalled[pair.row];
+        if !recalled.load(Relaxed) && pair.within(generated_radii[pair.column], boundary) {
+            recalled.store(true, Relaxed);
+        }
+    });
     let n = generated.len() as f64;
     Ok(Manifolds {
         precision: share(&counts.precise),
@@ -98,13 +92,6 @@ pub fn manifolds(
         density: counts.balls.into_inner() as f64 / (nearest_k as f64 * n),
         coverage: share(&counts.covered),
     })
-}
-
-/// Squared radii of the balls of both sets.
-#[derive(Debug, Clone, Copy)]
-struct Radii<'a> {
-    generated: &'a [f64],
-    reference: &'a [f64],
 }
 
 /// Findings about each image; threads only ever add to them.
@@ -128,53 +115,6 @@ impl Counts {
             covered: none(reference),
             balls: AtomicU64::new(0),
         }
-    }
-
-    fn count(
-        &self,
-        generated: &Rows<'_>,
-        packed: &Packed<'_>,
-        radii: Radii<'_>,
-        boundary: Boundary,
-    ) {
-        let reach = |radii: &[f64]| radii.iter().map(|&r| round_up(r)).collect::<Vec<f32>>();
-        let (generated_reach, reference_reach) = (reach(radii.generated), reach(radii.reference));
-        let reference = packed.rows;
-        let ranges = generated.tiles();
-        let pairs: Vec<_> = (0..packed.tiles.len())
-            .flat_map(|tile| ranges.iter().map(move |range| (tile, range.clone())))
-            .collect();
-        pairs.into_par_iter().for_each_init(Tile::default, |buffers, (tile, range)| {
-            let reach = &reference_reach[packed.tiles[tile].range.clone()];
-            let rows = TileRows { packed, tile, reach };
-            let reach = &generated_reach[range.clone()];
-            let near = buffers.near(rows, &Columns { rows: generated, range, reach });
-            for n in near {
-                let mut exact = None;
-                let mut within = |radius: f64| {
-                    if f64::from(n.high) < radius {
-                        return true;
-                    }
-                    if f64::from(n.low) > radius {
-                        return false;
-                    }
-                    let exact =
-                        *exact.get_or_insert_with(|| reference.exact(n.row, generated, n.column));
-                    match boundary {
-                        Boundary::Inside => exact <= radius,
-                        Boundary::Outside => exact < radius,
-                    }
-                };
-                if within(radii.reference[n.row]) {
-                    self.precise[n.column].store(true, Relaxed);
-                    self.covered[n.row].store(true, Relaxed);
-                    self.balls.fetch_add(1, Relaxed);
-                }
-                if !self.recalled[n.row].load(Relaxed) && within(radii.generated[n.column]) {
-                    self.recalled[n.row].store(true, Relaxed);
-                }
-            }
-        });
     }
 }
 
@@ -324,8 +264,7 @@ fn features_of<'a>(
 }
 
 fn score(name: &'static str, title: &str, nearest_k: usize, value: f64) -> Score {
-    let title = format!("{title} (k={nearest_k})");
-    Score { name, title, value, std: None, higher_is_better: true }
+    Score::new(name, format!("{title} (k={nearest_k})"), value, true)
 }
 
 #[cfg(test)]
