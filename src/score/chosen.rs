@@ -79,6 +79,7 @@ pub(crate) fn title(score: &Score, convention: Option<&Convention>) -> String {
         "sfid" => of("sFID"),
         "kid" => of("KID"),
         "fd_infinity" => of("FID infinity"),
+        "mifid" => of("MIFID"),
         // The published distance is one of embeddings of CLIP.
         "cmmd" => match convention {
             Some(c) if !c.extractor.starts_with("clip") => format!("CMMD ({})", c.extractor),

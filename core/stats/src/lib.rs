@@ -12,6 +12,7 @@ mod logits;
 mod metric;
 mod moments;
 pub mod random;
+mod sample;
 mod softmax;
 mod uncertainty;
 
@@ -20,6 +21,7 @@ pub use features::Features;
 pub use logits::{Logits, Rows};
 pub use metric::{LeastImages, Metric, Parameter, Score, Side, Spread};
 pub use moments::{FeatureStats, StatsBuilder};
+pub use sample::{RowSample, SAMPLE};
 pub use softmax::{entropy, softmax, softmax_into};
 pub use uncertainty::{CONFIDENCE, Uncertainty};
 

@@ -75,7 +75,7 @@ fn most_realistic(
 }
 
 /// The square of the median of the roots; of an even number that is the mean of both in the middle.
-fn squared_median(values: &[f64]) -> f64 {
+pub(crate) fn squared_median(values: &[f64]) -> f64 {
     let mut values = values.to_vec();
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
