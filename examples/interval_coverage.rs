@@ -158,7 +158,9 @@ fn main() -> Result<()> {
         let mut names = arguments.iter().filter(|word| word.parse::<usize>().is_err()).peekable();
         names.peek().is_none() || names.any(|word| word == name)
     };
-    println!("| score | features | images | repetitions | mean | deviation | mean error | coverage |");
+    println!(
+        "| score | features | images | repetitions | mean | deviation | mean error | coverage |"
+    );
     println!("|---|---|---|---|---|---|---|---|");
     for dim in [64, 2048] {
         let metrics: &[&str] = match dim {
@@ -167,8 +169,8 @@ fn main() -> Result<()> {
         };
         let reference = Population::real(dim)?.draw(REFERENCE, &mut RandomState::new(0))?;
         for metric in metrics.iter().filter(|name| asked(name)) {
-            for (images, usual) in [(500, 400), (2000, 200), (10_000, 50)] {
-                let usual = if dim > 64 { usual / 10 } else { usual };
+            for (images, usual) in [(500, 100), (2000, 60), (10_000, 40)] {
+                let usual = if dim > 64 { usual / 5 } else { usual };
                 let repetitions = repetitions.unwrap_or(usual);
                 let case = Case { metric, dim, images, repetitions };
                 simulate(case, Some(&reference))?.iter().for_each(print);

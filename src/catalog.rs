@@ -5,7 +5,7 @@ use ganscope_explain::Method;
 use ganscope_fid::{Fid, FidInfinity, Mifid, Sfid};
 use ganscope_inception_score::InceptionScore;
 use ganscope_kid::{Cmmd, Kid};
-use ganscope_memorization::AuthPct;
+use ganscope_memorization::{AuthPct, CopyingTest};
 use ganscope_mind::Mind;
 use ganscope_prdc::{Clipped, Prdc, PrecisionRecall, Probabilistic, Rarity};
 use ganscope_stats::Metric;
@@ -347,6 +347,12 @@ pub const METRICS: &[MetricEntry] = &[
         about: "share of images that are farther from the nearest training image than it is from others",
         nearest_k: None,
         build: |_| Box::new(AuthPct),
+    },
+    MetricEntry {
+        name: "ct",
+        about: "C_T: whether images are nearer to training images than held-out images are",
+        nearest_k: None,
+        build: |_| Box::new(CopyingTest::default()),
     },
     MetricEntry {
         name: "mifid",

@@ -7,6 +7,7 @@ use ganscope_stats::{Metric, Needs, Score, Side};
 
 use crate::catalog;
 use crate::error::{Error, Hint, Result};
+use crate::features::Gathered;
 use crate::metrics::MetricOptions;
 
 /// The metrics of a task.
@@ -22,6 +23,22 @@ impl Chosen {
     /// The parts of a set that the metrics read.
     pub(crate) fn needs(&self, side: Side) -> Needs {
         self.metrics.iter().fold(Needs::NONE, |needs, metric| needs | metric.needs(side))
+    }
+
+    /// Passes the features of held-out images to the metrics that compare with them.
+    ///
+    /// # Errors
+    /// If the set does not contain its features.
+    pub(crate) fn take_held_out(&mut self, held_out: &Gathered) -> Result<()> {
+        for metric in self.metrics.iter_mut().filter(|metric| metric.needs_held_out()) {
+            let features = held_out.set.features_for(metric.title(), Side::Reference);
+            let features = features
+                .map_err(|error| super::named(error.into(), &**metric, &held_out.facts.path))?;
+            if let Some(informed) = metric.with_held_out(features.clone()) {
+                *metric = informed;
+            }
+        }
+        Ok(())
     }
 
     /// The number of neighbors that each metric of neighbors takes.

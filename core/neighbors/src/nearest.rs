@@ -146,7 +146,8 @@ pub fn nearest_of(packed: &Packed<'_>, others: &Rows<'_>, k: usize) -> Vec<Vec<N
         .collect();
     pairs.par_iter().for_each_init(Tile::default, |tile, &(i, range)| {
         let reach = lock(&blocks[i]).reach.clone();
-        let columns = Columns { rows: others, range: range.clone(), reach: &nowhere[range.clone()] };
+        let columns =
+            Columns { rows: others, range: range.clone(), reach: &nowhere[range.clone()] };
         let near = tile.near(TileRows { packed, tile: i, reach: &reach }, &columns);
         let mut block = lock(&blocks[i]);
         for n in near {

@@ -131,6 +131,12 @@ pub enum Error {
         /// Title of the metric.
         metric: &'static str,
     },
+    /// A metric compares with held-out images, and there are none.
+    #[error("{metric} needs held-out images")]
+    NoHeldOut {
+        /// Title of the metric.
+        metric: &'static str,
+    },
     /// Two sets contain different parts, so they cannot be merged.
     #[error(
         "different parts cannot be merged: the first set contains {first}, the second {second}"

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Error, FeatureSet, Needs, Result, Uncertainty};
+use crate::{Error, FeatureSet, Features, Needs, Result, Uncertainty};
 
 /// One number about a generated set.
 #[derive(Debug, Clone, PartialEq)]
@@ -171,6 +171,16 @@ pub trait Metric: Sync {
     /// Whether [`Metric::score`] fails without a reference.
     fn needs_reference(&self) -> bool {
         self.needs(Side::Reference) != Needs::NONE
+    }
+
+    /// Whether the metric compares with a third set: real images that were not trained on.
+    fn needs_held_out(&self) -> bool {
+        false
+    }
+
+    /// The metric with the features of held-out images; `None` if it needs none.
+    fn with_held_out(&self, _features: Features) -> Option<Box<dyn Metric>> {
+        None
     }
 
     /// Images that a set must contain.

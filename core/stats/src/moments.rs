@@ -77,7 +77,11 @@ impl FeatureStats {
         sample.check_finite("the sample of rows")?;
         let (most, got) = (self.count.unwrap_or(0), sample.len());
         if got as u64 > most {
-            return Err(Error::RowCount { what: "the sample of rows", expected: most as usize, got });
+            return Err(Error::RowCount {
+                what: "the sample of rows",
+                expected: most as usize,
+                got,
+            });
         }
         Ok(Self { sample: Some(sample), ..self })
     }

@@ -104,7 +104,8 @@ impl Eq for Keyed {}
 /// constant, and the finalizer of splitmix64.
 fn digest(row: &[f32]) -> u64 {
     const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
-    let step = |sum: u64, x: f32| (sum ^ u64::from(x.to_bits())).wrapping_mul(FACTOR).rotate_left(29);
+    let step =
+        |sum: u64, x: f32| (sum ^ u64::from(x.to_bits())).wrapping_mul(FACTOR).rotate_left(29);
     let (lanes, rest) = row.as_chunks::<LANES>();
     let mut sums = [1, 2, 3, 4];
     for lane in lanes {
@@ -134,7 +135,8 @@ mod tests {
     #[test]
     fn samples_of_parts_merge_to_that_of_the_whole() {
         let all = rows(5000);
-        let part = |from: usize, to: usize| RowSample::of(&all.select(&(from..to).collect::<Vec<_>>()));
+        let part =
+            |from: usize, to: usize| RowSample::of(&all.select(&(from..to).collect::<Vec<_>>()));
         let (a, b, c) = (part(0, 900), part(900, 3700), part(3700, 5000));
         let merged = |x: &Features, y: &Features, z: &Features| {
             RowSample::merge(&RowSample::merge(x, y).unwrap(), z).unwrap()

@@ -58,7 +58,11 @@ impl Uncertainty {
     pub fn of_mean(values: &[f64]) -> Result<Self> {
         let n = values.len();
         if n < 2 {
-            return Err(crate::Error::TooFewSamples { what: "a standard error", needed: 2, got: n });
+            return Err(crate::Error::TooFewSamples {
+                what: "a standard error",
+                needed: 2,
+                got: n,
+            });
         }
         let mean = values.iter().sum::<f64>() / n as f64;
         let squares: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();

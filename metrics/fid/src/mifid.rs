@@ -102,8 +102,7 @@ impl Metric for Mifid {
             generated.features_for(title, Side::Generated)?,
             reference.features_for(title, Side::Reference)?,
         )?;
-        let factor =
-            if distance > NO_DISTANCE { 1.0 / (found.penalty + EPSILON) } else { 0.0 };
+        let factor = if distance > NO_DISTANCE { 1.0 / (found.penalty + EPSILON) } else { 0.0 };
         let score = Score::new(self.name(), title, distance * factor, false);
         // The error of a penalty below 1 is unknown.
         Ok(vec![score.with_uncertainty(uncertainty.filter(|_| found.penalty == 1.0))])

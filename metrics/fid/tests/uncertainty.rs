@@ -118,10 +118,8 @@ fn moments_without_rows_have_no_error() {
     let (generated, reference) = (stats("equal", "fake"), stats("equal", "real"));
     let cov = generated.cov().unwrap();
     let bare = FeatureStats::from_cov(Some(500), generated.mean().clone(), cov).unwrap();
-    let [set, reference] = [bare, reference].map(|stats| FeatureSet {
-        stats: Some(stats),
-        ..FeatureSet::default()
-    });
+    let [set, reference] =
+        [bare, reference].map(|stats| FeatureSet { stats: Some(stats), ..FeatureSet::default() });
     let score = &Fid.score(&set, Some(&reference)).unwrap()[0];
     assert_eq!((score.standard_error, score.interval), (None, None));
     let score = &Fid.score(&reference, Some(&set)).unwrap()[0];

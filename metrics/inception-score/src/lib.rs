@@ -233,6 +233,19 @@ mod tests {
     }
 
     #[test]
+    fn the_error_is_that_of_the_mean_of_the_parts() {
+        let logits = features(tensor("logits", &[40, 6], (-4.0, 4.0), 0), 6);
+        let found = inception_score(&logits, &InceptionScore::NVIDIA).unwrap();
+        let part = |i: usize| logits.select(&(4 * i..4 * i + 4).collect::<Vec<_>>());
+        let scores: Vec<f64> = (0..10).map(|i| whole(&part(i))).collect();
+        let expected = Uncertainty::of_mean(&scores).unwrap();
+        let known = error_of_mean(found, 10).unwrap().unwrap();
+        assert!((known.standard_error - expected.standard_error).abs() < ROUNDING);
+        assert!((known.interval[1] - expected.interval[1]).abs() < ROUNDING);
+        assert_eq!(error_of_mean(found, 1).unwrap(), None);
+    }
+
+    #[test]
     fn certain_and_balanced_predictions_score_the_number_of_classes() {
         let classes = 7;
         let logit = |i: usize| if i.is_multiple_of(classes + 1) { 1000.0 } else { -1000.0 };

@@ -211,7 +211,9 @@ impl Metric for Kid {
             reference.features_for(title, Side::Reference)?,
             self,
         )?;
-        Ok(vec![Score::new(self.name(), title, mean, false).with_std(std).with_uncertainty(uncertainty)])
+        Ok(vec![
+            Score::new(self.name(), title, mean, false).with_std(std).with_uncertainty(uncertainty),
+        ])
     }
 }
 

@@ -77,9 +77,9 @@ fn interaction(between: &Sums) -> f64 {
     let (rows, columns) = (between.of_row.len() as f64, between.of_column.len() as f64);
     let squares = |sums: &[f64]| sums.iter().map(|sum| sum * sum).sum::<f64>();
     let total: f64 = between.of_row.iter().sum();
-    let rest = between.squares - squares(&between.of_row) / columns
-        - squares(&between.of_column) / rows
-        + total * total / (rows * columns);
+    let rest =
+        between.squares - squares(&between.of_row) / columns - squares(&between.of_column) / rows
+            + total * total / (rows * columns);
     (rest / ((rows - 1.0) * (columns - 1.0))).max(0.0)
 }
 

@@ -1,7 +1,12 @@
 //! The data-copying test of three samples.
 
 use ganscope_neighbors::{Frame, Packed, Rows, check, nearest_of};
-use ganscope_stats::{Features, LeastImages, Result, Side, check_parameter};
+use ganscope_stats::linalg::{symmetric_eigen, tr_mul};
+use ganscope_stats::{
+    Error, FeatureSet, FeatureStats, Features, LeastImages, Metric, Needs, Result, Score, Side,
+    check_parameter,
+};
+use nalgebra::DMatrix;
 use serde::{Deserialize, Serialize};
 
 use crate::means::{Clusters, cluster};
@@ -10,6 +15,8 @@ use crate::means::{Clusters, cluster};
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataCopying {
+    /// Principal components of the training images that features are reduced to, if they are more.
+    pub components: usize,
     /// Cells into which the training images are clustered.
     pub cells: usize,
     /// Clusterings, of which the best is taken.
@@ -21,8 +28,8 @@ pub struct DataCopying {
 }
 
 impl DataCopying {
-    /// dgm-eval: three cells, the best of ten clusterings, more than 20 generated images.
-    pub const DGM_EVAL: Self = Self { cells: 3, starts: 10, fewest: 20, seed: 0 };
+    /// dgm-eval: 64 components, three cells, the best of ten clusterings, more than 20 generated images.
+    pub const DGM_EVAL: Self = Self { components: 64, cells: 3, starts: 10, fewest: 20, seed: 0 };
 }
 
 impl Default for DataCopying {
@@ -50,8 +57,7 @@ pub struct Cell {
 /// mean of `z` over the cells with enough generated images, weighted by their held-out images.
 ///
 /// Meehan et al., "A Non-Parametric Test to Detect Data-Copying in Generative Models", 2020,
-/// <https://arxiv.org/abs/2004.05675>. As in dgm-eval, which takes the features in 64 principal
-/// components first.
+/// <https://arxiv.org/abs/2004.05675>. As in dgm-eval.
 ///
 /// # Errors
 /// [`Dimension`](ganscope_stats::Error::Dimension) for sets of different width, [`NotFinite`](ganscope_stats::Error::NotFinite) for features that are not
@@ -63,17 +69,57 @@ pub fn data_copying(
     held_out: &Features,
     options: &DataCopying,
 ) -> Result<(Option<f64>, Vec<Cell>)> {
-    let DataCopying { cells, starts, fewest, seed } = *options;
-    check_parameter("the number of cells", cells, "at least 1", cells >= 1)?;
+    let DataCopying { components, cells, starts, fewest, seed } = *options;
+    options.check()?;
     check(generated, training)?;
     check(held_out, training)?;
     LeastImages::always(cells).check("data copying", Side::Reference, training.len())?;
-    let clusters = cluster(training, cells, starts, seed)?;
-    let labels = [training, held_out, generated].map(|set| clusters.labels(set));
-    let found = cells_of(cells, [training, held_out, generated], labels.each_ref().map(Vec::as_slice))?;
+    let reduced = reduce([training, held_out, generated], components)?;
+    let sets = match &reduced {
+        Some(reduced) => reduced.each_ref(),
+        None => [training, held_out, generated],
+    };
+    let clusters = cluster(sets[0], cells, starts, seed)?;
+    let labels = sets.map(|set| clusters.labels(set));
+    let found = cells_of(cells, sets, labels.each_ref().map(Vec::as_slice))?;
     let score = copying_score(&found, fewest);
     Ok((score, found))
 }
+
+impl DataCopying {
+    fn check(&self) -> Result<()> {
+        let at_least_one = |name, value| check_parameter(name, value, "at least 1", value >= 1);
+        at_least_one("the number of components", self.components)?;
+        at_least_one("the number of cells", self.cells)?;
+        at_least_one("the number of clusterings", self.starts)
+    }
+}
+
+/// The sets in principal components of the first; `None` if they have no more features than that.
+fn reduce(sets: [&Features; 3], components: usize) -> Result<Option<[Features; 3]>> {
+    let dim = sets[0].dim();
+    if dim <= components {
+        return Ok(None);
+    }
+    let stats = FeatureStats::from_features(sets[0]);
+    let (_, vectors) = symmetric_eigen(&stats.cov()?)?;
+    let basis = vectors.columns(dim - components, components).into_owned();
+    let project = |set: &Features| {
+        let mut data = Vec::with_capacity(set.len() * components);
+        for rows in set.as_slice().chunks(ROWS_AT_ONCE * dim) {
+            let centered =
+                rows.iter().enumerate().map(|(i, &x)| f64::from(x) - stats.mean()[i % dim]);
+            let centered = DMatrix::from_iterator(dim, rows.len() / dim, centered);
+            data.extend(tr_mul(&basis, &centered).iter().map(|&x| x as f32));
+        }
+        Features::from_vec(data, components)
+    };
+    let [training, held_out, generated] = sets.map(project);
+    Ok(Some([training?, held_out?, generated?]))
+}
+
+/// Rows that are projected at once.
+const ROWS_AT_ONCE: usize = 256;
 
 impl Clusters {
     /// The cell of each row: that of the nearest center.
@@ -89,8 +135,7 @@ fn cells_of(cells: usize, sets: [&Features; 3], labels: [&[usize]; 3]) -> Result
             let rows: Vec<usize> = (0..set.len()).filter(|&i| labels[i] == cell).collect();
             set.select(&rows)
         };
-        let [training, held_out, generated] =
-            [0, 1, 2].map(|i| part((sets[i], labels[i])));
+        let [training, held_out, generated] = [0, 1, 2].map(|i| part((sets[i], labels[i])));
         let images = [training.len(), held_out.len(), generated.len()];
         if images.contains(&0) {
             return Ok(Cell { z: 0.0, images });
@@ -107,8 +152,8 @@ fn cells_of(cells: usize, sets: [&Features; 3], labels: [&[usize]; 3]) -> Result
     (0..cells).map(cell).collect()
 }
 
-/// The mean of `z` over the cells with more than `fewest` generated images, for equally many of them
-/// per image, weighted by their held-out images; `None` if there is no such cell.
+/// The mean of `z` over the cells with more than `fewest` generated images, weighted by their held-out
+/// images; `None` if there is no such cell.
 pub fn copying_score(cells: &[Cell], fewest: usize) -> Option<f64> {
     let counted = || cells.iter().filter(|cell| cell.images[2] > fewest);
     let weight: usize = counted().map(|cell| cell.images[1]).sum();
@@ -129,10 +174,76 @@ fn mann_whitney(x: &[f64], y: &mut [f64]) -> f64 {
     (u - (n * m / 2.0 - 0.5)) / (n * m * (n + m + 1.0) / 12.0).sqrt()
 }
 
+/// [`data_copying`] as a metric, which takes a third set: held-out images, which are as real as the
+/// training images and were not trained on.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct CopyingTest {
+    /// The options.
+    pub options: DataCopying,
+    /// Features of the held-out images.
+    pub held_out: Option<Features>,
+}
+
+impl Metric for CopyingTest {
+    fn name(&self) -> &'static str {
+        "ct"
+    }
+
+    fn title(&self) -> &'static str {
+        "C_T"
+    }
+
+    fn needs(&self, _side: Side) -> Needs {
+        Needs::FEATURES
+    }
+
+    fn least_images(&self, side: Side) -> LeastImages {
+        LeastImages::always(match side {
+            Side::Generated => self.options.fewest.saturating_add(1),
+            Side::Reference => self.options.cells.max(2),
+        })
+    }
+
+    fn needs_held_out(&self) -> bool {
+        true
+    }
+
+    fn with_held_out(&self, features: Features) -> Option<Box<dyn Metric>> {
+        Some(Box::new(Self { held_out: Some(features), ..self.clone() }))
+    }
+
+    fn validate(&self) -> Result<()> {
+        self.options.check()
+    }
+
+    fn compute(
+        &self,
+        generated: &FeatureSet,
+        reference: Option<&FeatureSet>,
+    ) -> Result<Vec<Score>> {
+        let title = self.title();
+        let held_out = self.held_out.as_ref().ok_or(Error::NoHeldOut { metric: title })?;
+        let reference = FeatureSet::reference_for(reference, title)?;
+        let generated = generated.features_for(title, Side::Generated)?;
+        let reference = reference.features_for(title, Side::Reference)?;
+        let (score, found) = data_copying(generated, reference, held_out, &self.options)?;
+        let Some(score) = score else {
+            let DataCopying { cells, fewest, .. } = self.options;
+            if found.iter().all(|cell| cell.images[2] <= fewest) {
+                // So many images that some cell has enough.
+                let enough = LeastImages::always(cells * fewest + 1);
+                enough.check(title, Side::Generated, generated.len())?;
+            }
+            let (what, got) = ("C_T in the cells of generated images", held_out.len());
+            return Err(Error::TooFewSamples { what, needed: got + 1, got });
+        };
+        Ok(vec![Score::new(self.name(), title, score, true)])
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use ganscope_golden::{arrays, json, sets};
-    use ganscope_stats::Error;
     use serde_json::Value;
 
     use super::*;
@@ -196,6 +307,32 @@ mod tests {
         let found = data_copying(&generated, &train, &test, &DataCopying::DGM_EVAL).unwrap();
         let score = found.0.unwrap();
         assert!((score - expected["c_t"].as_f64().unwrap()).abs() < RANKS, "{score}");
+    }
+
+    #[test]
+    fn principal_components_are_those_of_the_authors() {
+        let metrics = json("metrics2.json");
+        let expected = &metrics["ct"]["wide"];
+        let [train, test, generated] = rows("wide");
+        let reduced = reduce([&train, &test, &generated], 64).unwrap().unwrap();
+        let sets = reduced.each_ref();
+        let one = sets.map(|set| vec![0; set.len()]);
+        let found = cells_of(1, sets, one.each_ref().map(Vec::as_slice)).unwrap();
+        let z = expected["pca64_full_svd"]["z_of_everything_as_one_cell"].as_f64().unwrap();
+        assert!((found[0].z - z).abs() < RANKS, "{found:?} {z}");
+
+        let best = &expected["kmeans_random_state_0"];
+        let clusters = cluster(sets[0], 3, 10, 0).unwrap();
+        let inertia = best["inertia"].as_f64().unwrap();
+        assert!((clusters.inertia / inertia - 1.0).abs() < 1e-6, "{}", clusters.inertia);
+        let set =
+            |rows: &Features| FeatureSet { features: Some(rows.clone()), ..FeatureSet::default() };
+        let metric = CopyingTest::default();
+        let (x, y) = (set(&generated), set(&train));
+        assert!(matches!(metric.score(&x, Some(&y)), Err(Error::NoHeldOut { metric: "C_T" })));
+        let metric = metric.with_held_out(test).unwrap();
+        let score = metric.score(&x, Some(&y)).unwrap()[0].value;
+        assert!((score - best["c_t"].as_f64().unwrap()).abs() < RANKS, "{score}");
     }
 
     #[test]

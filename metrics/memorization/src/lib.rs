@@ -8,7 +8,7 @@
 mod copying;
 mod means;
 
-pub use copying::{Cell, DataCopying, copying_score, data_copying};
+pub use copying::{Cell, CopyingTest, DataCopying, copying_score, data_copying};
 pub use means::{Clusters, cluster};
 
 use ganscope_neighbors::{Frame, Packed, Rows, check, nearest, nearest_of};

@@ -46,7 +46,8 @@ impl Clusters {
     /// The center nearest to a row, and its squared distance.
     pub(crate) fn nearest(&self, row: &[f32]) -> (usize, f64) {
         let distances = self.centers.iter().map(|center| squared_distance(row, center));
-        let nearer = |best: (usize, f64), next: (usize, f64)| if next.1 < best.1 { next } else { best };
+        let nearer =
+            |best: (usize, f64), next: (usize, f64)| if next.1 < best.1 { next } else { best };
         distances.enumerate().fold((0, f64::INFINITY), nearer)
     }
 }

@@ -13,10 +13,8 @@ fn rows(case: &str, name: &str) -> Features {
 fn the_percentage_is_that_of_dgm_eval() {
     let metrics = json("metrics2.json");
     for case in ["clusters", "wide"] {
-        let [x, y] = ["generated", "train"].map(|name| FeatureSet {
-            features: Some(rows(case, name)),
-            ..FeatureSet::default()
-        });
+        let [x, y] = ["generated", "train"]
+            .map(|name| FeatureSet { features: Some(rows(case, name)), ..FeatureSet::default() });
         let score = &AuthPct.score(&x, Some(&y)).unwrap()[0];
         let expected = metrics["authpct"][case]["float64"].as_f64().unwrap();
         // a count of some hundred images

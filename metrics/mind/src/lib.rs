@@ -295,9 +295,8 @@ mod tests {
         // The jackknife along one direction: leaving out an image and the matching share of the
         // reference is approximated by the distance of quantiles.
         let (x, y) = (rows("equal", "fake"), rows("equal", "real"));
-        let along = |set: &Features| -> Vec<f64> {
-            set.rows().map(|row| f64::from(row[3])).collect()
-        };
+        let along =
+            |set: &Features| -> Vec<f64> { set.rows().map(|row| f64::from(row[3])).collect() };
         let (_, potentials) = slice(&along(&x), along(&y));
         let n = x.len();
         let value = |set: &Features| -> Vec<f64> {
@@ -315,7 +314,11 @@ mod tests {
             while i < n - 1 && j < n {
                 let to = ((i + 1) as f64 / (n - 1) as f64).min((j + 1) as f64 / n as f64);
                 sum += (to - from) * (fewer[i] - y[j]).powi(2);
-                if (i + 1) * n <= (j + 1) * (n - 1) { i += 1 } else { j += 1 }
+                if (i + 1) * n <= (j + 1) * (n - 1) {
+                    i += 1
+                } else {
+                    j += 1
+                }
                 from = to;
             }
             sum

@@ -72,7 +72,8 @@ pub fn clipped_manifolds(
                 counts[pair.column].fetch_add(1, Relaxed);
             }
         });
-        let clipped = |count: AtomicU32| (f64::from(count.into_inner()) / nearest_k as f64).min(1.0);
+        let clipped =
+            |count: AtomicU32| (f64::from(count.into_inner()) / nearest_k as f64).min(1.0);
         counts.into_iter().map(clipped).collect()
     };
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
@@ -99,7 +100,8 @@ pub fn clipped_manifolds(
     let table = Calibration::new(nearest_k, reference.len(), generated.len());
     let error = jackknife(uncalibrated, &without);
     let interval = error.interval.map(|end| table.share(end));
-    let [from, to] = [-1.0, 1.0].map(|sign| table.share(uncalibrated + sign * error.standard_error));
+    let [from, to] =
+        [-1.0, 1.0].map(|sign| table.share(uncalibrated + sign * error.standard_error));
     Ok(ClippedManifolds {
         density: uncut_density.min(1.0),
         uncut_density,

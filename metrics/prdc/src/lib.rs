@@ -233,9 +233,8 @@ impl Metric for PrecisionRecall {
         let sets = features_of(self.title(), generated, reference)?;
         let (k, inside) = (self.nearest_k, Boundary::Inside);
         let (found, errors) = manifolds_with_errors(sets.generated, sets.reference, k, inside)?;
-        let score = |name, title, value, known| {
-            score(name, title, k, value).with_uncertainty(Some(known))
-        };
+        let score =
+            |name, title, value, known| score(name, title, k, value).with_uncertainty(Some(known));
         Ok(vec![
             score("prc_precision", "PRC precision", found.precision, errors.precision),
             score("prc_recall", "PRC recall", found.recall, errors.recall),

@@ -136,9 +136,8 @@ impl Metric for Probabilistic {
         let sets = features_of(self.title(), generated, reference)?;
         let found = probabilistic_manifolds(sets.generated, sets.reference, self)?;
         let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
-        let score = |name, title, values: &[f64]| {
-            crate::score(name, title, self.nearest_k, mean(values))
-        };
+        let score =
+            |name, title, values: &[f64]| crate::score(name, title, self.nearest_k, mean(values));
         // Of the recall, radius and balls depend on all generated images; its error is unknown.
         let known = Uncertainty::of_mean(&found.precision)?;
         Ok(vec![

@@ -137,7 +137,12 @@ impl Counts {
 
     /// By how much the recall is larger without each generated image. Its ball is gone, and the
     /// balls of which it is one of the nearest neighbors reach to the next.
-    fn recall_without_each(self, neighbors: &[Vec<Neighbor>], k: usize, reference: f64) -> Vec<f64> {
+    fn recall_without_each(
+        self,
+        neighbors: &[Vec<Neighbor>],
+        k: usize,
+        reference: f64,
+    ) -> Vec<f64> {
         let mut change = vec![0.0; neighbors.len()];
         let near = |ball: usize| neighbors[ball].iter().take(k).map(|n| n.row);
         let (mut gained, mut kept) = (HashSet::new(), HashSet::new());

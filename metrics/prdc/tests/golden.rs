@@ -22,7 +22,10 @@ fn rows(case: &str, name: &str) -> Features {
 
 fn near(actual: f64, expected: &Value, tolerance: f64) {
     let expected = expected.as_f64().unwrap();
-    assert!((actual - expected).abs() <= tolerance * expected.abs().max(1.0), "{actual} {expected}");
+    assert!(
+        (actual - expected).abs() <= tolerance * expected.abs().max(1.0),
+        "{actual} {expected}"
+    );
 }
 
 #[test]
@@ -55,7 +58,8 @@ fn clipped_density_and_coverage_are_those_of_the_authors() {
 #[test]
 fn rarity_and_realism_are_those_of_the_authors() {
     let (metrics, arrays) = (json("metrics2.json"), arrays("metrics2.safetensors"));
-    for (case, generated, reference) in [("clusters", "generated", "train"), ("equal", "fake", "real")]
+    for (case, generated, reference) in
+        [("clusters", "generated", "train"), ("equal", "fake", "real")]
     {
         let (x, y) = (rows(case, generated), rows(case, reference));
         let found = rarity(&x, &y, 3).unwrap();
@@ -71,7 +75,8 @@ fn rarity_and_realism_are_those_of_the_authors() {
 #[test]
 fn probabilistic_precision_and_recall_are_those_of_the_authors() {
     let metrics = json("metrics2.json");
-    for (case, generated, reference) in [("clusters", "generated", "train"), ("equal", "fake", "real")]
+    for (case, generated, reference) in
+        [("clusters", "generated", "train"), ("equal", "fake", "real")]
     {
         let (x, y) = (rows(case, generated), rows(case, reference));
         let found = probabilistic_manifolds(&x, &y, &Probabilistic::PAPER).unwrap();
@@ -100,9 +105,8 @@ fn errors_are_those_of_leaving_out_each_image() {
     for (k, boundary) in [(5, Boundary::Outside), (3, Boundary::Inside)] {
         let (found, errors) = manifolds_with_errors(&x, &y, k, boundary).unwrap();
         assert_eq!(found, manifolds(&x, &y, k, boundary).unwrap());
-        let left_out: Vec<_> = (0..x.len())
-            .map(|i| manifolds(&without(&x, i), &y, k, boundary).unwrap())
-            .collect();
+        let left_out: Vec<_> =
+            (0..x.len()).map(|i| manifolds(&without(&x, i), &y, k, boundary).unwrap()).collect();
         let check = |name: &str, known: Uncertainty, values: Vec<f64>| {
             let expected = jackknife(&values);
             let error = (known.standard_error - expected).abs();
@@ -124,10 +128,12 @@ fn errors_are_those_of_leaving_out_each_image() {
 fn the_error_of_the_clipped_coverage_is_that_of_leaving_out_each_image() {
     let (x, y) = (rows("clusters", "outliers"), rows("clusters", "train"));
     let found = clipped_manifolds(&x, &y, 5).unwrap();
-    let coverage = |i: usize| clipped_manifolds(&without(&x, i), &y, 5).unwrap().uncalibrated_coverage;
+    let coverage =
+        |i: usize| clipped_manifolds(&without(&x, i), &y, 5).unwrap().uncalibrated_coverage;
     let values: Vec<f64> = (0..x.len()).map(coverage).collect();
     let table = Calibration::new(5, y.len(), x.len());
-    let ends = [-1.0, 1.0].map(|s| table.share(found.uncalibrated_coverage + s * jackknife(&values)));
+    let ends =
+        [-1.0, 1.0].map(|s| table.share(found.uncalibrated_coverage + s * jackknife(&values)));
     let expected = (ends[1] - ends[0]) / 2.0;
     assert!((found.coverage_error.unwrap().standard_error - expected).abs() < 1e-9);
     assert!(expected > 0.0);

@@ -6,8 +6,8 @@
 
 use ganscope_stats::linalg::{symmetric_eigen, tr_mul};
 use ganscope_stats::{
-    Error, FeatureSet, FeatureStats, Features, Metric, Needs, Result, Score, Side,
-    StatsBuilder, Uncertainty, check_parameter,
+    Error, FeatureSet, FeatureStats, Features, Metric, Needs, Result, Score, Side, StatsBuilder,
+    Uncertainty, check_parameter,
 };
 use nalgebra::{DMatrix, DVector};
 
@@ -55,7 +55,8 @@ impl Spectrum {
     /// [`Error::UnknownCount`] if the moments come without their number of images,
     /// [`Error::TooFewSamples`] if it is zero, [`Error::NoConvergence`].
     pub fn new(moments: &FeatureStats) -> Result<Self> {
-        let (scatter, images) = moments.scatter().zip(moments.count()).ok_or(Error::UnknownCount)?;
+        let (scatter, images) =
+            moments.scatter().zip(moments.count()).ok_or(Error::UnknownCount)?;
         if images == 0 {
             let what = "the Vendi score";
             return Err(Error::TooFewSamples { what, needed: 1, got: 0 });

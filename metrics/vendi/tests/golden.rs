@@ -25,11 +25,13 @@ fn spectrum(features: &Features) -> Spectrum {
 #[test]
 fn scores_are_those_of_the_package() {
     let metrics = json("metrics2.json");
-    for (case, name) in [("full-rank", "fake"), ("rank-deficient", "fake"), ("clusters", "generated")]
+    for (case, name) in
+        [("full-rank", "fake"), ("rank-deficient", "fake"), ("clusters", "generated")]
     {
         let spectrum = spectrum(&rows(case, name));
         for (q, key) in ORDERS {
-            let expected = metrics["vendi"][format!("{case}/{name}")][key]["dual"].as_f64().unwrap();
+            let expected =
+                metrics["vendi"][format!("{case}/{name}")][key]["dual"].as_f64().unwrap();
             let found = spectrum.score(q).unwrap();
             // Roots of eigenvalues that should be zero leak in for small orders.
             let error = (found / expected - 1.0).abs();

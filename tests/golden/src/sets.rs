@@ -24,8 +24,7 @@ pub fn rows(case: &str, name: &str) -> Rows {
     if plain.is_array() {
         let number = |i: usize| plain[i].as_f64().expect("a number");
         let (n, dim) = (number(0) as usize, number(1) as usize);
-        let data =
-            tensor(&format!("features/{case}/{name}"), &[n, dim], (number(2), number(3)), 0);
+        let data = tensor(&format!("features/{case}/{name}"), &[n, dim], (number(2), number(3)), 0);
         return Rows { data, dim };
     }
     clusters(case, name, &cases[case])
@@ -42,7 +41,11 @@ fn clusters(case: &str, name: &str, settings: &Value) -> Rows {
     let centers = drawn("centres", count, settings["centre_span"][1].as_f64().expect("a span"));
     let around = |part: &str| -> Vec<f32> {
         let noise = drawn(part, number(part) as usize, number("noise"));
-        noise.iter().enumerate().map(|(i, x)| centers[i / dim % count * dim + i % dim] + x).collect()
+        noise
+            .iter()
+            .enumerate()
+            .map(|(i, x)| centers[i / dim % count * dim + i % dim] + x)
+            .collect()
     };
     let data = match name {
         "train" | "test" => around(name),
