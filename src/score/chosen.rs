@@ -136,16 +136,16 @@ mod tests {
             resize: String::new(),
             scaling: String::new(),
         };
-        let title = |name: &'static str, convention: Option<&Convention>| {
-            super::title(&Score::new(name, "title", 0.0, false), convention)
+        let title_of = |name: &'static str, convention: Option<&Convention>| {
+            title(&Score::new(name, "title", 0.0, false), convention)
         };
-        assert_eq!(title("fid", Some(&convention("inception", "2048"))), "FID");
-        assert_eq!(title("fid", Some(&convention("inception", "64"))), "FID (layer 64)");
-        assert_eq!(title("fid", Some(&convention("fashion-cnn", "x"))), "FD (fashion-cnn)");
-        assert_eq!(title("is", Some(&convention("fashion-cnn", "x"))), "IS (fashion-cnn)");
-        assert_eq!(title("fid", None), "FID");
-        assert_eq!(title("fd_infinity", Some(&convention("x", "x"))), "FD infinity (x)");
-        assert_eq!(title("cmmd", Some(&convention("inception", "2048"))), "CMMD (inception)");
-        assert_eq!(title("cmmd", Some(&convention("clip-vit-b32", "x"))), "title");
+        assert_eq!(title_of("fid", Some(&convention("inception", "2048"))), "FID");
+        assert_eq!(title_of("fid", Some(&convention("inception", "64"))), "FID (layer 64)");
+        assert_eq!(title_of("fid", Some(&convention("fashion-cnn", "x"))), "FD (fashion-cnn)");
+        assert_eq!(title_of("is", Some(&convention("fashion-cnn", "x"))), "IS (fashion-cnn)");
+        assert_eq!(title_of("fid", None), "FID");
+        assert_eq!(title_of("fd_infinity", Some(&convention("x", "x"))), "FD infinity (x)");
+        assert_eq!(title_of("cmmd", Some(&convention("inception", "2048"))), "CMMD (inception)");
+        assert_eq!(title_of("cmmd", Some(&convention("clip-vit-b32", "x"))), "title");
     }
 }
