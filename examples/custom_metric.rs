@@ -32,8 +32,7 @@ impl Metric for MeanCosine {
         let mean = |set: &FeatureSet| set.stats.as_ref().map(|stats| stats.mean().clone());
         let means = mean(generated).zip(reference.and_then(mean));
         let cosine = means.map_or(f64::NAN, |(a, b)| a.dot(&b) / (a.norm() * b.norm()));
-        let (title, std, higher_is_better) = (self.title().into(), None, true);
-        Ok(vec![Score { name: self.name(), title, value: cosine, std, higher_is_better }])
+        Ok(vec![Score::new(self.name(), self.title(), cosine, true)])
     }
 }
 

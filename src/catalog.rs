@@ -2,11 +2,14 @@
 
 use candle_core::Device;
 use ganscope_explain::Method;
-use ganscope_fid::{Fid, Sfid};
+use ganscope_fid::{Fid, FidInfinity, Mifid, Sfid};
 use ganscope_inception_score::InceptionScore;
-use ganscope_kid::Kid;
-use ganscope_prdc::{Prdc, PrecisionRecall};
+use ganscope_kid::{Cmmd, Kid};
+use ganscope_memorization::{AuthPct, CopyingTest};
+use ganscope_mind::Mind;
+use ganscope_prdc::{Clipped, Prdc, PrecisionRecall, Probabilistic, Rarity};
 use ganscope_stats::Metric;
+use ganscope_vendi::Vendi;
 
 use crate::error::{Error, Hint, Result};
 use crate::metrics::{MetricEntry, MetricOptions};
@@ -267,6 +270,12 @@ pub const METRICS: &[MetricEntry] = &[
         build: |_| Box::new(Sfid),
     },
     MetricEntry {
+        name: "fd-infinity",
+        about: "the Fréchet distance that infinitely many generated images would have",
+        nearest_k: None,
+        build: |o| Box::new(FidInfinity { seed: o.seed, ..FidInfinity::PAPER }),
+    },
+    MetricEntry {
         name: "kid",
         about: "Kernel Inception Distance: unbiased for any number of images",
         nearest_k: None,
@@ -278,6 +287,12 @@ pub const METRICS: &[MetricEntry] = &[
                 ..Kid::TORCH_FIDELITY
             })
         },
+    },
+    MetricEntry {
+        name: "cmmd",
+        about: "maximum mean discrepancy of features of length one under a wide Gaussian kernel",
+        nearest_k: None,
+        build: |_| Box::new(Cmmd),
     },
     MetricEntry {
         name: "prdc",
@@ -293,6 +308,57 @@ pub const METRICS: &[MetricEntry] = &[
             let nearest_k = o.nearest_k.unwrap_or(PrecisionRecall::PAPER.nearest_k);
             Box::new(PrecisionRecall { nearest_k })
         },
+    },
+    MetricEntry {
+        name: "clipped",
+        about: "Clipped Density and Coverage: they fall in proportion to the share of bad images",
+        nearest_k: Some(Clipped::PAPER.nearest_k),
+        build: |o| Box::new(Clipped { nearest_k: o.nearest_k.unwrap_or(Clipped::PAPER.nearest_k) }),
+    },
+    MetricEntry {
+        name: "p-prc",
+        about: "probabilistic precision and recall: soft balls of one radius",
+        nearest_k: Some(Probabilistic::PAPER.nearest_k),
+        build: |o| {
+            let nearest_k = o.nearest_k.unwrap_or(Probabilistic::PAPER.nearest_k);
+            Box::new(Probabilistic { nearest_k, ..Probabilistic::PAPER })
+        },
+    },
+    MetricEntry {
+        name: "rarity",
+        about: "how thin real images are where the generated ones lie",
+        nearest_k: Some(Rarity::PAPER.nearest_k),
+        build: |o| Box::new(Rarity { nearest_k: o.nearest_k.unwrap_or(Rarity::PAPER.nearest_k) }),
+    },
+    MetricEntry {
+        name: "vendi",
+        about: "Vendi score: the effective number of different images; no reference",
+        nearest_k: None,
+        build: |_| Box::new(Vendi),
+    },
+    MetricEntry {
+        name: "mind",
+        about: "sliced Wasserstein distance of the features along random directions",
+        nearest_k: None,
+        build: |o| Box::new(Mind { seed: o.seed, ..Mind::TORCH_FIDELITY }),
+    },
+    MetricEntry {
+        name: "authpct",
+        about: "share of images that are farther from the nearest training image than it is from others",
+        nearest_k: None,
+        build: |_| Box::new(AuthPct),
+    },
+    MetricEntry {
+        name: "ct",
+        about: "C_T: whether images are nearer to training images than held-out images are",
+        nearest_k: None,
+        build: |_| Box::new(CopyingTest::default()),
+    },
+    MetricEntry {
+        name: "mifid",
+        about: "FID divided by a measure of memorized training images",
+        nearest_k: None,
+        build: |_| Box::new(Mifid),
     },
 ];
 

@@ -10,7 +10,8 @@ use crate::error::Result;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MetricOptions {
-    /// Seed of the shuffle of the Inception Score and of the subsets of KID.
+    /// Seed of the shuffle of the Inception Score, of the subsets of KID and of FD infinity, and of the
+    /// directions of MIND.
     pub seed: u32,
     /// Splits of the Inception Score, at least 1.
     pub is_splits: usize,
@@ -18,8 +19,8 @@ pub struct MetricOptions {
     pub kid_subsets: usize,
     /// Images in each subset of KID, at least 2.
     pub kid_subset_size: usize,
-    /// Neighbors of precision, recall, density and coverage, at least 1; each metric's own if
-    /// missing.
+    /// Neighbors of the metrics of neighbors, such as precision and recall, at least 1; each metric's
+    /// own if missing.
     pub nearest_k: Option<usize>,
 }
 

@@ -30,6 +30,9 @@ pub struct ScoreRequest {
     pub generated: Vec<String>,
     /// The reference set.
     pub reference: Option<String>,
+    /// Real images that the generator was not trained on, for metrics that compare three sets; the
+    /// reference is the training set then.
+    pub held_out: Option<String>,
     /// Names of metrics; those of the preset that the sets allow if missing.
     pub metrics: Option<Vec<String>>,
     /// Options of the metrics.
@@ -55,6 +58,10 @@ pub struct Row {
     pub value: f64,
     /// Standard deviation over splits or subsets, where the metric has any.
     pub std: Option<f64>,
+    /// Standard error over other draws of equally many generated images, where it is known.
+    pub standard_error: Option<f64>,
+    /// Ends of the 95 % confidence interval, where one holds.
+    pub interval: Option<[f64; 2]>,
     /// Whether a larger value is better.
     pub higher_is_better: bool,
 }
@@ -85,6 +92,9 @@ pub struct Conditions {
     pub generated: Vec<SetFacts>,
     /// The reference set.
     pub reference: Option<SetFacts>,
+    /// The held-out set, where a metric reads one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held_out: Option<SetFacts>,
 }
 
 /// Scores with the conditions they were taken under.
@@ -109,8 +119,11 @@ impl Report {
         parts.extend(reference.as_ref().map(|set| format!("{} reference images", images(set))));
         parts.push(convention.as_ref().map_or("unknown features".into(), ToString::to_string));
         parts.push(format!("seed {}", options.seed));
+        if self.scores.iter().any(|row| row.standard_error.is_some()) {
+            parts.push("± is the standard error".into());
+        }
         if self.scores.iter().any(|row| row.std.is_some()) {
-            parts.push("± is the standard deviation over splits or subsets".into());
+            parts.push("std is the standard deviation over splits or subsets".into());
         }
         parts.join("; ")
     }
@@ -135,6 +148,8 @@ impl Row {
             title: title(&score, convention),
             value: score.value,
             std: score.std,
+            standard_error: score.standard_error,
+            interval: score.interval,
             higher_is_better: score.higher_is_better,
         }
     }
@@ -198,8 +213,14 @@ pub fn score_with(request: &ScoreRequest, custom: Custom, watch: &mut dyn Watch)
     let open = |name: &String| Source::open(name, &request.features.set_options());
     let generated: Vec<Source> = request.generated.iter().map(open).collect::<Result<_>>()?;
     let reference = request.reference.as_ref().map(open).transpose()?;
+    let reads_held_out = chosen.metrics.iter().find(|metric| metric.needs_held_out());
+    let held_out = match (reads_held_out, &request.held_out) {
+        (None, _) => None,
+        (Some(_), Some(name)) => Some(open(name)?),
+        (Some(metric), None) => return Err(no_held_out(&**metric)),
+    };
 
-    for source in generated.iter().chain(&reference) {
+    for source in generated.iter().chain(&reference).chain(&held_out) {
         refuse_one_image(source)?;
     }
     let mut warned = Warned::new(watch);
@@ -209,12 +230,12 @@ pub fn score_with(request: &ScoreRequest, custom: Custom, watch: &mut dyn Watch)
     })?;
     let task = Task { chosen: &chosen, features: &request.features, force: request.force };
     let extractor = match custom.extractor {
-        None => task.open_extractor(&generated, reference.as_ref(), warned.watch)?,
+        None => task.open_extractor(&generated, [&reference, &held_out], warned.watch)?,
         own => own,
     };
     let convention = extractor.as_ref().map(|extractor| &extractor.convention);
     let convention = convention.or(sides().find_map(|(source, _)| source.convention())).cloned();
-    for (source, _) in sides() {
+    for source in generated.iter().chain(&reference).chain(&held_out) {
         task.check_convention(source, convention.as_ref(), &mut warned)?;
     }
     if let Some(extractor) = &extractor {
@@ -236,6 +257,13 @@ pub fn score_with(request: &ScoreRequest, custom: Custom, watch: &mut dyn Watch)
         Some(source) => Some(gather(source, Side::Reference, warned.watch)?),
         None => None,
     };
+    let held_out = match &held_out {
+        Some(source) => Some(gather(source, Side::Reference, warned.watch)?),
+        None => None,
+    };
+    if let Some(held_out) = &held_out {
+        chosen.take_held_out(held_out)?;
+    }
     // Nobody asked for the default metrics by name: those that a set is too small for are left out.
     warned.leave_out(&mut chosen, |metric| {
         sets.iter().find_map(|set| {
@@ -248,7 +276,7 @@ pub fn score_with(request: &ScoreRequest, custom: Custom, watch: &mut dyn Watch)
         return Err(Error::request(message).with_hint(Hint::of("give more images")));
     }
 
-    let all: Vec<&Gathered> = sets.iter().chain(&reference).collect();
+    let all: Vec<&Gathered> = sets.iter().chain(&reference).chain(&held_out).collect();
     let moments = chosen.needs(Side::Generated);
     warned.extend(warnings::about_sets(&all, moments, extractor.as_ref().map(network)));
     if chosen.metrics.iter().any(|metric| metric.name() == "is") {
@@ -267,6 +295,7 @@ pub fn score_with(request: &ScoreRequest, custom: Custom, watch: &mut dyn Watch)
             forced: request.force,
             generated: Vec::new(),
             reference: None,
+            held_out: held_out.as_ref().map(|set| set.facts.clone()),
         },
         warnings: Vec::new(),
     };
@@ -317,6 +346,14 @@ pub(crate) fn named(error: Error, metric: &dyn Metric, set: &str) -> Error {
     failed
         .with_context(|| format!("{} of `{set}`", metric.title()))
         .expect_err("an error stays an error")
+}
+
+/// The error of a metric of three sets where there are only two.
+pub(crate) fn no_held_out(metric: &dyn Metric) -> Error {
+    Error::request(format!("{} needs held-out images", metric.title())).with_hint(Hint::of(
+        "give real images that the generator was not trained on with {held_out}; {reference} is \
+         the training set",
+    ))
 }
 
 /// Why a metric cannot be computed from images by an extractor.
@@ -391,16 +428,17 @@ impl Task<'_> {
     fn open_extractor(
         &self,
         generated: &[Source],
-        reference: Option<&Source>,
+        [reference, held_out]: [&Option<Source>; 2],
         watch: &mut dyn Watch,
     ) -> Result<Option<Extractor>> {
         let suffices = |(source, side): (&Source, Side)| {
             source.stored().is_some_and(|s| s.set.holds().contains(self.chosen.needs(side)))
         };
-        if sides(generated, reference).all(suffices) {
+        let held_out = held_out.iter().map(|source| (source, Side::Reference));
+        if sides(generated, reference.as_ref()).chain(held_out).all(suffices) {
             return Ok(None);
         }
-        let stored = reference.and_then(Source::convention);
+        let stored = reference.as_ref().and_then(Source::convention);
         let needs = self.chosen.needs(Side::Generated);
         self.features.open_extractor(needs, stored, watch).map(Some)
     }

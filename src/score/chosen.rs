@@ -7,6 +7,7 @@ use ganscope_stats::{Metric, Needs, Score, Side};
 
 use crate::catalog;
 use crate::error::{Error, Hint, Result};
+use crate::features::Gathered;
 use crate::metrics::MetricOptions;
 
 /// The metrics of a task.
@@ -22,6 +23,22 @@ impl Chosen {
     /// The parts of a set that the metrics read.
     pub(crate) fn needs(&self, side: Side) -> Needs {
         self.metrics.iter().fold(Needs::NONE, |needs, metric| needs | metric.needs(side))
+    }
+
+    /// Passes the features of held-out images to the metrics that compare with them.
+    ///
+    /// # Errors
+    /// If the set does not contain its features.
+    pub(crate) fn take_held_out(&mut self, held_out: &Gathered) -> Result<()> {
+        for metric in self.metrics.iter_mut().filter(|metric| metric.needs_held_out()) {
+            let features = held_out.set.features_for(metric.title(), Side::Reference);
+            let features = features
+                .map_err(|error| super::named(error.into(), &**metric, &held_out.facts.path))?;
+            if let Some(informed) = metric.with_held_out(features.clone()) {
+                *metric = informed;
+            }
+        }
+        Ok(())
     }
 
     /// The number of neighbors that each metric of neighbors takes.
@@ -78,6 +95,13 @@ pub(crate) fn title(score: &Score, convention: Option<&Convention>) -> String {
         "fid" => of("FID"),
         "sfid" => of("sFID"),
         "kid" => of("KID"),
+        "fd_infinity" => of("FID infinity"),
+        "mifid" => of("MIFID"),
+        // The published distance is one of embeddings of CLIP.
+        "cmmd" => match convention {
+            Some(c) if !c.extractor.starts_with("clip") => format!("CMMD ({})", c.extractor),
+            _ => score.title.clone(),
+        },
         _ => score.title.clone(),
     }
 }
@@ -112,15 +136,16 @@ mod tests {
             resize: String::new(),
             scaling: String::new(),
         };
-        let title = |name: &'static str, convention: Option<&Convention>| {
-            let (value, std, higher_is_better) = (0.0, None, false);
-            let title = String::new();
-            super::title(&Score { name, title, value, std, higher_is_better }, convention)
+        let title_of = |name: &'static str, convention: Option<&Convention>| {
+            title(&Score::new(name, "title", 0.0, false), convention)
         };
-        assert_eq!(title("fid", Some(&convention("inception", "2048"))), "FID");
-        assert_eq!(title("fid", Some(&convention("inception", "64"))), "FID (layer 64)");
-        assert_eq!(title("fid", Some(&convention("fashion-cnn", "x"))), "FD (fashion-cnn)");
-        assert_eq!(title("is", Some(&convention("fashion-cnn", "x"))), "IS (fashion-cnn)");
-        assert_eq!(title("fid", None), "FID");
+        assert_eq!(title_of("fid", Some(&convention("inception", "2048"))), "FID");
+        assert_eq!(title_of("fid", Some(&convention("inception", "64"))), "FID (layer 64)");
+        assert_eq!(title_of("fid", Some(&convention("fashion-cnn", "x"))), "FD (fashion-cnn)");
+        assert_eq!(title_of("is", Some(&convention("fashion-cnn", "x"))), "IS (fashion-cnn)");
+        assert_eq!(title_of("fid", None), "FID");
+        assert_eq!(title_of("fd_infinity", Some(&convention("x", "x"))), "FD infinity (x)");
+        assert_eq!(title_of("cmmd", Some(&convention("inception", "2048"))), "CMMD (inception)");
+        assert_eq!(title_of("cmmd", Some(&convention("clip-vit-b32", "x"))), "title");
     }
 }

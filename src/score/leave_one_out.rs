@@ -178,8 +178,7 @@ pub fn leave_one_out(request: &LeaveOneOutRequest, watch: &mut dyn Watch) -> Res
 
 /// Name of a score for people.
 fn title(name: &'static str, title: &str, convention: &Convention) -> String {
-    let (title, value, std, higher_is_better) = (title.to_owned(), 0.0, None, false);
-    chosen::title(&Score { name, title, value, std, higher_is_better }, Some(convention))
+    chosen::title(&Score::new(name, title, 0.0, false), Some(convention))
 }
 
 fn lacks(what: &str) -> Error {

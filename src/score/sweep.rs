@@ -150,6 +150,10 @@ pub fn sweep(request: &SweepRequest, watch: &mut dyn Watch) -> Result<Sweep> {
         .with_hint(Hint::of("begin at a lower {first_seed}")));
     };
     let chosen = choose(Some(&request.metrics), &[], &request.options, true)?;
+    if let Some(metric) = chosen.metrics.iter().find(|metric| metric.needs_held_out()) {
+        let message = format!("{} compares three sets, and a sweep has two", metric.title());
+        return Err(Error::request(message).with_hint(Hint::of("name other {metrics}")));
+    }
     let reference = Source::open(&request.reference, &features.set_options())?;
 
     let mut warned = Warned::new(watch);

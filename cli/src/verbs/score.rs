@@ -27,15 +27,16 @@ pub(super) fn run(given: Given<'_>, terminal: &mut Terminal) -> Result<()> {
 fn print(report: &Report) -> String {
     let mut table = Table::new();
     let value = |row: &Row| format!("{:.6}", row.value);
-    let std = |row: &Row| row.std.map(|std| format!("± {std:.6}"));
+    let error = |row: &Row| row.standard_error.map(|error| format!("± {error:.6}"));
     let sets = report.conditions.generated.len().max(1);
     if sets == 1 {
         for row in &report.scores {
             let better = if row.higher_is_better { "higher" } else { "lower" };
-            let std = std(row).unwrap_or_default();
-            table.row([row.title.clone(), value(row), std, format!("{better} is better")]);
+            let (error, std) = (error(row).unwrap_or_default(), row.std);
+            let std = std.map_or_else(String::new, |std| format!("std {std:.6}"));
+            table.row([row.title.clone(), value(row), error, std, format!("{better} is better")]);
         }
-        return table.right(1..3).print();
+        return table.right(1..4).print();
     }
     let per_set = report.scores.len() / sets;
     let titles = report.scores.iter().take(per_set);
@@ -43,7 +44,7 @@ fn print(report: &Report) -> String {
     table.row(std::iter::once("generated".to_owned()).chain(titles));
     for rows in report.scores.chunks(per_set.max(1)) {
         let number =
-            |row: &Row| std(row).map_or_else(|| value(row), |std| format!("{} {std}", value(row)));
+            |row: &Row| error(row).map_or_else(|| value(row), |e| format!("{} {e}", value(row)));
         table.row(std::iter::once(rows[0].generated.clone()).chain(rows.iter().map(number)));
     }
     table.right(1..per_set + 1).print()

@@ -28,6 +28,11 @@ impl Features {
         Ok(Self { data, dim })
     }
 
+    /// Rows laid end to end, whose number is known to be whole.
+    pub(crate) fn of_rows(values: impl Iterator<Item = f32>, dim: usize) -> Self {
+        Self { data: values.collect(), dim }
+    }
+
     /// Appends rows laid end to end.
     ///
     /// # Errors
@@ -89,6 +94,19 @@ impl Features {
         Self { data, dim: self.dim }
     }
 
+    /// The rows scaled to length one; rows of zeros are left out.
+    #[must_use]
+    pub fn normalized(&self) -> Self {
+        let mut data = Vec::with_capacity(self.data.len());
+        for row in self.rows() {
+            let length = row.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt();
+            if length > 0.0 {
+                data.extend(row.iter().map(|&x| (f64::from(x) / length) as f32));
+            }
+        }
+        Self { data, dim: self.dim }
+    }
+
     /// All values, row after row.
     pub fn as_slice(&self) -> &[f32] {
         &self.data
@@ -132,6 +150,12 @@ mod tests {
         let features = Features::from_vec(vec![0.0, 1.0, 2.0, 3.0, 4.0, 5.0], 2).unwrap();
         assert_eq!(features.select(&[2, 0, 2]).as_slice(), [4.0, 5.0, 0.0, 1.0, 4.0, 5.0]);
         assert_eq!((features.len(), features.dim(), features.row(1)), (3, 2, &[2.0, 3.0][..]));
+    }
+
+    #[test]
+    fn normalized_rows_have_length_one() {
+        let features = Features::from_vec(vec![3.0, 4.0, 0.0, 0.0, -2.0, 0.0], 2).unwrap();
+        assert_eq!(features.normalized().as_slice(), [0.6, 0.8, -1.0, 0.0]);
     }
 
     #[test]

@@ -12,14 +12,18 @@ mod logits;
 mod metric;
 mod moments;
 pub mod random;
+mod sample;
 mod softmax;
+mod uncertainty;
 
 pub use feature_set::{FeatureBatch, FeatureSet, FeatureSetBuilder, Needs};
 pub use features::Features;
 pub use logits::{Logits, Rows};
 pub use metric::{LeastImages, Metric, Parameter, Score, Side, Spread};
 pub use moments::{FeatureStats, StatsBuilder};
+pub use sample::{RowSample, SAMPLE};
 pub use softmax::{entropy, softmax, softmax_into};
+pub use uncertainty::{CONFIDENCE, Uncertainty};
 
 /// Errors of features, statistics and the parameters of a metric.
 #[derive(Debug, thiserror::Error)]
@@ -124,6 +128,12 @@ pub enum Error {
     /// A metric compares with a reference, and there is none.
     #[error("{metric} needs a reference set")]
     NoReference {
+        /// Title of the metric.
+        metric: &'static str,
+    },
+    /// A metric compares with held-out images, and there are none.
+    #[error("{metric} needs held-out images")]
+    NoHeldOut {
         /// Title of the metric.
         metric: &'static str,
     },

@@ -125,6 +125,50 @@ pub fn factor_psd(matrix: DMatrix<f64>, max_rank: usize) -> Result<DMatrix<f64>>
 /// # Errors
 /// [`Error::NotFinite`] and [`Error::NoConvergence`].
 pub fn nuclear_norm(matrix: &DMatrix<f64>) -> Result<f64> {
+    descend(matrix, |_values, _vectors| ())
+}
+
+/// The positive singular values and the right singular vectors, one per column.
+#[derive(Debug, Clone)]
+pub struct Singular {
+    /// The sum of the singular values, the number of [`nuclear_norm`].
+    pub norm: f64,
+    /// The singular values.
+    pub values: Vec<f64>,
+    /// The right singular vectors, (columns, values).
+    pub right: DMatrix<f64>,
+}
+
+/// The singular values that make up the [`nuclear_norm`], with their right vectors.
+///
+/// # Errors
+/// As [`nuclear_norm`].
+pub fn singular(matrix: &DMatrix<f64>) -> Result<Singular> {
+    let wide = matrix.ncols() > matrix.nrows();
+    let (mut values, mut parts) = (Vec::new(), Vec::new());
+    let mut subspace: Option<DMatrix<f64>> = None;
+    let norm = descend(matrix, |found, vectors| {
+        let small = vectors.ncols() - found.len();
+        let whole = subspace.as_ref().map_or_else(|| vectors.clone(), |space| mul(space, vectors));
+        values.extend_from_slice(found);
+        parts.extend(whole.columns(small, found.len()).column_iter().map(|v| v.into_owned()));
+        subspace = Some(whole.columns(0, small).into_owned());
+    })?;
+    let mut right = match parts.as_slice() {
+        [] => DMatrix::zeros(matrix.ncols(), 0),
+        parts => DMatrix::from_columns(parts),
+    };
+    if wide && !values.is_empty() {
+        // These are the left vectors `u`; the right ones are `M^T u / s`.
+        right = product(view(matrix).transpose(), view(&right));
+        right.column_iter_mut().zip(&values).for_each(|(mut v, s)| v /= *s);
+    }
+    Ok(Singular { norm, values, right })
+}
+
+/// The nuclear norm. `each` gets the singular values of each decomposition that are trusted, and all
+/// its vectors, those of the trusted ones last, in the space that the decompositions before left.
+fn descend(matrix: &DMatrix<f64>, mut each: impl FnMut(&[f64], &DMatrix<f64>)) -> Result<f64> {
     check_finite(matrix)?;
     let wide = matrix.ncols() > matrix.nrows();
     let mut rest = if wide { matrix.transpose() } else { matrix.clone() };
@@ -137,8 +181,10 @@ pub fn nuclear_norm(matrix: &DMatrix<f64>) -> Result<f64> {
         let (values, vectors) = symmetric_eigen(&lower_gram(&rest))?;
         let trusted = TRUSTED * values[values.len() - 1];
         let small = values.iter().take_while(|&&v| v < trusted).count();
-        sum += values.iter().skip(small).map(|v| v.sqrt()).sum::<f64>();
+        let found: Vec<f64> = values.iter().skip(small).map(|v| v.sqrt()).collect();
+        sum += found.iter().sum::<f64>();
         rest = mul(&rest, &vectors.columns(0, small).into_owned());
+        each(&found.iter().map(|v| v * scale).collect::<Vec<_>>(), &vectors);
     }
     Ok(scale * sum)
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Error, FeatureSet, Needs, Result};
+use crate::{Error, FeatureSet, Features, Needs, Result, Uncertainty};
 
 /// One number about a generated set.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,8 +15,43 @@ pub struct Score {
     pub value: f64,
     /// Spread over splits or subsets, where the metric has one.
     pub std: Option<f64>,
+    /// Estimated standard deviation of the value over other draws of equally many generated images,
+    /// where it is known.
+    pub standard_error: Option<f64>,
+    /// Lower and upper end of the 95 % confidence interval, where one holds.
+    pub interval: Option<[f64; 2]>,
     /// Whether a larger value is better.
     pub higher_is_better: bool,
+}
+
+impl Score {
+    /// A value without spread and uncertainty.
+    pub fn new(
+        name: &'static str,
+        title: impl Into<String>,
+        value: f64,
+        higher_is_better: bool,
+    ) -> Self {
+        let (title, std, standard_error, interval) = (title.into(), None, None, None);
+        Self { name, title, value, std, standard_error, interval, higher_is_better }
+    }
+
+    /// The score with its spread over splits or subsets.
+    #[must_use]
+    pub fn with_std(self, std: f64) -> Self {
+        Self { std: Some(std), ..self }
+    }
+
+    /// The score with its uncertainty, if it is known.
+    #[must_use]
+    pub fn with_uncertainty(self, known: impl Into<Option<Uncertainty>>) -> Self {
+        let known = known.into();
+        Self {
+            standard_error: known.map(|known| known.standard_error),
+            interval: known.map(|known| known.interval),
+            ..self
+        }
+    }
 }
 
 /// Mean and population standard deviation of repeated estimates.
@@ -136,6 +171,16 @@ pub trait Metric: Sync {
     /// Whether [`Metric::score`] fails without a reference.
     fn needs_reference(&self) -> bool {
         self.needs(Side::Reference) != Needs::NONE
+    }
+
+    /// Whether the metric compares with a third set: real images that were not trained on.
+    fn needs_held_out(&self) -> bool {
+        false
+    }
+
+    /// The metric with the features of held-out images; `None` if it needs none.
+    fn with_held_out(&self, _features: Features) -> Option<Box<dyn Metric>> {
+        None
     }
 
     /// Images that a set must contain.

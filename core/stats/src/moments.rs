@@ -9,7 +9,7 @@ use nalgebra::{DMatrix, DVector};
 use rayon::prelude::*;
 
 use crate::features::check_rows;
-use crate::{Error, Features, Result};
+use crate::{Error, Features, Result, RowSample};
 
 /// Rows whose products are summed at once. Blocks start at multiples of it, counted from the first
 /// row, which makes the sums independent of batches.
@@ -31,6 +31,7 @@ pub struct FeatureStats {
     mean: DVector<f64>,
     /// The covariance itself where the count is unknown.
     scatter: DMatrix<f64>,
+    sample: Option<Features>,
 }
 
 impl FeatureStats {
@@ -48,7 +49,7 @@ impl FeatureStats {
     /// [`Error::NotSymmetric`] if it cannot be one.
     pub fn from_scatter(count: u64, mean: DVector<f64>, scatter: DMatrix<f64>) -> Result<Self> {
         let scatter = checked(&mean, scatter)?;
-        Ok(Self { count: Some(count), mean, scatter })
+        Ok(Self { count: Some(count), mean, scatter, sample: None })
     }
 
     /// Mean and covariance from a file, with the number of samples behind them if it is known.
@@ -60,7 +61,35 @@ impl FeatureStats {
         if let Some(count) = count {
             scatter *= degrees_of_freedom(count)?;
         }
-        Ok(Self { count, mean, scatter })
+        Ok(Self { count, mean, scatter, sample: None })
+    }
+
+    /// The same moments with a [sample](RowSample) of the rows behind them.
+    ///
+    /// # Errors
+    /// [`Error::Dimension`] and [`Error::NotFinite`] if it cannot be one, [`Error::RowCount`] for
+    /// more rows than the moments have.
+    pub fn with_sample(self, sample: Features) -> Result<Self> {
+        if sample.dim() != self.dim() {
+            let (expected, got) = (self.dim(), sample.dim());
+            return Err(Error::Dimension { what: "the sample of rows", expected, got });
+        }
+        sample.check_finite("the sample of rows")?;
+        let (most, got) = (self.count.unwrap_or(0), sample.len());
+        if got as u64 > most {
+            return Err(Error::RowCount {
+                what: "the sample of rows",
+                expected: most as usize,
+                got,
+            });
+        }
+        Ok(Self { sample: Some(sample), ..self })
+    }
+
+    /// A [sample](RowSample) of the rows behind the moments, from which errors of scores are
+    /// estimated; `None` for moments from files without one.
+    pub fn sample(&self) -> Option<&Features> {
+        self.sample.as_ref()
     }
 
     /// Number of rows; `None` for [imported](FeatureStats::from_cov) moments without it.
@@ -121,6 +150,11 @@ impl FeatureStats {
             expected: "below 2^64 of both sets together",
             got: format!("{a} and {b}"),
         })?;
+        self.sample = match (&self.sample, &other.sample) {
+            (Some(mine), Some(other)) => Some(RowSample::merge(mine, other)?),
+            _ if a == 0 => other.sample.clone(),
+            _ => None,
+        };
         let (weight, delta) = shift(&mut self.mean, a, &other.mean, b);
         self.count = Some(total);
         let dim = self.mean.len();
@@ -145,6 +179,7 @@ pub struct StatsBuilder {
     pub(crate) scatter: DMatrix<f64>,
     /// Rows of the block that is not full yet.
     pub(crate) pending: Vec<f32>,
+    sample: RowSample,
 }
 
 impl StatsBuilder {
@@ -159,7 +194,7 @@ impl StatsBuilder {
 
     fn empty(dim: usize) -> Self {
         let (mean, scatter) = (DVector::zeros(dim), DMatrix::zeros(dim, dim));
-        Self { count: 0, mean, scatter, pending: Vec::new() }
+        Self { count: 0, mean, scatter, pending: Vec::new(), sample: RowSample::empty(dim) }
     }
 
     /// Width of a row.
@@ -186,6 +221,7 @@ impl StatsBuilder {
     }
 
     fn push_slice(&mut self, mut rows: &[f32]) {
+        self.sample.push(rows);
         let block = BLOCK * self.dim();
         if !self.pending.is_empty() {
             let (head, tail) = rows.split_at(rows.len().min(block - self.pending.len()));
@@ -209,7 +245,8 @@ impl StatsBuilder {
             self.add_block(&last);
         }
         self.scatter.fill_upper_triangle_with_lower_triangle();
-        FeatureStats { count: Some(self.count), mean: self.mean, scatter: self.scatter }
+        let (mean, scatter, sample) = (self.mean, self.scatter, Some(self.sample.finish()));
+        FeatureStats { count: Some(self.count), mean, scatter, sample }
     }
 
     /// Adds `sum_i (x_i - m)(x_i - m)^T` of the block, and the product of the shift of its mean,

@@ -1,9 +1,13 @@
-//! NumPy's legacy random streams.
+//! The random streams of NumPy's legacy generator and of torch's.
 //!
 //! `numpy.random.RandomState(seed)` is what the reference tools seed, so a seed here means the same
 //! latents, shuffles and subsets as there. Matsumoto and Nishimura, "Mersenne Twister", 1998.
 
+mod torch;
+
 use rand_mt::Mt;
+
+pub use torch::TorchGenerator;
 
 use crate::{Error, Result};
 

@@ -1,12 +1,15 @@
-//! The streams of `RandomState` against NumPy's and SciPy's.
+//! The streams of `RandomState` against NumPy's and SciPy's, those of `TorchGenerator` against torch's.
 
 #![expect(clippy::unreadable_literal, reason = "numbers as NumPy prints them")]
 
 use ganscope_golden::{Array, arrays, relative_l2};
-use ganscope_stats::random::RandomState;
+use ganscope_stats::random::{RandomState, TorchGenerator};
 
 /// The logarithm and the quantile of two mathematical libraries differ in the last bits.
 const LIBRARIES: f64 = 1e-12;
+
+/// torch's vectorized logarithm and cosine differ by machine.
+const TORCH_FLOAT32: f64 = 1e-5;
 
 fn for_each_seed(stream: &str, check: impl Fn(RandomState, &Array)) {
     let arrays = arrays("numpy_random.safetensors");
@@ -117,4 +120,38 @@ fn ranges_without_mass_are_refused() {
     {
         assert!(random.truncated_normal(low, high).is_err(), "{low}..{high}");
     }
+}
+
+fn for_each_torch_seed(stream: &str, check: impl Fn(TorchGenerator, &Array)) {
+    let arrays = arrays("metrics2.safetensors");
+    for seed in [0, 2020] {
+        let name = format!("torch_random/seed{seed}/{stream}");
+        check(TorchGenerator::new(seed), arrays.get(&name).unwrap_or_else(|| panic!("no {name}")));
+    }
+}
+
+#[test]
+fn uniform_values_and_permutations_of_torch_are_exact() {
+    for_each_torch_seed("rand_20", |mut random, expected| {
+        let actual: Vec<f64> = (0..20).map(|_| f64::from(random.uniform())).collect();
+        assert_eq!(actual, expected.data);
+    });
+    for_each_torch_seed("randperm_100", |mut random, expected| {
+        assert_eq!(integers(&random.permutation(100)), expected.data);
+    });
+}
+
+#[test]
+fn normal_values_of_torch_agree() {
+    for (stream, n) in [("randn_5", 5), ("randn_16", 16), ("randn_100", 100)] {
+        for_each_torch_seed(stream, |mut random, expected| {
+            let actual = random.standard_normals(n);
+            let error = relative_l2(&actual, &expected.data);
+            assert!(error <= TORCH_FLOAT32, "{stream}: {error:e}");
+        });
+    }
+    for_each_torch_seed("randperm_100_then_randn_32", |mut random, expected| {
+        random.permutation(100);
+        assert!(relative_l2(&random.standard_normals(32), &expected.data) <= TORCH_FLOAT32);
+    });
 }

@@ -1,7 +1,7 @@
 //! The linear algebra of FID, from statistics of 2048 dimensions.
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use ganscope_fid::frechet_distance;
+use ganscope_fid::{frechet_distance, frechet_distance_with_error};
 use ganscope_golden::tensor;
 use ganscope_stats::{FeatureStats, Features, StatsBuilder};
 
@@ -22,6 +22,9 @@ fn frechet(criterion: &mut Criterion) {
         let (generated, reference) = (stats("generated", images), stats("reference", images));
         group.bench_function(BenchmarkId::new("images", images), |bencher| {
             bencher.iter(|| frechet_distance(&generated, &reference));
+        });
+        group.bench_function(BenchmarkId::new("images, with error", images), |bencher| {
+            bencher.iter(|| frechet_distance_with_error(&generated, &reference));
         });
     }
     group.finish();

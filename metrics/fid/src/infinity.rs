@@ -6,11 +6,11 @@
 use ganscope_stats::random::RandomState;
 use ganscope_stats::{
     FeatureSet, FeatureStats, Features, LeastImages, Metric, Needs, Parameter, Result, Score, Side,
-    check_parameter,
+    Uncertainty, check_parameter,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{frechet_distance, score};
+use crate::frechet_distance;
 
 /// Settings of [`frechet_distance_at_infinity`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,15 +18,21 @@ use crate::{frechet_distance, score};
 pub struct FidInfinity {
     /// Numbers of images at which the distance is taken, evenly spaced.
     pub points: usize,
-    /// The smallest of them; the largest is the number of all images.
-    pub fewest: usize,
+    /// The smallest of them; the largest is the number of all images. `None` is a tenth of those, at
+    /// most 5000 and at least 2.
+    pub fewest: Option<usize>,
     /// Seed of the shuffles.
     pub seed: u32,
 }
 
 impl FidInfinity {
-    /// The settings of published results: 15 points from 5000 images on.
-    pub const PAPER: Self = Self { points: 15, fewest: 5000, seed: 0 };
+    /// The settings of published results, which have 50,000 images: 15 points from 5000 on.
+    pub const PAPER: Self = Self { points: 15, fewest: None, seed: 0 };
+
+    /// The smallest number of images, of `all`.
+    fn fewest_of(&self, all: usize) -> usize {
+        self.fewest.unwrap_or((all / 10).clamp(2, 5000))
+    }
 }
 
 impl Default for FidInfinity {
@@ -35,10 +41,24 @@ impl Default for FidInfinity {
     }
 }
 
+/// A distance at infinity, and how well the line through the distances of subsets is known there.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Extrapolation {
+    /// The distance at `1/n = 0`.
+    pub distance: f64,
+    /// Standard error of the intercept of the least-squares line, with an interval of Student's t.
+    ///
+    /// It takes the points as independent. They are subsets of one set, so it is the scatter of the
+    /// points about the line, and not the error over other draws of the images. `None` for two
+    /// points, through which every line passes.
+    pub of_fit: Option<Uncertainty>,
+}
+
 /// Fréchet distance, extrapolated to infinitely many generated images.
 ///
 /// The expected distance of `n` images is a linear function of `1/n` to first order. It is taken of
-/// random subsets of several sizes, and the least-squares line is read at `1/n = 0`.
+/// random subsets of several sizes, and the least-squares line is read at `1/n = 0`. One array is
+/// shuffled again and again, as in the program of the paper.
 ///
 /// # Errors
 /// [`TooFewImages`](ganscope_stats::Error::TooFewImages) unless there are more than `fewest`
@@ -48,11 +68,12 @@ pub fn frechet_distance_at_infinity(
     generated: &Features,
     reference: &FeatureStats,
     options: &FidInfinity,
-) -> Result<f64> {
+) -> Result<Extrapolation> {
     options.validate()?;
-    let FidInfinity { points, fewest, seed } = *options;
     let all = generated.len();
     options.least_images(Side::Generated).check(options.title(), Side::Generated, all)?;
+    let FidInfinity { points, seed, .. } = *options;
+    let fewest = options.fewest_of(all);
     let mut random = RandomState::new(seed);
     let mut order: Vec<usize> = (0..all).collect();
     let line = (0..points)
@@ -63,22 +84,31 @@ pub fn frechet_distance_at_infinity(
             Ok((1.0 / images as f64, frechet_distance(&stats, reference)?))
         })
         .collect::<Result<Vec<_>>>()?;
-    Ok(value_at_zero(&line))
+    value_at_zero(&line)
 }
 
-/// Value at `x = 0` of the line with the least squared error in `y`.
-fn value_at_zero(points: &[(f64, f64)]) -> f64 {
+/// The line with the least squared error in `y` at `x = 0`.
+fn value_at_zero(points: &[(f64, f64)]) -> Result<Extrapolation> {
     let n = points.len() as f64;
     let (x, y) = points.iter().fold((0.0, 0.0), |(x, y), p| (x + p.0 / n, y + p.1 / n));
     let (xx, xy) = points
         .iter()
         .fold((0.0, 0.0), |(xx, xy), p| (xx + (p.0 - x) * (p.0 - x), xy + (p.0 - x) * (p.1 - y)));
-    y - x * xy / xx
+    let slope = xy / xx;
+    let distance = y - x * slope;
+    if points.len() < 3 {
+        return Ok(Extrapolation { distance, of_fit: None });
+    }
+    let residual = |p: &(f64, f64)| (p.1 - distance - slope * p.0).powi(2);
+    let variance = points.iter().map(residual).sum::<f64>() / (n - 2.0);
+    let error = (variance * (1.0 / n + x * x / xx)).sqrt();
+    let of_fit = Uncertainty::student(distance, error, n - 2.0)?;
+    Ok(Extrapolation { distance, of_fit: Some(of_fit) })
 }
 
 impl Metric for FidInfinity {
     fn name(&self) -> &'static str {
-        "fid-infinity"
+        "fd-infinity"
     }
 
     fn title(&self) -> &'static str {
@@ -96,7 +126,7 @@ impl Metric for FidInfinity {
         match side {
             Side::Generated => LeastImages {
                 always: 3,
-                with_options: self.fewest.saturating_add(1),
+                with_options: self.fewest.map_or(3, |fewest| fewest.saturating_add(1)),
                 parameter: Some(Parameter::FidInfinityFewest),
             },
             Side::Reference => LeastImages::always(2),
@@ -106,7 +136,8 @@ impl Metric for FidInfinity {
     fn validate(&self) -> Result<()> {
         let expected = "at least 2";
         check_parameter("the number of points", self.points, expected, self.points >= 2)?;
-        check_parameter("the smallest subset", self.fewest, expected, self.fewest >= 2)
+        let fewest = self.fewest.unwrap_or(2);
+        check_parameter("the smallest subset", fewest, expected, fewest >= 2)
     }
 
     fn compute(
@@ -116,12 +147,12 @@ impl Metric for FidInfinity {
     ) -> Result<Vec<Score>> {
         let title = self.title();
         let reference = FeatureSet::reference_for(reference, title)?;
-        let value = frechet_distance_at_infinity(
+        let Extrapolation { distance, of_fit } = frechet_distance_at_infinity(
             generated.features_for(title, Side::Generated)?,
             reference.stats_for(title, Side::Reference)?,
             self,
         )?;
-        Ok(vec![score(self, value)])
+        Ok(vec![Score::new("fd_infinity", title, distance, false).with_uncertainty(of_fit)])
     }
 }
 
@@ -133,9 +164,13 @@ mod tests {
     fn a_line_is_continued_to_zero() {
         // 3 + 2 x, and one value off by a symmetric pair
         let line = [(1.0, 5.0), (2.0, 7.0), (4.0, 11.0)];
-        assert!((value_at_zero(&line) - 3.0).abs() < 1e-12);
-        // least squares through (0, 0), (1, 2), (2, 1): slope 1/2, intercept 1/2
-        assert!((value_at_zero(&[(0.0, 0.0), (1.0, 2.0), (2.0, 1.0)]) - 0.5).abs() < 1e-12);
+        assert!((value_at_zero(&line).unwrap().distance - 3.0).abs() < 1e-12);
+        // least squares through (0, 0), (1, 2), (2, 1): slope 1/2, intercept 1/2, residuals
+        // -1/2, 1, -1/2 with one degree of freedom, and an error of sqrt(3/2 (1/3 + 1/2))
+        let fit = value_at_zero(&[(0.0, 0.0), (1.0, 2.0), (2.0, 1.0)]).unwrap();
+        assert!((fit.distance - 0.5).abs() < 1e-12);
+        assert!((fit.of_fit.unwrap().standard_error - 1.25f64.sqrt()).abs() < 1e-12);
+        assert_eq!(value_at_zero(&line[..2]).unwrap().of_fit, None);
     }
 
     #[test]
@@ -148,10 +183,11 @@ mod tests {
             Features::from_vec(values.into_iter().map(|x| x as f32).collect(), dim).unwrap()
         };
         let (generated, reference) = (draw(1500), FeatureStats::from_features(&draw(200_000)));
-        let options = FidInfinity { points: 15, fewest: 150, seed: 0 };
+        let options = FidInfinity { points: 15, fewest: Some(150), seed: 0 };
         let biased = frechet_distance(&FeatureStats::from_features(&generated), &reference);
         let biased = biased.unwrap();
-        let unbiased = frechet_distance_at_infinity(&generated, &reference, &options).unwrap();
+        let unbiased = frechet_distance_at_infinity(&generated, &reference, &options);
+        let unbiased = unbiased.unwrap().distance;
         assert!(biased > 0.08 && unbiased.abs() < biased / 3.0, "{biased} {unbiased}");
     }
 
@@ -160,7 +196,7 @@ mod tests {
         let read = |text: &str| serde_json::from_str::<FidInfinity>(text);
         assert_eq!(read("{}").unwrap(), FidInfinity::PAPER);
         let few = read(r#"{"points": 4, "fewest": 50}"#).unwrap();
-        assert_eq!(few, FidInfinity { points: 4, fewest: 50, seed: 0 });
+        assert_eq!(few, FidInfinity { points: 4, fewest: Some(50), seed: 0 });
         assert_eq!(read(&serde_json::to_string(&few).unwrap()).unwrap(), few);
         assert!(read(r#"{"point": 4}"#).is_err());
     }
@@ -170,7 +206,7 @@ mod tests {
         let features = Features::from_vec(vec![0.5; 40], 2).unwrap();
         let stats = FeatureStats::from_features(&features);
         let fails = |points, fewest| {
-            let options = FidInfinity { points, fewest, seed: 0 };
+            let options = FidInfinity { points, fewest: Some(fewest), seed: 0 };
             frechet_distance_at_infinity(&features, &stats, &options).is_err()
         };
         assert!(fails(15, 20) && fails(1, 5) && fails(15, 1) && fails(15, usize::MAX));

@@ -6,9 +6,13 @@
 
 mod infinity;
 mod leave_one_out;
+mod mifid;
+mod uncertainty;
 
-pub use infinity::{FidInfinity, frechet_distance_at_infinity};
+pub use infinity::{Extrapolation, FidInfinity, frechet_distance_at_infinity};
 pub use leave_one_out::{LeaveOneOut, worst_first};
+pub use mifid::{Memorization, Mifid, memorization};
+pub use uncertainty::{Estimate, frechet_distance_with_error};
 
 use ganscope_stats::linalg::{factor_psd, nuclear_norm, tr_mul};
 use ganscope_stats::{
@@ -102,11 +106,11 @@ impl Metric for Fid {
     ) -> Result<Vec<Score>> {
         let title = self.title();
         let reference = FeatureSet::reference_for(reference, title)?;
-        let value = frechet_distance(
+        let found = frechet_distance_with_error(
             generated.stats_for(title, Side::Generated)?,
             reference.stats_for(title, Side::Reference)?,
         )?;
-        Ok(vec![score(self, value)])
+        Ok(vec![score(self, found)])
     }
 }
 
@@ -137,18 +141,18 @@ impl Metric for Sfid {
     ) -> Result<Vec<Score>> {
         let title = self.title();
         let reference = FeatureSet::reference_for(reference, title)?;
-        let value = frechet_distance(
+        let found = frechet_distance_with_error(
             generated.spatial_for(title, Side::Generated)?,
             reference.spatial_for(title, Side::Reference)?,
         )?;
-        Ok(vec![score(self, value)])
+        Ok(vec![score(self, found)])
     }
 }
 
 /// The one score of a metric of this crate.
-fn score(metric: &dyn Metric, value: f64) -> Score {
-    let (name, title) = (metric.name(), metric.title().into());
-    Score { name, title, value, std: None, higher_is_better: false }
+fn score(metric: &dyn Metric, found: Estimate) -> Score {
+    let score = Score::new(metric.name(), metric.title(), found.distance, false);
+    score.with_uncertainty(found.uncertainty)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The distance on given features against its closed form in float64 and against torch-fidelity.
 
-use ganscope_fid::frechet_distance;
+use ganscope_fid::{FidInfinity, frechet_distance, frechet_distance_at_infinity};
 use ganscope_golden::{json, tensor};
 use ganscope_stats::{FeatureStats, Features};
 
@@ -53,4 +53,20 @@ fn fewer_images_than_dimensions() {
 #[test]
 fn three_images_against_seven_hundred() {
     check("one-each-side-small");
+}
+
+#[test]
+fn the_line_of_chong_and_forsyth() {
+    let golden = json("metrics2.json");
+    let expected = golden["fd_infinity"]["shuffle in place"]["intercept"].as_f64().unwrap();
+    let data = tensor("features/full-rank/fake", &[600, 64], (0.1, 1.2), 0);
+    let generated = Features::from_vec(data, 64).unwrap();
+    let reference = stats("full-rank", "real");
+    // a tenth of the images is 60, the smallest size of the reference implementation
+    let found = frechet_distance_at_infinity(&generated, &reference, &FidInfinity::PAPER).unwrap();
+    let error = (found.distance / expected - 1.0).abs();
+    assert!(error <= EXACT, "{} for {expected}, off by {error:e}", found.distance);
+    // 13 degrees of freedom: the points scatter about the line by its share of the variance
+    let fit = found.of_fit.unwrap();
+    assert!(fit.interval[0] < 1.561_318_394 && 1.561_318_394 < fit.interval[1]); // other subsets
 }

@@ -12,7 +12,7 @@ use std::borrow::Borrow;
 use ganscope_stats::random::RandomState;
 use ganscope_stats::{
     Error, FeatureSet, Features, LeastImages, Metric, Needs, Parameter, Result, Score, Side,
-    Spread, check_parameter, entropy, softmax_into,
+    Spread, Uncertainty, check_parameter, entropy, softmax_into,
 };
 use serde::{Deserialize, Serialize};
 
@@ -85,6 +85,20 @@ pub fn streamed_inception_score<B: Borrow<Features>>(
     }
     let scores: Vec<f64> = parts.iter().map(Part::score).collect();
     Spread::of(&scores)
+}
+
+/// The uncertainty of the mean over parts about the expected score of parts of that size, from their
+/// scatter; none for a single part.
+///
+/// # Errors
+/// None for a spread over `splits` parts.
+pub fn error_of_mean(found: Spread, splits: usize) -> Result<Option<Uncertainty>> {
+    if splits < 2 {
+        return Ok(None);
+    }
+    let freedom = (splits - 1) as f64;
+    let known = Uncertainty::student(found.mean, found.std / freedom.sqrt(), freedom)?;
+    Ok(Some(known))
 }
 
 /// The part that each row falls into.
@@ -161,9 +175,9 @@ impl Metric for InceptionScore {
     ) -> Result<Vec<Score>> {
         let title = self.title();
         let logits = generated.logits_for(title, Side::Generated)?;
-        let Spread { mean, std } = streamed_inception_score(logits.len(), logits.batches(), self)?;
-        let (name, title) = (self.name(), title.into());
-        Ok(vec![Score { name, title, value: mean, std: Some(std), higher_is_better: true }])
+        let found = streamed_inception_score(logits.len(), logits.batches(), self)?;
+        let score = Score::new(self.name(), title, found.mean, true).with_std(found.std);
+        Ok(vec![score.with_uncertainty(error_of_mean(found, self.splits)?)])
     }
 }
 
@@ -216,6 +230,19 @@ mod tests {
                 near(actual.std, "inception_score_std");
             }
         }
+    }
+
+    #[test]
+    fn the_error_is_that_of_the_mean_of_the_parts() {
+        let logits = features(tensor("logits", &[40, 6], (-4.0, 4.0), 0), 6);
+        let found = inception_score(&logits, &InceptionScore::NVIDIA).unwrap();
+        let part = |i: usize| logits.select(&(4 * i..4 * i + 4).collect::<Vec<_>>());
+        let scores: Vec<f64> = (0..10).map(|i| whole(&part(i))).collect();
+        let expected = Uncertainty::of_mean(&scores).unwrap();
+        let known = error_of_mean(found, 10).unwrap().unwrap();
+        assert!((known.standard_error - expected.standard_error).abs() < ROUNDING);
+        assert!((known.interval[1] - expected.interval[1]).abs() < ROUNDING);
+        assert_eq!(error_of_mean(found, 1).unwrap(), None);
     }
 
     #[test]

@@ -1,9 +1,12 @@
 //! CMMD: the distance of the embeddings of a contrastive network under a Gaussian kernel.
 
-use ganscope_stats::{FeatureSet, Features, LeastImages, Metric, Needs, Result, Score, Side};
+use ganscope_stats::{
+    FeatureSet, Features, LeastImages, Metric, Needs, Result, Score, Side, Uncertainty,
+};
 
-use crate::check_counts;
 use crate::kernel::{Kernel, Pool};
+use crate::variance::Variance;
+use crate::{Estimate, check_counts};
 
 /// Width of the kernel in published results.
 pub const CMMD_SIGMA: f64 = 10.0;
@@ -14,19 +17,30 @@ const SCALE: f64 = 1000.0;
 /// `1000 (mean k(x, x') + mean k(y, y') - 2 mean k(x, y))` over embeddings of length one and all of
 /// their pairs, each with itself too; `k` is the Gaussian kernel of width [`CMMD_SIGMA`].
 ///
+/// The error is that over other draws of as many generated images, the reference set as given; a
+/// single image has none.
+///
 /// # Errors
 /// [`TooFewImages`](ganscope_stats::Error::TooFewImages) for an empty set,
 /// [`Dimension`](ganscope_stats::Error::Dimension) for sets of different width.
-pub fn cmmd(generated: &Features, reference: &Features) -> Result<f64> {
+pub fn cmmd(generated: &Features, reference: &Features) -> Result<Estimate> {
     let kernel = Kernel::Gaussian { sigma: CMMD_SIGMA };
     let pool = Pool::new(generated, reference, kernel)?.normalized();
     check_counts("CMMD", 1, generated, reference)?;
     let (x, y) = (pool.generated(), pool.reference());
     let (n, m) = (x.len() as f64, y.len() as f64);
+    let (among, across) = (pool.sums_among(&x), pool.sums_between(&x, &y));
     // The kernel of an embedding with itself is one.
-    let (within_x, within_y) = (pool.among(&x) + n, pool.among(&y) + m);
-    let between = pool.between(&x, &y);
-    Ok(SCALE * (within_x / (n * n) + within_y / (m * m) - 2.0 * between / (n * m)))
+    let within_x = among.of_row.iter().sum::<f64>() + n;
+    let (within_y, between) = (pool.among(&y) + m, across.of_row.iter().sum::<f64>());
+    let value = SCALE * (within_x / (n * n) + within_y / (m * m) - 2.0 * between / (n * m));
+    let error = || {
+        let variance = Variance::of_all(&among, &across, y.len()).of_estimate(x.len());
+        let mut known = Uncertainty::normal(value, SCALE * variance.sqrt());
+        known.interval[0] = known.interval[0].max(0.0);
+        known
+    };
+    Ok(Estimate { value, uncertainty: (x.len() > 2).then(error) })
 }
 
 /// [`cmmd`] as a metric.
@@ -57,11 +71,10 @@ impl Metric for Cmmd {
     ) -> Result<Vec<Score>> {
         let title = self.title();
         let reference = FeatureSet::reference_for(reference, title)?;
-        let value = cmmd(
+        let Estimate { value, uncertainty } = cmmd(
             generated.features_for(title, Side::Generated)?,
             reference.features_for(title, Side::Reference)?,
         )?;
-        let (name, title) = (self.name(), title.into());
-        Ok(vec![Score { name, title, value, std: None, higher_is_better: false }])
+        Ok(vec![Score::new(self.name(), title, value, false).with_uncertainty(uncertainty)])
     }
 }

@@ -126,6 +126,51 @@ impl<'a> Pool<'a> {
         pairs.par_iter().map(sum).collect::<Vec<f64>>().iter().sum()
     }
 
+    /// Sums of the kernel of each of `rows` with the others.
+    pub(crate) fn sums_among(&self, rows: &[usize]) -> Sums {
+        let tiles: Vec<&[usize]> = rows.chunks(TILE).collect();
+        let pairs: Vec<(usize, usize)> =
+            (0..tiles.len()).flat_map(|j| (0..=j).map(move |i| (i, j))).collect();
+        let sums = pairs.par_iter().map(|&(i, j)| {
+            let mut values = self.values(tiles[i], tiles[j]);
+            if i == j {
+                values.fill_diagonal(0.0);
+            }
+            (i, j, Sums::of(&values))
+        });
+        let mut all = Sums { of_row: vec![0.0; rows.len()], ..Sums::default() };
+        for (i, j, sums) in sums.collect::<Vec<_>>() {
+            add(&mut all.of_row[i * TILE..], &sums.of_row);
+            all.squares += sums.squares;
+            if i != j {
+                add(&mut all.of_row[j * TILE..], &sums.of_column);
+                all.squares += sums.squares;
+            }
+        }
+        all
+    }
+
+    /// Sums of the kernel of each of `rows` with all of `columns`, and of each of those with all of
+    /// `rows`.
+    pub(crate) fn sums_between(&self, rows: &[usize], columns: &[usize]) -> Sums {
+        let (row_tiles, column_tiles) = (rows.chunks(TILE), columns.chunks(TILE).enumerate());
+        let pairs: Vec<_> = row_tiles
+            .enumerate()
+            .flat_map(|row| column_tiles.clone().map(move |column| (row, column)))
+            .collect();
+        let sums = pairs
+            .par_iter()
+            .map(|&((i, rows), (j, columns))| (i, j, Sums::of(&self.values(rows, columns))));
+        let (of_row, of_column) = (vec![0.0; rows.len()], vec![0.0; columns.len()]);
+        let mut all = Sums { of_row, of_column, squares: 0.0 };
+        for (i, j, sums) in sums.collect::<Vec<_>>() {
+            add(&mut all.of_row[i * TILE..], &sums.of_row);
+            add(&mut all.of_column[j * TILE..], &sums.of_column);
+            all.squares += sums.squares;
+        }
+        all
+    }
+
     /// Whether a table of all pairs costs less than `evaluations` of the kernel.
     pub(crate) fn table_pays(&self, evaluations: usize) -> bool {
         let entries = self.len() * self.len();
@@ -190,6 +235,28 @@ impl<'a> Pool<'a> {
         }
         gathered
     }
+}
+
+/// Sums of a table of kernel values.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Sums {
+    pub(crate) of_row: Vec<f64>,
+    /// Empty where rows and columns are the same images.
+    pub(crate) of_column: Vec<f64>,
+    pub(crate) squares: f64,
+}
+
+impl Sums {
+    fn of(values: &DMatrix<f64>) -> Self {
+        let mut of_row = vec![0.0; values.nrows()];
+        values.column_iter().for_each(|column| add(&mut of_row, column.as_slice()));
+        let of_column = values.column_iter().map(|column| column.sum()).collect();
+        Self { of_row, of_column, squares: values.norm_squared() }
+    }
+}
+
+fn add(sums: &mut [f64], values: &[f64]) {
+    sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
 }
 
 /// The kernel of all pairs of a [`Pool`].

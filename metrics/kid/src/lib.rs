@@ -7,6 +7,7 @@
 
 mod cmmd;
 mod kernel;
+mod variance;
 
 pub use cmmd::{CMMD_SIGMA, Cmmd, cmmd};
 pub use kernel::Kernel;
@@ -14,15 +15,28 @@ pub use kernel::Kernel;
 use ganscope_stats::random::RandomState;
 use ganscope_stats::{
     FeatureSet, Features, LeastImages, Metric, Needs, Parameter, Result, Score, Side, Spread,
-    check_parameter,
+    Uncertainty, check_parameter,
 };
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::kernel::Pool;
+use crate::variance::Variance;
 
 /// Largest number of subsets, whose draws are kept in memory.
 const MOST_SUBSETS: usize = 100_000;
+
+/// Subsets from which the error is estimated: a tenth of the published number, whose time they add.
+const SUBSETS_OF_ERROR: usize = 10;
+
+/// A maximum mean discrepancy with its uncertainty.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Estimate {
+    /// The distance.
+    pub value: f64,
+    /// Its uncertainty, where there is enough to estimate it from.
+    pub uncertainty: Option<Uncertainty>,
+}
 
 /// Settings of [`kernel_distance`]; the default is that of torch-fidelity.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -68,6 +82,24 @@ pub fn kernel_distance(
     reference: &Features,
     options: &Kid,
 ) -> Result<Spread> {
+    kernel_distance_with_error(generated, reference, options).map(|(spread, _)| spread)
+}
+
+/// [`kernel_distance`] with its standard error over other draws of as many generated images, the
+/// reference set as given; none for a single subset, or subsets of two images.
+///
+/// The spread of the subsets is not that error: subsets of few images scatter more than the mean of
+/// all, and subsets of all images do not scatter at all. The squared error is the variance of the
+/// unbiased estimate from all images, estimated within the first subsets, and the variance of the
+/// mean over the subsets.
+///
+/// # Errors
+/// As [`kernel_distance`].
+pub fn kernel_distance_with_error(
+    generated: &Features,
+    reference: &Features,
+    options: &Kid,
+) -> Result<(Spread, Option<Uncertainty>)> {
     options.validate()?;
     let Kid { subsets, subset_size: m, seed, kernel } = *options;
     let pool = Pool::new(generated, reference, kernel)?;
@@ -91,7 +123,15 @@ pub fn kernel_distance(
             None => unbiased(m, m, pool.among(x), pool.among(y), pool.between(x, y)),
         })
         .collect();
-    Spread::of(&distances)
+    let spread = Spread::of(&distances)?;
+    if subsets < 2 || m < 3 {
+        return Ok((spread, None));
+    }
+    let first = draws.iter().take(SUBSETS_OF_ERROR).map(|(x, y)| (x.as_slice(), y.as_slice()));
+    let of_all = Variance::of_subsets(&pool, first).of_estimate(generated.len());
+    let of_subsets = spread.std * spread.std / (subsets - 1) as f64;
+    let uncertainty = Uncertainty::normal(spread.mean, (of_all + of_subsets).sqrt());
+    Ok((spread, Some(uncertainty)))
 }
 
 /// Unbiased squared maximum mean discrepancy of all images of both sets, without random subsets.
@@ -166,13 +206,14 @@ impl Metric for Kid {
     ) -> Result<Vec<Score>> {
         let title = self.title();
         let reference = FeatureSet::reference_for(reference, title)?;
-        let Spread { mean, std } = kernel_distance(
+        let (Spread { mean, std }, uncertainty) = kernel_distance_with_error(
             generated.features_for(title, Side::Generated)?,
             reference.features_for(title, Side::Reference)?,
             self,
         )?;
-        let (name, title) = (self.name(), title.into());
-        Ok(vec![Score { name, title, value: mean, std: Some(std), higher_is_better: false }])
+        Ok(vec![
+            Score::new(self.name(), title, mean, false).with_std(std).with_uncertainty(uncertainty),
+        ])
     }
 }
 

@@ -50,7 +50,7 @@ fn golden_distances_in_float64() {
     let options = Kid { subsets: 20, subset_size: 200, ..Kid::TORCH_FIDELITY };
     let kid = kernel_distance(&generated, &reference, &options).unwrap();
     let full = full_kernel_distance(&generated, &reference, Kernel::CUBIC).unwrap();
-    let cmmd = cmmd(&generated, &reference).unwrap();
+    let cmmd = cmmd(&generated, &reference).unwrap().value;
     for (actual, expected) in [
         (kid.mean, &expected["kid_f64"]["mean"]),
         (kid.std, &expected["kid_f64"]["std"]),
@@ -181,7 +181,7 @@ fn the_number_of_threads_changes_no_bit() {
 #[test]
 fn equal_embeddings_have_no_distance() {
     let x = set("x", 40, 8, (0.1, 1.0));
-    assert!(cmmd(&x, &x).unwrap().abs() < 1e-10);
+    assert!(cmmd(&x, &x).unwrap().value.abs() < 1e-10);
 }
 
 proptest! {
@@ -206,4 +206,46 @@ proptest! {
         let back = full_kernel_distance(&y, &x, Kernel::CUBIC).unwrap();
         prop_assert!((forth - back).abs() < ROUNDING);
     }
+}
+
+/// The standard error from values that leave out one image each.
+fn jackknife(x: &Features, value: impl Fn(&Features) -> f64) -> f64 {
+    let n = x.len();
+    let without = |i: usize| x.select(&(0..n).filter(|&j| j != i).collect::<Vec<_>>());
+    let values: Vec<f64> = (0..n).map(|i| value(&without(i))).collect();
+    let mean = values.iter().sum::<f64>() / n as f64;
+    let squares: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
+    (squares * (n - 1) as f64 / n as f64).sqrt()
+}
+
+/// The jackknife counts what two images add together twice.
+const PAIRS: f64 = 0.05;
+
+#[test]
+fn the_error_of_cmmd_is_that_of_leaving_out_each_image() {
+    let (x, y) = (set("x", 150, 6, (0.0, 1.0)), set("y", 90, 6, (0.2, 1.5)));
+    let known = cmmd(&x, &y).unwrap().uncertainty.unwrap();
+    let expected = jackknife(&x, |x| cmmd(x, &y).unwrap().value);
+    let error = (known.standard_error / expected - 1.0).abs();
+    assert!(error < PAIRS, "{} for {expected}", known.standard_error);
+    assert!(cmmd(&x.select(&[0]), &y).unwrap().uncertainty.is_none());
+}
+
+#[test]
+fn the_error_of_kid_is_that_of_all_images_and_of_the_draws() {
+    let (x, y) = (set("x", 500, 6, (0.0, 1.0)), set("y", 500, 6, (0.2, 1.5)));
+    let of_all = jackknife(&x, |x| full_kernel_distance(x, &y, Kernel::CUBIC).unwrap());
+    let options = Kid { subsets: 100, subset_size: 250, ..Kid::TORCH_FIDELITY };
+    let (spread, known) = kernel_distance_with_error(&x, &y, &options).unwrap();
+    let known = known.unwrap();
+    let expected = (of_all * of_all + spread.std * spread.std / 99.0).sqrt();
+    let error = (known.standard_error / expected - 1.0).abs();
+    // a variance of 500 images, seen in subsets: to sqrt(2 / 500) / 2, three percent, and pairs
+    assert!(error < 0.03 + PAIRS, "{} for {expected}", known.standard_error);
+    // subsets of all images do not scatter, and still the score is uncertain
+    let whole = Kid { subsets: 3, subset_size: 500, ..Kid::TORCH_FIDELITY };
+    let (spread, known) = kernel_distance_with_error(&x, &y, &whole).unwrap();
+    assert!(spread.std < ROUNDING && known.unwrap().standard_error > 0.9 * of_all);
+    let one = Kid { subsets: 1, ..options };
+    assert_eq!(kernel_distance_with_error(&x, &y, &one).unwrap().1, None);
 }

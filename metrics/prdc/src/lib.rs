@@ -5,40 +5,32 @@
 //! Metrics for Generative Models", 2020, <https://arxiv.org/abs/2002.09797>. Agrees with `prdc.py` of
 //! generative-evaluation-prdc and with `metric_prc.py` of torch-fidelity.
 //!
-//! All are counts of pairs within a radius, and the counts are exact: products of bytes, where the
-//! processor has them, or of float32 decide the pairs that their error bound allows to decide, and
-//! the few others are computed in float64.
+//! All are counts of pairs within a radius, and the counts are exact.
 
-mod neighbors;
+mod clipped;
+mod probabilistic;
+mod rarity;
 mod realism;
-mod rows;
-mod screen;
+mod uncertainty;
 
+pub use clipped::{Calibration, Clipped, ClippedManifolds, clipped_manifolds};
+pub use ganscope_neighbors::Boundary;
+pub use probabilistic::{Probabilistic, ProbabilisticManifolds, probabilistic_manifolds};
+pub use rarity::{Rarity, rarity};
 pub use realism::realism;
+pub use uncertainty::Uncertainties;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-
+use ganscope_neighbors::{Frame, Packed, Reach, Rows, check, for_each_pair, nearest};
 use ganscope_stats::{
     FeatureSet, Features, LeastImages, Metric, Needs, Parameter, Result, Score, Side,
     check_parameter,
 };
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::neighbors::squared_radii;
-use crate::rows::{Columns, Frame, Packed, Rows, Tile, TileRows, round_up};
+use crate::uncertainty::Counts;
 
 /// The radius of a ball in messages.
 const MANIFOLD: &str = "the k-th nearest neighbor";
-
-/// Whether a ball contains the points at exactly its radius.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Boundary {
-    /// Distances equal to the radius are inside, `<=`.
-    Inside,
-    /// They are outside, `<`.
-    Outside,
-}
 
 /// How much of each set lies in the manifold of the other, where a manifold is the union of the
 /// balls around its points that reach to their `k`-th nearest neighbor.
@@ -78,108 +70,49 @@ pub fn manifolds(
     nearest_k: usize,
     boundary: Boundary,
 ) -> Result<Manifolds> {
-    rows::check(generated, reference)?;
+    manifolds_with_errors(generated, reference, nearest_k, boundary).map(|(found, _)| found)
+}
+
+/// [`manifolds`] with the uncertainty of each number over other draws of as many generated images,
+/// the reference set as given.
+///
+/// # Errors
+/// As [`manifolds`].
+pub fn manifolds_with_errors(
+    generated: &Features,
+    reference: &Features,
+    nearest_k: usize,
+    boundary: Boundary,
+) -> Result<(Manifolds, Uncertainties)> {
+    check(generated, reference)?;
     check_k(nearest_k)?;
     for (set, side) in [(generated, Side::Generated), (reference, Side::Reference)] {
         least_images(nearest_k).check(MANIFOLD, side, set.len())?;
     }
     let frame = Frame::around(&[generated, reference]);
     let (generated, reference) = (Rows::new(generated, &frame), Rows::new(reference, &frame));
-    let generated_radii = squared_radii(&Packed::new(&generated), nearest_k);
+    // One neighbor more, where there is one: the ball without one of its neighbors reaches to it.
+    let deeper = (nearest_k + 1).min(generated.len() - 1);
+    let neighbors = nearest(&Packed::new(&generated), deeper);
     let packed = Packed::new(&reference);
-    let reference_radii = squared_radii(&packed, nearest_k);
+    let reference_radii: Vec<f64> =
+        nearest(&packed, nearest_k).iter().map(|list| list[nearest_k - 1].squared).collect();
+    let reach: Vec<f64> = neighbors.iter().map(|list| list[deeper - 1].squared).collect();
     let counts = Counts::new(generated.len(), reference.len());
-    let radii = Radii { generated: &generated_radii, reference: &reference_radii };
-    counts.count(&generated, &packed, radii, boundary);
-    let n = generated.len() as f64;
-    Ok(Manifolds {
-        precision: share(&counts.precise),
-        recall: share(&counts.recalled),
-        density: counts.balls.into_inner() as f64 / (nearest_k as f64 * n),
-        coverage: share(&counts.covered),
-    })
-}
-
-/// Squared radii of the balls of both sets.
-#[derive(Debug, Clone, Copy)]
-struct Radii<'a> {
-    generated: &'a [f64],
-    reference: &'a [f64],
-}
-
-/// Findings about each image; threads only ever add to them.
-struct Counts {
-    /// Generated images in a reference ball.
-    precise: Vec<AtomicBool>,
-    /// Reference images in a generated ball.
-    recalled: Vec<AtomicBool>,
-    /// Reference images whose ball contains a generated image.
-    covered: Vec<AtomicBool>,
-    /// Pairs of a reference ball and a generated image in it.
-    balls: AtomicU64,
-}
-
-impl Counts {
-    fn new(generated: usize, reference: usize) -> Self {
-        let none = |n| (0..n).map(|_| AtomicBool::new(false)).collect();
-        Self {
-            precise: none(generated),
-            recalled: none(reference),
-            covered: none(reference),
-            balls: AtomicU64::new(0),
+    let both = Reach { rows: &reference_radii, columns: &reach };
+    for_each_pair(&packed, &generated, both, |pair| {
+        if pair.within(reference_radii[pair.row], boundary) {
+            counts.in_reference_ball(pair.row, pair.column);
         }
-    }
-
-    fn count(
-        &self,
-        generated: &Rows<'_>,
-        packed: &Packed<'_>,
-        radii: Radii<'_>,
-        boundary: Boundary,
-    ) {
-        let reach = |radii: &[f64]| radii.iter().map(|&r| round_up(r)).collect::<Vec<f32>>();
-        let (generated_reach, reference_reach) = (reach(radii.generated), reach(radii.reference));
-        let reference = packed.rows;
-        let ranges = generated.tiles();
-        let pairs: Vec<_> = (0..packed.tiles.len())
-            .flat_map(|tile| ranges.iter().map(move |range| (tile, range.clone())))
-            .collect();
-        pairs.into_par_iter().for_each_init(Tile::default, |buffers, (tile, range)| {
-            let reach = &reference_reach[packed.tiles[tile].range.clone()];
-            let rows = TileRows { packed, tile, reach };
-            let reach = &generated_reach[range.clone()];
-            let near = buffers.near(rows, &Columns { rows: generated, range, reach });
-            for n in near {
-                let mut exact = None;
-                let mut within = |radius: f64| {
-                    if f64::from(n.high) < radius {
-                        return true;
-                    }
-                    if f64::from(n.low) > radius {
-                        return false;
-                    }
-                    let exact =
-                        *exact.get_or_insert_with(|| reference.exact(n.row, generated, n.column));
-                    match boundary {
-                        Boundary::Inside => exact <= radius,
-                        Boundary::Outside => exact < radius,
-                    }
-                };
-                if within(radii.reference[n.row]) {
-                    self.precise[n.column].store(true, Relaxed);
-                    self.covered[n.row].store(true, Relaxed);
-                    self.balls.fetch_add(1, Relaxed);
-                }
-                if !self.recalled[n.row].load(Relaxed) && within(radii.generated[n.column]) {
-                    self.recalled[n.row].store(true, Relaxed);
-                }
-            }
-        });
-    }
-}
-
-fn share(flags: &[AtomicBool]) -> f64 {
-    flags.iter().filter(|flag| flag.load(Relaxed)).count() as f64 / flags.len() as f64
+        if pair.within(neighbors[pair.column][nearest_k - 1].squared, boundary) {
+            counts.in_generated_ball(pair.row, pair.column);
+        } else if pair.within(reach[pair.column], boundary) {
+            counts.near_generated_ball(pair.row, pair.column);
+        }
+    });
+    let found = counts.manifolds(nearest_k);
+    let errors = counts.errors(found, &neighbors, nearest_k)?;
+    Ok((found, errors))
 }
 
 /// The images that a set needs for the `nearest_k`-th neighbor within it.
@@ -239,12 +172,14 @@ impl Metric for Prdc {
         reference: Option<&FeatureSet>,
     ) -> Result<Vec<Score>> {
         let sets = features_of(self.title(), generated, reference)?;
-        let found = manifolds(sets.generated, sets.reference, self.nearest_k, Boundary::Outside)?;
+        let (k, outside) = (self.nearest_k, Boundary::Outside);
+        let (found, errors) = manifolds_with_errors(sets.generated, sets.reference, k, outside)?;
+        let score = |name, value, known| score(name, name, k, value).with_uncertainty(Some(known));
         Ok(vec![
-            score("precision", "precision", self.nearest_k, found.precision),
-            score("recall", "recall", self.nearest_k, found.recall),
-            score("density", "density", self.nearest_k, found.density),
-            score("coverage", "coverage", self.nearest_k, found.coverage),
+            score("precision", found.precision, errors.precision),
+            score("recall", found.recall, errors.recall),
+            score("density", found.density, errors.density),
+            score("coverage", found.coverage, errors.coverage),
         ])
     }
 }
@@ -296,11 +231,14 @@ impl Metric for PrecisionRecall {
         reference: Option<&FeatureSet>,
     ) -> Result<Vec<Score>> {
         let sets = features_of(self.title(), generated, reference)?;
-        let found = manifolds(sets.generated, sets.reference, self.nearest_k, Boundary::Inside)?;
+        let (k, inside) = (self.nearest_k, Boundary::Inside);
+        let (found, errors) = manifolds_with_errors(sets.generated, sets.reference, k, inside)?;
+        let score =
+            |name, title, value, known| score(name, title, k, value).with_uncertainty(Some(known));
         Ok(vec![
-            score("prc_precision", "PRC precision", self.nearest_k, found.precision),
-            score("prc_recall", "PRC recall", self.nearest_k, found.recall),
-            score("prc_f_score", "PRC F-score", self.nearest_k, found.f_score()),
+            score("prc_precision", "PRC precision", found.precision, errors.precision),
+            score("prc_recall", "PRC recall", found.recall, errors.recall),
+            score("prc_f_score", "PRC F-score", found.f_score(), errors.f_score),
         ])
     }
 }
@@ -324,8 +262,7 @@ fn features_of<'a>(
 }
 
 fn score(name: &'static str, title: &str, nearest_k: usize, value: f64) -> Score {
-    let title = format!("{title} (k={nearest_k})");
-    Score { name, title, value, std: None, higher_is_better: true }
+    Score::new(name, format!("{title} (k={nearest_k})"), value, true)
 }
 
 #[cfg(test)]

@@ -1,11 +1,10 @@
 //! Realism of single images.
 
+use ganscope_neighbors::{Frame, Packed, Rows, check, squared_radii};
 use ganscope_stats::linalg::row_products;
 use ganscope_stats::{Features, Result, Side};
 use rayon::prelude::*;
 
-use crate::neighbors::squared_radii;
-use crate::rows::{self, Frame, Packed, Rows};
 use crate::{check_k, least_images};
 
 /// Images of one side of a tile, whose products are taken at once.
@@ -20,7 +19,7 @@ const TILE: usize = 256;
 /// # Errors
 /// Those of [`manifolds`](crate::manifolds), of the generated set only its width and its values.
 pub fn realism(generated: &Features, reference: &Features, nearest_k: usize) -> Result<Vec<f64>> {
-    rows::check(generated, reference)?;
+    check(generated, reference)?;
     check_k(nearest_k)?;
     least_images(nearest_k).check("realism", Side::Reference, reference.len())?;
     let frame = Frame::around(&[generated, reference]);
@@ -51,7 +50,7 @@ fn most_realistic(
     balls: &[usize],
     radii: &[f64],
 ) -> Vec<usize> {
-    let dim = generated.features.dim();
+    let dim = generated.dim();
     let squares = |rows: &[f64]| -> Vec<f64> {
         rows.chunks_exact(dim).map(|row| row.iter().map(|x| x * x).sum()).collect()
     };
@@ -76,7 +75,7 @@ fn most_realistic(
 }
 
 /// The square of the median of the roots; of an even number that is the mean of both in the middle.
-fn squared_median(values: &[f64]) -> f64 {
+pub(crate) fn squared_median(values: &[f64]) -> f64 {
     let mut values = values.to_vec();
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;

@@ -2,10 +2,13 @@ use ganscope_golden::{json, tensor};
 use proptest::prelude::*;
 
 use super::*;
-use crate::rows::{Near, squared_distance};
 
 fn set(name: &str, rows: usize, dim: usize, (low, high): (f64, f64)) -> Features {
     Features::from_vec(tensor(name, &[rows, dim], (low, high), 0), dim).unwrap()
+}
+
+fn squared_distance(a: &[f32], b: &[f32]) -> f64 {
+    a.iter().zip(b).map(|(&a, &b)| (f64::from(a) - f64::from(b)).powi(2)).sum()
 }
 
 /// The numbers by their definition, with all distances in float64.
@@ -263,40 +266,6 @@ fn uneven(n: usize, m: usize, dim: usize) -> [Features; 2] {
         Features::from_vec(data, dim).unwrap()
     };
     [set("x", n), set("y", m)]
-}
-
-#[test]
-fn bounds_hold_the_exact_distances_and_no_pair_within_reach_is_lost() {
-    for (n, m, dim) in [(90, 40, 3), (100, 61, 130), (64, 70, 1000)] {
-        let [a, b] = uneven(n, m, dim);
-        let frame = Frame::around(&[&a, &b]);
-        let (a, b) = (Rows::new(&a, &frame), Rows::new(&b, &frame));
-        let mut exact: Vec<f64> = (0..m)
-            .flat_map(|j| (0..n).map(move |i| (i, j)))
-            .map(|(i, j)| a.exact(i, &b, j))
-            .collect();
-        let check = |near: &[Near], reach: f64| {
-            for pair in near {
-                let exact = a.exact(pair.row, &b, pair.column);
-                let (low, high) = (f64::from(pair.low), f64::from(pair.high));
-                assert!(low <= exact && exact <= high, "{dim}: {exact} in {low}..{high}");
-            }
-            let within = |&(i, j): &(usize, usize)| a.exact(i, &b, j) <= reach;
-            let expected = (0..m).flat_map(|j| (0..n).map(move |i| (i, j))).filter(within);
-            let found: Vec<_> = near.iter().map(|pair| (pair.row, pair.column)).collect();
-            assert!(expected.into_iter().all(|pair| found.contains(&pair)), "{dim}: {reach}");
-        };
-        exact.sort_by(f64::total_cmp);
-        let packed = Packed::new(&a);
-        // Few pairs are within the first reach; all are within the last, and there bytes give up.
-        for reach in [exact[m * n / 200], exact[m * n / 10], exact[m * n - 1]] {
-            let (rows, columns) = (vec![round_up(reach); n], vec![round_up(reach); m]);
-            let mut tile = Tile::default();
-            let rows = TileRows { packed: &packed, tile: 0, reach: &rows };
-            let columns = Columns { rows: &b, range: 0..m, reach: &columns };
-            check(tile.near(rows, &columns), reach);
-        }
-    }
 }
 
 proptest! {

@@ -327,6 +327,8 @@ mod tests {
             title: name.to_uppercase(),
             value,
             std,
+            standard_error: None,
+            interval: None,
             higher_is_better: name != "fid",
         };
         let point = |truncation: f64| Point {

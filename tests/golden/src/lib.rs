@@ -3,9 +3,10 @@
 //! `tests/golden/README.md` tells what each file of `tests/golden/data` holds and which
 //! implementation printed it; `recipe.py` is the definition that this crate follows, so that a
 //! network of any size can be filled without shipping its weights. [`hub`] is the server of the
-//! tests of downloads.
+//! tests of downloads, [`sets`] the features of the tests of metrics.
 
 pub mod hub;
+pub mod sets;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -55,23 +55,28 @@ pub(super) fn stored(weights: Weights) -> Result<Stored> {
         let message = format!("expected {KIND} of version {VERSION}, found {found}");
         return Err(Error::NotStatistics(message));
     }
-    let moments = |prefix: &str, count: Option<u64>| -> Result<Option<FeatureStats>> {
-        let part = |name: &str| weights.arrays.get(&format!("{prefix}{name}"));
-        match (part("mean"), part("scatter"), part("cov"), count) {
-            (Some(mean), Some(scatter), _, Some(count)) => {
-                FeatureStats::from_scatter(count, vector(mean)?, matrix(scatter)?).map(Some)
-            }
-            (Some(mean), _, Some(cov), None) => {
-                FeatureStats::from_cov(None, vector(mean)?, matrix(cov)?).map(Some)
-            }
-            _ => Ok(None),
-        }
-    };
     let rows = |name: &str| -> Result<Option<Features>> {
         let Some(array) = weights.arrays.get(name) else { return Ok(None) };
         match array.shape() {
             [_, dim] => Features::from_vec(array.to_f32(), *dim).map(Some),
             shape => Err(Error::NotStatistics(format!("rows `{name}` of shape {shape:?}"))),
+        }
+    };
+    let moments = |prefix: &str, count: Option<u64>| -> Result<Option<FeatureStats>> {
+        let part = |name: &str| weights.arrays.get(&format!("{prefix}{name}"));
+        match (part("mean"), part("scatter"), part("cov"), count) {
+            (Some(mean), Some(scatter), _, Some(count)) => {
+                let stats = FeatureStats::from_scatter(count, vector(mean)?, matrix(scatter)?)?;
+                let sample = rows(&format!("{prefix}sample"))?;
+                match sample {
+                    Some(sample) => stats.with_sample(sample).map(Some),
+                    None => Ok(Some(stats)),
+                }
+            }
+            (Some(mean), _, Some(cov), None) => {
+                FeatureStats::from_cov(None, vector(mean)?, matrix(cov)?).map(Some)
+            }
+            _ => Ok(None),
         }
     };
     let set = FeatureSet {
@@ -97,6 +102,10 @@ pub fn write(path: &Path, stored: &Stored) -> Result<()> {
             Some(scatter) => put("scatter", from_matrix(scatter)?),
             None => put("cov", from_matrix(&stats.cov()?)?),
         };
+        if let Some(sample) = stats.sample() {
+            let array = Array::from_f32([sample.len(), sample.dim()], sample.as_slice())?;
+            put("sample", array);
+        }
         Ok(stats.count())
     };
     let head = Head {

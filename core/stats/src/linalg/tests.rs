@@ -137,3 +137,24 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn singular_vectors_are_those_of_the_values() {
+    for (rows, columns) in [(9, 5), (5, 9), (6, 6)] {
+        let data = ganscope_golden::tensor("m", &[rows, columns], (-1.0, 1.0), 0);
+        let mut matrix = DMatrix::from_iterator(rows, columns, data.into_iter().map(f64::from));
+        // columns of very different size, so that small singular values need a second turn
+        matrix.column_iter_mut().enumerate().for_each(|(j, mut c)| c *= 10f64.powi(-2 * j as i32));
+        let found = singular(&matrix).unwrap();
+        assert_eq!(found.norm, nuclear_norm(&matrix).unwrap());
+        assert!((found.values.iter().sum::<f64>() / found.norm - 1.0).abs() < 1e-12);
+        for (i, (&value, v)) in found.values.iter().zip(found.right.column_iter()).enumerate() {
+            assert!((v.norm() - 1.0).abs() < 1e-6, "{rows} {i}: {}", v.norm());
+            // A vector is off by the rounding of the largest value, in units of its own.
+            if value > 1e-6 * found.norm {
+                let stretch = (&matrix * v).norm() / value;
+                assert!((stretch - 1.0).abs() < 1e-6, "{rows} {i}: {stretch} of {value}");
+            }
+        }
+    }
+}

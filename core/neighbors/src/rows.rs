@@ -33,7 +33,7 @@ const LARGEST_POWER: f64 = 126.0;
 /// Where rows are moved and scaled to before their products are taken, so that neither a common
 /// offset nor a common factor costs digits.
 #[derive(Debug)]
-pub(crate) struct Frame {
+pub struct Frame {
     center: Vec<f32>,
     /// A power of two.
     scale: f64,
@@ -41,7 +41,10 @@ pub(crate) struct Frame {
 
 impl Frame {
     /// The frame around all rows of `sets`.
-    pub(crate) fn around(sets: &[&Features]) -> Self {
+    ///
+    /// # Panics
+    /// If there is no set.
+    pub fn around(sets: &[&Features]) -> Self {
         let dim = sets[0].dim();
         let parts = |set: &Features| -> Vec<Vec<f64>> {
             set.as_slice().par_chunks(ROWS_AT_ONCE * dim).map(|rows| sum(rows, dim)).collect()
@@ -92,8 +95,8 @@ impl Frame {
 /// `high[i] + high[j] - 2 p`, whatever the order of summation: the product of `d` terms is off by
 /// at most `d` roundings of `|x| |y|`, and `2 |x| |y| <= |x|^2 + |y|^2`.
 #[derive(Debug)]
-pub(crate) struct Rows<'a> {
-    pub(crate) features: &'a Features,
+pub struct Rows<'a> {
+    features: &'a Features,
     frame: &'a Frame,
     low: Vec<f32>,
     high: Vec<f32>,
@@ -101,7 +104,8 @@ pub(crate) struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    pub(crate) fn new(features: &'a Features, frame: &'a Frame) -> Self {
+    /// Rows of `features`, which the frame is around.
+    pub fn new(features: &'a Features, frame: &'a Frame) -> Self {
         let error = (features.dim() as f64 + OTHER_ROUNDINGS) * ROUNDOFF;
         let error = error / (1.0 - error);
         let squares = frame.squares(features);
@@ -114,8 +118,24 @@ impl<'a> Rows<'a> {
         Self { features, frame, low, high, screen }
     }
 
-    pub(crate) fn len(&self) -> usize {
+    /// Number of rows.
+    pub fn len(&self) -> usize {
         self.features.len()
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.features.is_empty()
+    }
+
+    /// Width of a row.
+    pub fn dim(&self) -> usize {
+        self.features.dim()
+    }
+
+    /// The distance of features for a squared distance in the frame.
+    pub fn distance(&self, squared: f64) -> f64 {
+        squared.sqrt() / self.frame.scale
     }
 
     /// The ranges of rows that are taken at once.
@@ -123,14 +143,20 @@ impl<'a> Rows<'a> {
         (0..self.len()).step_by(TILE).map(|i| i..self.len().min(i + TILE)).collect()
     }
 
-    /// The squared distance of a row to one of `other`, summed over exact differences.
-    pub(crate) fn exact(&self, row: usize, other: &Self, column: usize) -> f64 {
+    /// The squared distance of a row to one of `other`, summed over exact differences, in the frame.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    pub fn exact(&self, row: usize, other: &Self, column: usize) -> f64 {
         let (a, b) = (self.features.row(row), other.features.row(column));
         self.frame.squared(squared_distance(a, b))
     }
 
     /// Some rows in the frame, end to end.
-    pub(crate) fn gather(&self, rows: &[usize]) -> Vec<f64> {
+    ///
+    /// # Panics
+    /// If there is no such row.
+    pub fn gather(&self, rows: &[usize]) -> Vec<f64> {
         rows.iter().flat_map(|&row| self.frame.place(self.features.row(row))).collect()
     }
 
@@ -180,7 +206,7 @@ pub(crate) struct Near {
 
 /// Rows of a set, tile by tile in the order in which products with them are computed.
 #[derive(Debug)]
-pub(crate) struct Packed<'a> {
+pub struct Packed<'a> {
     pub(crate) rows: &'a Rows<'a>,
     pub(crate) tiles: Vec<PackedTile>,
 }
@@ -195,7 +221,8 @@ pub(crate) struct PackedTile {
 }
 
 impl<'a> Packed<'a> {
-    pub(crate) fn new(rows: &'a Rows<'a>) -> Self {
+    /// Packs all rows.
+    pub fn new(rows: &'a Rows<'a>) -> Self {
         let pack = |range: Range<usize>| {
             let bytes = rows.screen.as_ref().map(|screen| screen.pack(range.clone()));
             PackedTile { range, bytes, floats: OnceLock::new() }
@@ -365,7 +392,10 @@ pub(crate) fn round_down(value: f64) -> f32 {
 }
 
 /// Checks that both sets are equally wide and contain finite numbers.
-pub(crate) fn check(generated: &Features, reference: &Features) -> Result<()> {
+///
+/// # Errors
+/// [`Error::Dimension`] and [`Error::NotFinite`].
+pub fn check(generated: &Features, reference: &Features) -> Result<()> {
     if generated.dim() != reference.dim() {
         let (what, expected, got) = ("the generated set", reference.dim(), generated.dim());
         return Err(Error::Dimension { what, expected, got });

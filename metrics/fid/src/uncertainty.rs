@@ -1,0 +1,82 @@
+//! The standard error of the Fréchet distance.
+
+use ganscope_stats::linalg::{Singular, singular, tr_mul};
+use ganscope_stats::{FeatureStats, Features, Result, Uncertainty};
+use nalgebra::DMatrix;
+
+use crate::Gaussians;
+
+/// Images for an estimate of a variance.
+const FEWEST: usize = 8;
+
+/// The Fréchet distance with its uncertainty.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Estimate {
+    /// The distance: the number of [`frechet_distance`](crate::frechet_distance).
+    pub distance: f64,
+    /// Its uncertainty about the expected distance of equally many generated images; `None` where
+    /// the generated moments come without a [sample](FeatureStats::sample) of rows.
+    pub uncertainty: Option<Uncertainty>,
+}
+
+/// [`frechet_distance`](crate::frechet_distance) with its standard error over other draws of equally
+/// many generated images, the reference set as given.
+///
+/// To first order an image `x` moves the distance by its influence
+/// `2 (m - m_r) . (x - m) + (x - m)^T (I - T) (x - m)`, up to a constant, where
+/// `T = G (G^T C G)^(-1/2) G^T` maps the generated Gaussian to the reference one, `C` is the
+/// generated covariance and `G G^T` that of the reference. The squared error is the variance of the
+/// influence over a sample of the images, divided by their number; with singular vectors of the
+/// matrix whose nuclear norm the distance needs, it takes no further decomposition.
+///
+/// The distance of few images is biased upwards; the interval is one for the expected distance of
+/// that number of images, not for the distance of infinitely many.
+///
+/// # Errors
+/// Those of [`frechet_distance`](crate::frechet_distance).
+pub fn frechet_distance_with_error(
+    generated: &FeatureStats,
+    reference: &FeatureStats,
+) -> Result<Estimate> {
+    let gaussians = Gaussians::new(generated, reference)?;
+    let decomposed = singular(&gaussians.product())?;
+    let distance = gaussians.distance(decomposed.norm);
+    let (Some(count), Some(sample)) = (generated.count(), generated.sample()) else {
+        return Ok(Estimate { distance, uncertainty: None });
+    };
+    if sample.len() < FEWEST {
+        return Ok(Estimate { distance, uncertainty: None });
+    }
+    let influences = influences(&gaussians, &decomposed, generated, sample);
+    let sampled = influences.len() as f64;
+    let mean = influences.iter().sum::<f64>() / sampled;
+    let squares = influences.iter().map(|v| (v - mean).powi(2)).sum::<f64>();
+    let error = (squares / (sampled - 1.0) / count as f64).sqrt();
+    let mut uncertainty = Uncertainty::normal(distance, error);
+    uncertainty.interval[0] = uncertainty.interval[0].max(0.0);
+    Ok(Estimate { distance, uncertainty: Some(uncertainty) })
+}
+
+/// The influence of each row, up to a constant.
+fn influences(
+    gaussians: &Gaussians,
+    decomposed: &Singular,
+    generated: &FeatureStats,
+    rows: &Features,
+) -> Vec<f64> {
+    let mean = generated.mean();
+    let offsets = DMatrix::from_iterator(
+        rows.dim(),
+        rows.len(),
+        rows.rows().flat_map(|row| row.iter().zip(mean).map(|(&x, m)| f64::from(x) - m)),
+    );
+    let along = tr_mul(&decomposed.right, &tr_mul(&gaussians.reference, &offsets));
+    offsets
+        .column_iter()
+        .zip(along.column_iter())
+        .map(|(offset, along)| {
+            let mapped: f64 = along.iter().zip(&decomposed.values).map(|(a, s)| a * a / s).sum();
+            2.0 * gaussians.shift.dot(&offset) + offset.norm_squared() - mapped
+        })
+        .collect()
+}
