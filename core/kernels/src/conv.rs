@@ -13,6 +13,7 @@ use depthwise::Depthwise;
 pub(crate) use direct::Direct;
 pub(crate) use epilogue::Ending;
 use epilogue::Epilogue;
+pub(crate) use epilogue::write_part;
 pub(crate) use target::{Grid, Target};
 pub(crate) use winograd::{Scheme, Winograd};
 

@@ -1,4 +1,4 @@
-//! Convolution, pooling, resampling and products on plain slices.
+//! Convolution, pooling, resampling, attention and products on plain slices.
 //!
 //! Every function reads and writes channel-last maps ([`Map`], [`MapMut`]): the channels of one
 //! pixel are contiguous, so a vector register contains sixteen channels of one pixel and a
@@ -19,23 +19,28 @@
 #![expect(clippy::inline_always, reason = "vector code must be inlined into its instruction set")]
 
 mod activation;
+mod attention;
 mod bytes;
 mod conv;
 mod fir;
 mod linear;
 mod map;
+mod math;
+mod norm;
 mod panels;
 mod pool;
 mod scratch;
 mod simd;
 mod transpose;
 
-pub use activation::Activation;
+pub use activation::{Activation, activate, gate};
+pub use attention::{attention, attention_with};
 pub use bytes::{BytePanels, ByteRows};
 pub use conv::{Algorithm, Conv2d, ConvSpec, Extras};
 pub use fir::{Fir, upfirdn2d, upsample_nearest};
 pub use linear::Linear;
 pub use map::{Map, MapMut};
+pub use norm::layer_norm;
 pub use pool::{PoolSpec, avg_pool, global_average, max_pool, max_pool_switches, max_unpool};
 pub use simd::Isa;
 pub use transpose::{ConvTranspose2d, ConvTransposeSpec};

@@ -8,7 +8,7 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
-mod portable;
+pub(crate) mod portable;
 
 /// Floats in a vector, on every instruction set.
 pub(crate) const LANES: usize = 16;
@@ -105,6 +105,8 @@ pub(crate) trait Simd: Copy {
     fn add(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// `a - b`.
     fn sub(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// `a / b`.
+    fn div(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// `a * b`.
     fn mul(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// `a * b + sum`.
@@ -115,6 +117,9 @@ pub(crate) trait Simd: Copy {
     fn at_most(self, bound: Self::Vector, value: Self::Vector) -> Self::Vector;
     /// The larger of `a` and `b`; a NaN in either stays.
     fn larger(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+
+    /// `2^n` for whole numbers from -126 to 127.
+    fn pow2(self, n: Self::Vector) -> Self::Vector;
 
     /// Asks for the cache line of `from`, which need not be valid.
     fn prefetch(self, from: *const f32);
@@ -207,6 +212,31 @@ unsafe fn tile<S: Simd, const R: usize, const C: usize>(simd: S, product: Produc
             }
         }
     }
+}
+
+/// The sum of all lanes, in pairs.
+#[inline(always)]
+pub(crate) fn sum_of_lanes<S: Simd>(simd: S, vector: S::Vector) -> f32 {
+    fold_lanes(simd, vector, |a, b| a + b)
+}
+
+/// Joins all lanes, in pairs.
+#[inline(always)]
+pub(crate) fn fold_lanes<S: Simd>(
+    simd: S,
+    vector: S::Vector,
+    join: impl Fn(f32, f32) -> f32,
+) -> f32 {
+    let mut lanes = [0.0; LANES];
+    simd.store(vector, &mut lanes);
+    let mut width = LANES;
+    while width > 1 {
+        width /= 2;
+        for lane in 0..width {
+            lanes[lane] = join(lanes[lane], lanes[lane + width]);
+        }
+    }
+    lanes[0]
 }
 
 /// A vector of at most sixteen values; the other lanes are zero.

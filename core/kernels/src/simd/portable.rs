@@ -6,7 +6,7 @@ use super::{LANES, Product, Simd, tile};
 
 /// Any processor.
 #[derive(Clone, Copy)]
-pub(super) struct Portable;
+pub(crate) struct Portable;
 
 /// Fused where the target has the instruction: a call to the C library would take its place.
 const FUSED: bool = cfg!(any(target_arch = "aarch64", target_feature = "fma"));
@@ -42,6 +42,11 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
+    fn div(self, a: [f32; LANES], b: [f32; LANES]) -> [f32; LANES] {
+        from_fn(|i| a[i] / b[i])
+    }
+
+    #[inline(always)]
     fn mul(self, a: [f32; LANES], b: [f32; LANES]) -> [f32; LANES] {
         from_fn(|i| a[i] * b[i])
     }
@@ -64,6 +69,11 @@ impl Simd for Portable {
     #[inline(always)]
     fn larger(self, a: [f32; LANES], b: [f32; LANES]) -> [f32; LANES] {
         from_fn(|i| if a[i] > b[i] || a[i].is_nan() { a[i] } else { b[i] })
+    }
+
+    #[inline(always)]
+    fn pow2(self, n: [f32; LANES]) -> [f32; LANES] {
+        from_fn(|i| f32::from_bits(((n[i] as i32).wrapping_add(127) as u32) << 23))
     }
 
     #[inline(always)]

@@ -78,6 +78,8 @@ fn activated(activation: Activation, x: f64) -> f64 {
             let bent = if x > 0.0 { x } else { x * f64::from(slope) };
             (bent * f64::from(gain)).clamp(-limit, limit)
         }
+        // Its own test has the formula.
+        curve => curve.apply(x as f32).into(),
     }
 }
 
@@ -86,6 +88,8 @@ fn activations() -> impl Strategy<Value = Activation> {
         Just(Activation::None),
         Just(Activation::Relu),
         Just(Activation::Relu6),
+        Just(Activation::Gelu),
+        Just(Activation::Swish { slope: 1.702 }),
         (0.0_f32..1.0, 0.5_f32..2.0, proptest::option::of(0.1_f32..3.0))
             .prop_map(|(slope, gain, clamp)| Activation::LeakyRelu { slope, gain, clamp }),
     ]

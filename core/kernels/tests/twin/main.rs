@@ -3,6 +3,7 @@
 mod conv;
 mod fir;
 mod pool;
+mod tokens;
 
 use ganscope_kernels::Map;
 
