@@ -19,7 +19,8 @@ use crate::models::extractor::{self, ExtractorEntry};
 use crate::models::generator::{self, Generator, GeneratorEntry, GeneratorOptions};
 use crate::models::weights::WeightSource;
 use crate::names::find;
-pub use crate::preset::{PRESETS, Preset};
+use crate::preset;
+pub use crate::preset::{PRESETS, Preset, PresetWeights};
 use crate::watch::Watch;
 
 /// The feature extractors, the default first.
@@ -28,13 +29,33 @@ pub const EXTRACTORS: &[ExtractorEntry] = &[
         name: "inception",
         about: "Inception-v3 of 2015-12-05, the network of every published FID",
         weights: WeightSource::Known("inception-fid"),
+        presets: PRESETS,
+        configurable: false,
         build: extractor::inception,
     },
     ExtractorEntry {
         name: "fashion-cnn",
         about: "small classifier of Fashion-MNIST, shipped; its distances are not FID",
         weights: WeightSource::Shipped("fashion-cnn"),
+        presets: PRESETS,
+        configurable: false,
         build: extractor::described,
+    },
+    ExtractorEntry {
+        name: "dinov2",
+        about: "DINOv2 of any size, with or without registers; ViT-L/14 unless weights are given",
+        weights: WeightSource::Known("dinov2-vit-l-14"),
+        presets: preset::DINOV2,
+        configurable: true,
+        build: extractor::dinov2,
+    },
+    ExtractorEntry {
+        name: "clip",
+        about: "image tower of CLIP of any size; the one of the preset unless weights are given",
+        weights: WeightSource::Known("clip-vit-b-32"),
+        presets: preset::CLIP,
+        configurable: true,
+        build: extractor::clip,
     },
 ];
 
@@ -241,12 +262,15 @@ pub fn distance(name: &str) -> Result<&'static DistanceEntry> {
     find(DISTANCES, |d| d.name, "distance", name)
 }
 
-/// The preset `name`.
-///
-/// # Errors
-/// If there is none.
-pub fn preset(name: &str) -> Result<&'static Preset> {
-    find(PRESETS, |p| p.name, "preset", name)
+/// The names of the presets of all extractors, each once.
+pub fn preset_names() -> Vec<&'static str> {
+    let mut names = Vec::new();
+    for preset in EXTRACTORS.iter().flat_map(|extractor| extractor.presets) {
+        if !names.contains(&preset.name) {
+            names.push(preset.name);
+        }
+    }
+    names
 }
 
 /// The metrics, in the order of reports.

@@ -21,8 +21,9 @@ use crate::checks::{limits, positive, within};
 use crate::error::{Context as _, Error, Hint, Result};
 use crate::latents::Drawing;
 use crate::models::device::device;
-use crate::models::extractor::{Extractor, ExtractorOptions};
-use crate::preset::Preset;
+use crate::models::extractor::{Extractor, ExtractorEntry, ExtractorOptions};
+use crate::names::find;
+use crate::preset::{Preset, PresetWeights};
 use crate::source::Source;
 use crate::text;
 use crate::watch::{Counter, Warning, Watch};
@@ -34,13 +35,17 @@ use store::FeatureStore;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FeatureRequest {
-    /// Tool whose conventions hold: resize, input scaling, default metrics.
-    pub preset: String,
+    /// Tool whose conventions hold: resize, input scaling, weights, default metrics; the first one of
+    /// the extractor if missing.
+    pub preset: Option<String>,
     /// Name of the extractor; that of the reference statistics, or Inception, if missing.
     pub extractor: Option<String>,
     /// Weights of the extractor, instead of the known ones: a file, a known id,
     /// `hub:OWNER/REPO/FILE`.
     pub weights: Option<String>,
+    /// A JSON file with settings of the extractor that its weights do not tell, such as the number of
+    /// heads of a transformer.
+    pub extractor_config: Option<PathBuf>,
     /// Layer of the features, instead of the published one.
     pub layer: Option<String>,
     /// Resize convention, instead of the preset's.
@@ -126,9 +131,10 @@ impl Cache {
 impl Default for FeatureRequest {
     fn default() -> Self {
         Self {
-            preset: catalog::PRESETS[0].name.into(),
+            preset: None,
             extractor: None,
             weights: None,
+            extractor_config: None,
             layer: None,
             resize: None,
             batch: 32,
@@ -143,12 +149,23 @@ impl Default for FeatureRequest {
 }
 
 impl FeatureRequest {
-    /// The preset.
+    /// The extractor of the request, or the one that `reference` was taken with, or Inception.
     ///
     /// # Errors
     /// If there is none of that name.
-    pub fn preset(&self) -> Result<&'static Preset> {
-        catalog::preset(&self.preset)
+    pub fn entry(&self, reference: Option<&Convention>) -> Result<&'static ExtractorEntry> {
+        let stored = reference.map(|c| c.extractor.as_str());
+        let known = |name: &&str| catalog::EXTRACTORS.iter().any(|e| e.name == *name);
+        let name = self.extractor.as_deref().or(stored.filter(known));
+        catalog::extractor(name.unwrap_or(catalog::EXTRACTORS[0].name))
+    }
+
+    /// The preset of that extractor.
+    ///
+    /// # Errors
+    /// If it has none of that name.
+    pub fn preset(&self, reference: Option<&Convention>) -> Result<&'static Preset> {
+        self.entry(reference)?.preset(self.preset.as_deref())
     }
 
     /// Checks all of the request that does not depend on the images.
@@ -156,9 +173,11 @@ impl FeatureRequest {
     /// # Errors
     /// If a name is unknown, or a number is out of range.
     pub fn check(&self) -> Result<()> {
-        self.preset()?;
-        if let Some(name) = &self.extractor {
-            catalog::extractor(name)?;
+        match (&self.extractor, &self.preset) {
+            (Some(_), _) => drop(self.preset(None)?),
+            // Reference statistics may be those of any extractor.
+            (None, Some(name)) => drop(find(&catalog::preset_names(), |n| n, "preset", name)?),
+            (None, None) => {}
         }
         within("batch", self.batch, 1..=4096)?;
         limits(self.limits)?;
@@ -180,14 +199,21 @@ impl FeatureRequest {
         reference: Option<&Convention>,
         watch: &mut dyn Watch,
     ) -> Result<Extractor> {
-        let stored = reference.map(|c| c.extractor.as_str());
-        let known = |name: &&str| catalog::EXTRACTORS.iter().any(|e| e.name == *name);
-        let name = self.extractor.as_deref().or(stored.filter(known));
-        let entry = catalog::extractor(name.unwrap_or(catalog::EXTRACTORS[0].name))?;
-        let preset = self.preset()?;
+        let entry = self.entry(reference)?;
+        let preset = entry.preset(self.preset.as_deref())?;
+        let known = match preset.weights {
+            PresetWeights::Known(id) => Some(id),
+            PresetWeights::Given if self.weights.is_none() => {
+                let weights = format!("no weights of {} are known for {}", entry.name, preset.name);
+                return Err(Error::request(weights).with_hint(Hint::of("give {weights}")));
+            }
+            PresetWeights::Usual | PresetWeights::Given => None,
+        };
         let options = ExtractorOptions {
             weights: self.weights.clone(),
-            layer: self.layer.clone(),
+            known,
+            config: self.extractor_config.clone(),
+            layer: self.layer.clone().or(preset.layer.map(str::to_owned)),
             resize: self.resize.unwrap_or(preset.resize),
             scaling: preset.scaling.clone(),
             needs,
@@ -527,7 +553,12 @@ mod tests {
         for request in [
             FeatureRequest { batch: 0, ..Default::default() },
             FeatureRequest { num: Some(0), ..Default::default() },
-            FeatureRequest { preset: "none".into(), ..Default::default() },
+            FeatureRequest { preset: Some("none".into()), ..Default::default() },
+            FeatureRequest {
+                preset: Some("cmmd".into()),
+                extractor: Some("dinov2".into()),
+                ..Default::default()
+            },
         ] {
             assert!(request.check().is_err(), "{request:?}");
         }

@@ -6,11 +6,11 @@ use ganscope_hub::{Hub, KNOWN};
 use serde::Serialize;
 
 use crate::catalog::{
-    CLASSIFIERS, DISTANCES, EXTRACTORS, GENERATORS, METHODS, METRICS, MethodEntry, PRESETS,
+    CLASSIFIERS, DISTANCES, EXTRACTORS, GENERATORS, METHODS, METRICS, MethodEntry, PRESETS, Preset,
 };
 use crate::error::Result;
 use crate::models::shipped::SHIPPED;
-use crate::names;
+use crate::{names, preset};
 
 /// Entries of one kind.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -97,11 +97,14 @@ pub fn listings() -> Vec<Listing> {
             if m.method.ignores_upper_layers() { "; hardly depends on the class" } else { "" };
         format!("{}{claims}{ignores}", m.about)
     };
-    let kinds: [(&'static str, Vec<Entry>); 9] = [
+    let presets = |presets: &[Preset]| presets.iter().map(|p| named(p.name, p.about)).collect();
+    let kinds: [(&'static str, Vec<Entry>); 11] = [
         ("shipped", shipped.collect()),
         ("weights", known.collect()),
         ("metrics", METRICS.iter().map(|m| named(m.name, m.about)).collect()),
-        ("presets", PRESETS.iter().map(|p| named(p.name, p.about)).collect()),
+        ("presets", presets(PRESETS)),
+        ("presets-dinov2", presets(preset::DINOV2)),
+        ("presets-clip", presets(preset::CLIP)),
         ("extractors", EXTRACTORS.iter().map(|e| named(e.name, e.about)).collect()),
         ("distances", DISTANCES.iter().map(|d| named(d.name, d.about)).collect()),
         ("generators", GENERATORS.iter().map(|g| named(g.name, g.about)).collect()),

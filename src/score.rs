@@ -202,7 +202,10 @@ pub fn score_with(request: &ScoreRequest, custom: Custom, watch: &mut dyn Watch)
     if request.generated.is_empty() {
         return Err(Error::request("no generated set").with_hint(Hint::of("give {generated}")));
     }
-    let preset = request.features.preset()?;
+    let open = |name: &String| Source::open(name, &request.features.set_options());
+    let reference = request.reference.as_ref().map(open).transpose()?;
+    let stored = reference.as_ref().and_then(Source::convention);
+    let preset = request.features.preset(stored)?;
     let asked = request.metrics.as_deref();
     let has_reference = request.reference.is_some();
     let mut chosen = if custom.metrics.is_empty() {
@@ -210,9 +213,7 @@ pub fn score_with(request: &ScoreRequest, custom: Custom, watch: &mut dyn Watch)
     } else {
         Chosen { metrics: custom.metrics, by_name: true }
     };
-    let open = |name: &String| Source::open(name, &request.features.set_options());
     let generated: Vec<Source> = request.generated.iter().map(open).collect::<Result<_>>()?;
-    let reference = request.reference.as_ref().map(open).transpose()?;
     let reads_held_out = chosen.metrics.iter().find(|metric| metric.needs_held_out());
     let held_out = match (reads_held_out, &request.held_out) {
         (None, _) => None,

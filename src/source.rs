@@ -5,6 +5,7 @@ use std::path::Path;
 use ganscope_images::{ImageSet, SetOptions};
 use ganscope_stats::files::{self, Contents, Convention, Stored};
 
+use crate::catalog::EXTRACTORS;
 use crate::error::{Context as _, Error, Hint, Result};
 use crate::models::shipped::shipped;
 use crate::preset::PRESETS;
@@ -87,7 +88,9 @@ impl Source {
         let Some(taken) = self.convention() else { return Ok(()) };
         let message = || format!("`{}` cannot be compared", self.name);
         convention.check(taken).with_context(message).map_err(|error| {
-            let preset = PRESETS.iter().find(|preset| preset.resize.name() == taken.resize);
+            let extractor = EXTRACTORS.iter().find(|entry| entry.name == taken.extractor);
+            let mut presets = extractor.map_or(PRESETS, |entry| entry.presets).iter();
+            let preset = presets.find(|preset| preset.resize.name() == taken.resize);
             let of = preset.map(|preset| format!(" (`{}` has {})", self.name, preset.name));
             error.with_hint(
                 Hint::of("take both sets under one {preset}")

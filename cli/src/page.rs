@@ -9,7 +9,7 @@
 
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, Command};
-use ganscope::catalog::{DISTANCES, EXTRACTORS, PRESETS};
+use ganscope::catalog::{DISTANCES, EXTRACTORS, preset_names};
 
 const EXAMPLES: &str = "# Examples\n";
 
@@ -129,7 +129,7 @@ fn among(kind: &str) -> PossibleValuesParser {
     match kind {
         "distances" => DISTANCES.iter().map(|entry| entry.name).collect::<Vec<_>>(),
         "extractors" => EXTRACTORS.iter().map(|entry| entry.name).collect(),
-        "presets" => PRESETS.iter().map(|entry| entry.name).collect(),
+        "presets" => preset_names(),
         "shells" => vec!["bash", "elvish", "fish", "powershell", "zsh"],
         other => unreachable!("no names of {other}"),
     }

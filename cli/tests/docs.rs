@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command as Process;
 
 use clap::Command;
-use ganscope::catalog;
+use ganscope::catalog::{self, PresetWeights};
 use ganscope::listing::listings;
 use ganscope::models::weights::WeightSource;
 
@@ -17,6 +17,8 @@ const TABLES: &[&str] = &[
     "metrics",
     "scores",
     "presets",
+    "presets-dinov2",
+    "presets-clip",
     "resizes",
     "extractors",
     "distances",
@@ -419,12 +421,24 @@ fn wrong_cell(kind: &str, row: &str) -> Option<String> {
         "presets" => {
             let preset = catalog::PRESETS.iter().find(|preset| preset.name == name)?;
             let metrics: Vec<_> = preset.metrics.iter().map(|m| format!("`{m}`")).collect();
-            let (resize, scaling) = (preset.resize.name(), &preset.scaling);
+            let (resize, scaling) = (preset.resize.name(), preset.scaling.as_ref());
             vec![
                 format!("`{resize}`"),
-                format!("`{scaling}`"),
+                scaling.map(|scaling| format!("`{scaling}`")).unwrap_or_default(),
                 format!("| {} |", metrics.join(", ")),
             ]
+        }
+        "presets-dinov2" | "presets-clip" => {
+            let extractor = kind.trim_start_matches("presets-");
+            let entry = catalog::extractor(extractor).unwrap();
+            let preset = entry.preset(Some(&name)).ok()?;
+            let weights = match preset.weights {
+                PresetWeights::Usual => String::new(),
+                PresetWeights::Known(id) => format!("`{id}`"),
+                PresetWeights::Given => "`--weights`".to_owned(),
+            };
+            let layer = preset.layer.map(|layer| format!("`{layer}`")).unwrap_or_default();
+            vec![format!("`{}`", preset.resize.name()), weights, layer]
         }
         "classifiers" => {
             let entry = catalog::CLASSIFIERS.iter().find(|entry| entry.name == name)?;

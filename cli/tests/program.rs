@@ -31,3 +31,5 @@ mod sets;
 mod setup;
 #[path = "program/sweep.rs"]
 mod sweep;
+#[path = "program/transformers.rs"]
+mod transformers;

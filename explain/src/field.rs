@@ -63,8 +63,23 @@ fn axes(network: &Network, axis: usize, size: usize) -> Vec<Axis> {
             Op::MaxPool(s) | Op::AvgPool(s, _) => {
                 window(s.kernel[axis], s.stride[axis], s.padding[axis][0])
             }
-            Op::Relu | Op::Relu6 | Op::Concat | Op::Add => x,
-            Op::AdaptiveAvgPool(_) | Op::GlobalAvgPool | Op::Flatten | Op::Linear(_) => whole,
+            Op::Relu
+            | Op::Relu6
+            | Op::Gelu
+            | Op::QuickGelu
+            | Op::SwiGlu
+            | Op::LayerNorm(_)
+            | Op::UnitLength
+            | Op::Concat
+            | Op::Add => x,
+            // Rows of tokens are not rows of pixels.
+            Op::AdaptiveAvgPool(_)
+            | Op::GlobalAvgPool
+            | Op::Flatten
+            | Op::Linear(_)
+            | Op::Attention(_)
+            | Op::Tokens(_)
+            | Op::Rows(..) => whole,
         });
     }
     fields

@@ -20,13 +20,13 @@ mod redistribute;
 mod rule;
 
 use ganscope_model::network::{Real, Trace, Walker};
-use ganscope_model::{FeatureMap, Node};
+use ganscope_model::{FeatureMap, Node, Op, Step};
 
 pub use composite::{Composite, Selector};
 pub use redistribute::Biases;
 pub use rule::Rule;
 
-use crate::{Result, Target};
+use crate::{Error, Result, Target};
 
 /// Relevance of the pixels, and how much of it arrived.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,13 +66,18 @@ pub fn relevance<T: Real>(
 /// Carries the relevance `seed` of the value `from` back to the image.
 ///
 /// # Errors
-/// If `seed` is not of the shape of that value.
+/// If `seed` is not of the shape of that value, or the network is a transformer.
 pub fn propagate<T: Real>(
     trace: &Trace<'_, T>,
     from: Node,
     seed: FeatureMap<T>,
     composite: &Composite,
 ) -> Result<Relevance<T>> {
+    let has_rule = |step: &Step| !matches!(step.op, Op::Attention(_) | Op::Tokens(_));
+    if !trace.network().steps().iter().all(has_rule) {
+        let needs = "a convolutional network: its rules know no attention";
+        return Err(Error::Unsuited { method: "relevance propagation", needs });
+    }
     let total = |map: &FeatureMap<T>| map.data.iter().map(|v| v.to_f64()).sum::<f64>();
     let start = total(&seed);
     let magnitude = seed.data.iter().map(|v| v.to_f64().abs()).sum();

@@ -5,7 +5,7 @@ use std::path::Path;
 use candle_core::{Device, Tensor};
 use ganscope_images::{ImageBatch, Resize, resize_planes};
 use ganscope_lpips::Lpips;
-use ganscope_model::{Checkpoint, Normalization};
+use ganscope_model::Checkpoint;
 use ganscope_stats::Needs;
 use ganscope_weights::{ReadOptions, read};
 
@@ -65,9 +65,11 @@ impl DistanceEntry {
             DistanceKind::Features(entry) => {
                 let options = ExtractorOptions {
                     weights: weights.map(str::to_owned),
+                    known: None,
+                    config: None,
                     layer: None,
                     resize: Resize::TfBilinear,
-                    scaling: Normalization::Tf,
+                    scaling: None,
                     needs: Needs::STATS,
                     device: device.clone(),
                 };

@@ -1,6 +1,6 @@
 //! Feature extractors: networks whose features are compared.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use candle_core::Device;
@@ -12,10 +12,13 @@ use ganscope_model::{
 };
 use ganscope_stats::Needs;
 use ganscope_stats::files::Convention;
+use ganscope_vit::{Config, Vit, VitFeatures};
 use ganscope_weights::ReadOptions;
 
 use super::weights::{WeightSource, read, sha256};
 use crate::error::{Context as _, Error, Hint, Kind, Result};
+use crate::names::find;
+use crate::preset::Preset;
 use crate::watch::Watch;
 
 /// How an extractor is opened.
@@ -23,12 +26,16 @@ use crate::watch::Watch;
 pub struct ExtractorOptions {
     /// The weights, instead of the known ones: a file, a known id, `hub:OWNER/REPO/FILE`.
     pub weights: Option<String>,
+    /// The known weights that take the place of the extractor's.
+    pub known: Option<&'static str>,
+    /// A JSON file with settings that the weights do not tell.
+    pub config: Option<PathBuf>,
     /// Layer of the features, instead of the published one.
     pub layer: Option<String>,
     /// Resize convention.
     pub resize: Resize,
-    /// Input scaling.
-    pub scaling: Normalization,
+    /// Input scaling, instead of the network's own.
+    pub scaling: Option<Normalization>,
     /// The parts that will be requested.
     pub needs: Needs,
     /// Where it runs.
@@ -44,6 +51,10 @@ pub struct ExtractorEntry {
     pub about: &'static str,
     /// Where its weights come from.
     pub weights: WeightSource,
+    /// The tools whose conventions it may follow, the default first.
+    pub presets: &'static [Preset],
+    /// Whether a configuration may tell what its weights do not.
+    pub configurable: bool,
     /// Builds it.
     pub(crate) build: Build,
 }
@@ -110,14 +121,32 @@ impl Extractor {
 }
 
 impl ExtractorEntry {
+    /// The preset `name`, or the default one.
+    ///
+    /// # Errors
+    /// If the extractor has no such preset.
+    pub fn preset(&self, name: Option<&str>) -> Result<&'static Preset> {
+        match name {
+            None => Ok(&self.presets[0]),
+            Some(name) => {
+                find(self.presets, |p| p.name, &format!("preset of {}:", self.name), name)
+            }
+        }
+    }
+
     /// Opens the extractor with its known weights, or those of `options`.
     ///
     /// # Errors
     /// If the weights cannot be found or downloaded, or are not those of this network.
     pub fn open(&self, options: &ExtractorOptions, watch: &mut dyn Watch) -> Result<Extractor> {
-        let bytes = match &options.weights {
-            Some(name) => read(Path::new(name), watch)?,
-            None => self.weights.bytes(watch)?,
+        if options.config.is_some() && !self.configurable {
+            return Err(Error::request(format!("{} has no configuration", self.name))
+                .with_hint(Hint::of("leave {extractor_config} out")));
+        }
+        let bytes = match (&options.weights, options.known) {
+            (Some(name), _) => read(Path::new(name), watch)?,
+            (None, Some(id)) => WeightSource::Known(id).bytes(watch)?,
+            (None, None) => self.weights.bytes(watch)?,
         };
         let checkpoint = ganscope_weights::read_bytes(&bytes, &ReadOptions::default());
         let what = || match &options.weights {
@@ -160,7 +189,7 @@ pub(crate) fn inception(
         Layer::L2048 => options.needs | Needs::LOGITS,
         _ => options.needs,
     };
-    let scaling = options.scaling.clone();
+    let scaling = options.scaling.clone().unwrap_or(Normalization::Tf);
     let parts = NetworkParts {
         features: net.node(layer.step())?,
         network: net.clone(),
@@ -190,4 +219,60 @@ pub(crate) fn described(
     };
     let network = Box::new(ClassifierFeatures::new(classifier, &layer, &options.device)?);
     Ok(Built { network, layer, parts })
+}
+
+/// DINOv2, whose class token describes an image.
+pub(crate) fn dinov2(
+    _name: &str,
+    checkpoint: Checkpoint,
+    options: &ExtractorOptions,
+) -> Result<Built> {
+    transformer(Vit::dinov2, "cls", checkpoint, options)
+}
+
+/// The image tower of CLIP, whose embedding describes an image.
+pub(crate) fn clip(
+    _name: &str,
+    checkpoint: Checkpoint,
+    options: &ExtractorOptions,
+) -> Result<Built> {
+    transformer(Vit::clip, "image_embeds", checkpoint, options)
+}
+
+fn transformer(
+    open: fn(Checkpoint, &Config) -> ganscope_model::Result<Vit>,
+    layer: &str,
+    checkpoint: Checkpoint,
+    options: &ExtractorOptions,
+) -> Result<Built> {
+    let config = match &options.config {
+        None => Config::default(),
+        Some(path) => {
+            let text = std::fs::read_to_string(path).map_err(Error::file("read", path))?;
+            let what = || format!("configuration `{}`", path.display());
+            Config::from_json(&text).with_context(what)?
+        }
+    };
+    let is_open = |error: &ganscope_model::Error| matches!(error, ganscope_model::Error::Config(_));
+    let vit = open(checkpoint, &config).map_err(|error| {
+        let advise = options.config.is_none() && is_open(&error);
+        let error = Error::from(error);
+        if !advise {
+            return error;
+        }
+        Error::problem(Kind::UnfitCheckpoint, error.to_string())
+            .with_hint(Hint::of("give the `config.json` of the weights with {extractor_config}"))
+    })?;
+    let layer = options.layer.as_deref().unwrap_or(layer);
+    let parts = NetworkParts {
+        features: vit.network().node(layer)?,
+        network: vit.network().clone(),
+        scaling: vit.normalization().clone(),
+    };
+    // Settings that no digest of the weights covers are part of the convention.
+    let settings = Some(vit.settings()).filter(|settings| !settings.is_empty());
+    let described = [Some(layer.to_owned()), settings].into_iter().flatten();
+    let described = described.collect::<Vec<_>>().join(", ");
+    let network = VitFeatures::new(vit, layer, &options.device)?;
+    Ok(Built { network: Box::new(network), layer: described, parts })
 }

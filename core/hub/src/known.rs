@@ -108,6 +108,40 @@ macro_rules! torchvision {
     };
 }
 
+/// A file of the repository of DINOv2.
+macro_rules! dinov2 {
+    ($id:literal, $about:literal, $path:literal, $sha256:expr, $bytes:expr) => {
+        Known {
+            id: $id,
+            about: $about,
+            license: APACHE,
+            sha256: $sha256,
+            bytes: $bytes,
+            sources: &[concat!("https://dl.fbaipublicfiles.com/dinov2/", $path, "_pretrain.pth")],
+        }
+    };
+}
+
+/// An archive of OpenAI, whose address contains its digest.
+macro_rules! clip {
+    ($id:literal, $about:literal, $file:literal, $sha256:literal) => {
+        Known {
+            id: $id,
+            about: $about,
+            license: "MIT",
+            sha256: Some($sha256),
+            bytes: None,
+            sources: &[concat!(
+                "https://openaipublic.azureedge.net/clip/models/",
+                $sha256,
+                "/",
+                $file,
+                ".pt"
+            )],
+        }
+    };
+}
+
 /// All files that are known by a short name.
 pub const KNOWN: &[Known] = &[
     Known {
@@ -270,6 +304,80 @@ pub const KNOWN: &[Known] = &[
     torchvision!("vgg16", "VGG-16 of ImageNet", "vgg16", "397923af"),
     torchvision!("resnet18", "ResNet-18 of ImageNet", "resnet18", "f37072fd"),
     torchvision!("resnet50", "ResNet-50 of ImageNet", "resnet50", "0676ba61"),
+    dinov2!(
+        "dinov2-vit-s-14",
+        "DINOv2, ViT-S/14",
+        "dinov2_vits14/dinov2_vits14",
+        Some("b938bf1bc15cd2ec0feacfe3a1bb553fe8ea9ca46a7e1d8d00217f29aef60cd9"),
+        Some(88_283_115)
+    ),
+    dinov2!(
+        "dinov2-vit-b-14",
+        "DINOv2, ViT-B/14",
+        "dinov2_vitb14/dinov2_vitb14",
+        Some("0b8b82f85de91b424aded121c7e1dcc2b7bc6d0adeea651bf73a13307fad8c73"),
+        None
+    ),
+    dinov2!(
+        "dinov2-vit-l-14",
+        "DINOv2, ViT-L/14, the network of published distances",
+        "dinov2_vitl14/dinov2_vitl14",
+        Some("d5383ea8f4877b2472eb973e0fd72d557c7da5d3611bd527ceeb1d7162cbf428"),
+        Some(1_217_586_395)
+    ),
+    dinov2!("dinov2-vit-g-14", "DINOv2, ViT-g/14", "dinov2_vitg14/dinov2_vitg14", None, None),
+    dinov2!(
+        "dinov2-vit-s-14-reg",
+        "DINOv2 with registers, ViT-S/14",
+        "dinov2_vits14/dinov2_vits14_reg4",
+        None,
+        None
+    ),
+    dinov2!(
+        "dinov2-vit-b-14-reg",
+        "DINOv2 with registers, ViT-B/14",
+        "dinov2_vitb14/dinov2_vitb14_reg4",
+        None,
+        None
+    ),
+    dinov2!(
+        "dinov2-vit-l-14-reg",
+        "DINOv2 with registers, ViT-L/14",
+        "dinov2_vitl14/dinov2_vitl14_reg4",
+        None,
+        None
+    ),
+    dinov2!(
+        "dinov2-vit-g-14-reg",
+        "DINOv2 with registers, ViT-g/14",
+        "dinov2_vitg14/dinov2_vitg14_reg4",
+        None,
+        None
+    ),
+    clip!(
+        "clip-vit-b-32",
+        "CLIP of OpenAI, ViT-B/32, the network of CLIP-FID",
+        "ViT-B-32",
+        "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af"
+    ),
+    clip!(
+        "clip-vit-b-16",
+        "CLIP of OpenAI, ViT-B/16",
+        "ViT-B-16",
+        "5806e77cd80f8b59890b7e101eabd078d9fb84e6937f9e85e4ecb61988df416f"
+    ),
+    clip!(
+        "clip-vit-l-14",
+        "CLIP of OpenAI, ViT-L/14",
+        "ViT-L-14",
+        "b8cca3fd41ae0c99ba7e8951adf17d267cdb84cd88be6f7c2e0eca1737a03836"
+    ),
+    clip!(
+        "clip-vit-l-14-336px",
+        "CLIP of OpenAI, ViT-L/14 at 336 pixels, the network of CMMD",
+        "ViT-L-14-336px",
+        "3035c92b350959924f9f00213499208652fc7ea050643e8b385c2dac08641f02"
+    ),
 ];
 
 #[cfg(test)]

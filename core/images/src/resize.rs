@@ -6,9 +6,12 @@
 
 mod antialiased;
 mod bilinear;
+mod pillow;
 
 use std::fmt;
 use std::str::FromStr;
+
+use pillow::Fit;
 
 use crate::Image;
 
@@ -28,6 +31,16 @@ pub enum Resize {
     PillowBicubic,
     /// Pillow Lanczos with three lobes, as wide as the reduction, clipped to 0..255.
     PillowLanczos,
+    /// PyTorch bicubic with `antialias=True`: as [`PillowBicubic`](Self::PillowBicubic), not clipped
+    /// (EDM2).
+    TorchBicubic,
+    /// Pillow bicubic of 8-bit images: rounded after each axis (dgm-eval).
+    PillowBicubicBytes,
+    /// The shorter side as [`PillowBicubicBytes`](Self::PillowBicubicBytes), then the middle square
+    /// (CLIP's own transform).
+    ResizeCrop,
+    /// The middle square, then [`PillowBicubicBytes`](Self::PillowBicubicBytes) (CMMD).
+    CropResize,
 }
 
 impl Resize {
@@ -38,6 +51,10 @@ impl Resize {
         Self::PillowBicubic,
         Self::PillowBilinear,
         Self::PillowLanczos,
+        Self::TorchBicubic,
+        Self::PillowBicubicBytes,
+        Self::ResizeCrop,
+        Self::CropResize,
     ];
 
     /// Its name on the command line and in reports.
@@ -48,6 +65,10 @@ impl Resize {
             Self::PillowBilinear => "pillow-bilinear",
             Self::PillowBicubic => "pillow-bicubic",
             Self::PillowLanczos => "pillow-lanczos",
+            Self::TorchBicubic => "torch-bicubic-antialias",
+            Self::PillowBicubicBytes => "pillow-bicubic-bytes",
+            Self::ResizeCrop => "pillow-bicubic-bytes-then-crop",
+            Self::CropResize => "crop-then-pillow-bicubic-bytes",
         }
     }
 }
@@ -104,9 +125,13 @@ impl Preprocess {
         match self.resize {
             Resize::TfBilinear => bilinear(image, self.size, bilinear::tf, out),
             Resize::TorchBilinear => bilinear(image, self.size, bilinear::torch, out),
-            Resize::PillowBilinear | Resize::PillowBicubic | Resize::PillowLanczos => {
-                antialiased::resize(image, self.size, self.resize, out);
-            }
+            Resize::PillowBilinear
+            | Resize::PillowBicubic
+            | Resize::PillowLanczos
+            | Resize::TorchBicubic => antialiased::resize(image, self.size, self.resize, out),
+            Resize::PillowBicubicBytes => pillow::resize(image, self.size, Fit::Stretch, out),
+            Resize::ResizeCrop => pillow::resize(image, self.size, Fit::CropAfter, out),
+            Resize::CropResize => pillow::resize(image, self.size, Fit::CropBefore, out),
         }
     }
 }

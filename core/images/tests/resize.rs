@@ -94,6 +94,71 @@ fn image() -> impl Strategy<Value = Image> {
         .prop_map(|(height, width, k)| recipe(k.into(), height, width))
 }
 
+/// Resized images of the references on 0..255, which compute in float32.
+const REFERENCE: f64 = 1e-3;
+/// Means of bytes on 0..255, stored in float32.
+const MEAN_OF_BYTES: f64 = 2e-5;
+
+/// Sizes of the golden images 60 to 63, (h, w).
+const VIT_SIZES: [(usize, usize); 4] = [(224, 224), (300, 200), (33, 100), (48, 64)];
+
+/// Compares means of rows and columns and a crop, from `row` and `column` on, with `FILE` at `key`.
+fn check_resized(file: &str, key: &str, (k, size): (usize, usize), resize: Resize, exact: bool) {
+    let golden = golden::arrays(file);
+    let (height, width) = VIT_SIZES[k - 60];
+    let out = resized(&recipe(k, height, width), resize, size);
+    let at = |y: usize, x: usize, c: usize| f64::from(out[(y * size + x) * 3 + c]);
+    let mean = |value: &dyn Fn(usize) -> f64| (0..size).map(value).sum::<f64>() / size as f64;
+    let places = (0..size * 3).map(|i| (i / 3, i % 3));
+    let rows: Vec<f64> = places.clone().map(|(y, c)| mean(&|x| at(y, x, c))).collect();
+    let columns: Vec<f64> = places.map(|(x, c)| mean(&|y| at(y, x, c))).collect();
+    let crop = &golden[&format!("{key}/{k}/crop")];
+    let [h, w, _] = crop.shape[..] else { panic!("{:?}", crop.shape) };
+    let [row, column] = if file.starts_with("dino") { [100, 60] } else { [size / 4, size / 3] };
+    let crop: Vec<f64> =
+        (0..h * w * 3).map(|i| at(row + i / 3 / w, column + i / 3 % w, i % 3)).collect();
+    for (part, actual) in [("mean_rows", rows), ("mean_cols", columns), ("crop", crop)] {
+        let expected = &golden[&format!("{key}/{k}/{part}")].data;
+        assert_eq!(actual.len(), expected.len(), "{key}/{k}/{part}");
+        let error = actual.iter().zip(expected).map(|(a, e)| (a - e).abs()).fold(0.0_f64, f64::max);
+        let allowed = match (exact, part) {
+            (true, "crop") => 0.0,
+            (true, _) => MEAN_OF_BYTES,
+            (false, _) => REFERENCE,
+        };
+        assert!(error <= allowed, "{key}/{k}/{part}: off by {error:.1e}");
+    }
+}
+
+#[test]
+fn images_for_dinov2_are_those_of_its_callers() {
+    for k in 60..64 {
+        for (preset, resize, exact) in [
+            ("dgm-eval", Resize::PillowBicubicBytes, true),
+            ("clean", Resize::PillowBicubic, false),
+            ("edm2", Resize::TorchBicubic, false),
+            ("torch-fidelity", Resize::TfBilinear, false),
+        ] {
+            let key = format!("resize/{preset}");
+            check_resized("dinov2.safetensors", &key, (k, 224), resize, exact);
+        }
+    }
+}
+
+#[test]
+fn images_for_clip_are_those_of_its_callers() {
+    for k in 60..64 {
+        for (name, size, resize) in [
+            ("clip-56", 56, Resize::ResizeCrop),
+            ("clean-fid-clip-224", 224, Resize::ResizeCrop),
+            ("cmmd-336", 336, Resize::CropResize),
+            ("dgm-eval-clip-56", 56, Resize::PillowBicubicBytes),
+        ] {
+            check_resized("clip.safetensors", &format!("resize/{name}"), (k, size), resize, true);
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -157,6 +222,7 @@ fn names_lead_back_to_their_convention() {
     assert_eq!(
         error.to_string(),
         "unknown resize convention `bicubic`, expected one of tf-bilinear, torch-bilinear, \
-         pillow-bicubic, pillow-bilinear, pillow-lanczos"
+         pillow-bicubic, pillow-bilinear, pillow-lanczos, torch-bicubic-antialias, \
+         pillow-bicubic-bytes, pillow-bicubic-bytes-then-crop, crop-then-pillow-bicubic-bytes"
     );
 }

@@ -55,7 +55,7 @@ pub fn attention_with(input: Map<'_>, heads: usize, output: MapMut<'_>, isa: Isa
             target,
             first: place / heads * tokens,
             tokens,
-            head: place % heads,
+            index: place % heads,
             heads,
             size,
             rows: strips.start * rows..(strips.end * rows).min(tokens),
@@ -70,7 +70,8 @@ struct Head<'a> {
     /// The first pixel of the image.
     first: usize,
     tokens: usize,
-    head: usize,
+    /// Which of the heads.
+    index: usize,
     heads: usize,
     /// Channels of a head.
     size: usize,
@@ -118,7 +119,7 @@ impl Job for Head<'_> {
                 let pixel = self.first + first + row;
                 for at in (0..self.size).step_by(LANES) {
                     let count = (self.size - at).min(LANES);
-                    let out = self.target.pixel(pixel, self.head * self.size + at);
+                    let out = self.target.pixel(pixel, self.index * self.size + at);
                     let (sums, _) = sums[row * depth + at..].as_chunks::<LANES>();
                     // SAFETY: these channels of the pixel belong to this head and row alone, and
                     // `count` of them are left in the head.
@@ -136,7 +137,7 @@ impl Head<'_> {
     /// Queries (0), keys (1) or values (2) of a token.
     #[inline(always)]
     fn channels(&self, token: usize, kind: usize) -> &[f32] {
-        let start = (kind * self.heads + self.head) * self.size;
+        let start = (kind * self.heads + self.index) * self.size;
         &self.input.pixel(self.first + token)[start..start + self.size]
     }
 

@@ -6,13 +6,16 @@
 //! through the same list, by the gradient or by any other rule. Shapes are written (N, C, H, W);
 //! maps lie channel-last in memory.
 
+mod attention;
 mod builder;
+mod curves;
 mod description;
 mod engine;
 mod feature_map;
 mod gather;
 mod on_device;
 mod real;
+mod tokens;
 mod transpose;
 mod walk;
 mod windows;
@@ -23,6 +26,7 @@ pub use engine::Engine;
 pub use feature_map::FeatureMap;
 pub use ganscope_kernels::{ConvSpec, PoolSpec};
 pub use real::Real;
+pub use tokens::{Positions, Tokens};
 pub use walk::{Linear, Rectifier, Trace, Visit, Walker};
 
 use crate::{Error, Result};
@@ -85,8 +89,36 @@ pub enum Op {
     Add,
     /// (N, C, H, W) to (N, C H W, 1, 1), in the order of PyTorch's `flatten`.
     Flatten,
-    /// A matrix on (N, in, 1, 1): a convolution of one pixel.
+    /// A matrix on each row of (N, in, T, 1), a vector or tokens: a convolution of one pixel.
     Linear(Convolution),
+    /// Normalization of the channels of each pixel.
+    LayerNorm(LayerNorm),
+    /// `x Phi(x)` with the distribution function `Phi` of the normal distribution.
+    Gelu,
+    /// `x / (1 + e^(-1.702 x))`, which CLIP has for [`Gelu`](Self::Gelu).
+    QuickGelu,
+    /// `a / (1 + e^-a) b` of the halves `a`, `b` of the channels, to (N, C / 2, H, W).
+    SwiGlu,
+    /// Attention with this many heads: (N, 3 C, H, W), the queries, keys and values of all pixels,
+    /// to (N, C, H, W).
+    Attention(usize),
+    /// Patches (N, D, H, W) with their positions, and tokens in front of them, to (N, D, T, 1).
+    Tokens(Tokens),
+    /// The rows from the first number on, as many as the second says, or all.
+    Rows(usize, Option<usize>),
+    /// The channels of each pixel over their length.
+    UnitLength,
+}
+
+/// `(x - mean) / sqrt(variance + eps) * gain + shift` over the channels.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LayerNorm {
+    /// One factor per channel.
+    pub gain: Vec<f32>,
+    /// One term per channel.
+    pub shift: Vec<f32>,
+    /// Added to the variance.
+    pub eps: f32,
 }
 
 /// A named step.
@@ -196,6 +228,14 @@ impl Op {
             Self::Add => "add",
             Self::Flatten => "flatten",
             Self::Linear(_) => "linear",
+            Self::LayerNorm(_) => "layer-norm",
+            Self::Gelu => "gelu",
+            Self::QuickGelu => "quick-gelu",
+            Self::SwiGlu => "swiglu",
+            Self::Attention(_) => "attention",
+            Self::Tokens(_) => "tokens",
+            Self::Rows(..) => "rows",
+            Self::UnitLength => "unit-length",
         }
     }
 
@@ -211,13 +251,33 @@ impl Op {
             Self::Conv(c) | Self::Linear(c) if c.spec.in_channels != x.c => {
                 Err(format!("reads {} channels, gets {}", c.spec.in_channels, x.c))
             }
-            Self::Linear(_) if (x.h, x.w) != (1, 1) => {
-                Err(format!("reads one pixel, gets {} x {}", x.h, x.w))
-            }
+            Self::Linear(_) if x.w != 1 => Err(format!("reads one column, gets {} x {}", x.h, x.w)),
             Self::Conv(c) | Self::Linear(c) => {
                 sized(c.spec.out_channels, c.spec.output_size(x.h, x.w))
             }
-            Self::Relu | Self::Relu6 => Ok(x),
+            Self::LayerNorm(norm) if norm.gain.len() != x.c => {
+                Err(format!("reads {} channels, gets {}", norm.gain.len(), x.c))
+            }
+            Self::Relu
+            | Self::Relu6
+            | Self::Gelu
+            | Self::QuickGelu
+            | Self::LayerNorm(_)
+            | Self::UnitLength => Ok(x),
+            Self::SwiGlu if x.c % 2 == 0 => Ok(Shape { c: x.c / 2, ..x }),
+            Self::SwiGlu => Err(format!("{} channels do not divide into two halves", x.c)),
+            Self::Attention(heads) if *heads > 0 && x.c.is_multiple_of(3 * heads) => {
+                Ok(Shape { c: x.c / 3, ..x })
+            }
+            Self::Attention(heads) => {
+                Err(format!("{} channels are not queries, keys and values of {heads} heads", x.c))
+            }
+            Self::Tokens(tokens) => tokens.output(x),
+            Self::Rows(first, count) => {
+                let h = count.unwrap_or(x.h.saturating_sub(*first));
+                let inside = first.checked_add(h).is_some_and(|end| end <= x.h);
+                if inside && h > 0 { Ok(Shape { h, ..x }) } else { Err(too_small()) }
+            }
             Self::MaxPool(window) | Self::AvgPool(window, _) => {
                 sized(x.c, window.output_size(x.h, x.w))
             }

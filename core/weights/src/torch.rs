@@ -1,5 +1,5 @@
 //! Tensors in files of `torch.save`: the zip archives of torch 1.6 and later, the older legacy
-//! files, and the legacy blobs inside NVIDIA snapshots.
+//! files, and the legacy blobs inside NVIDIA snapshots; and in archives of `TorchScript`.
 //!
 //! <https://github.com/pytorch/pytorch/blob/main/torch/serialization.py> and `torch/_utils.py` of
 //! the same repository define the records that are interpreted here.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value as Json};
 
 use crate::budget::{Budget, ENTRY};
-use crate::pickle::Value;
+use crate::pickle::{Global, Value};
 use crate::torch::Tensors;
 use crate::{Error, Result, numpy, snapshot};
 
@@ -82,6 +82,11 @@ pub(crate) fn build<'a>(
     if let Some(network) = snapshot::network(tensors, value, budget)? {
         return Ok(Tree::Branch(network));
     }
+    // The attributes of a module of `TorchScript` are its state dict.
+    let value = match pickle.object(value) {
+        Some(object) if object.class == Global::ScriptModule => object.state,
+        _ => value,
+    };
     let mut branch = Branch::default();
     if let Some(entries) = pickle.entries(value, budget)? {
         for &(key, value) in entries.iter() {

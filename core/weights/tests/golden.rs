@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ganscope_golden::{Array as Golden, arrays, bytes, json, weights};
+use ganscope_golden::{Array as Golden, arrays, bytes, json, weights, weights_vit};
 use ganscope_weights::{
     Dtype, Error, Format, ReadOptions, Weights, inspect, inspect_bytes, read, read_bytes,
     write_safetensors,
@@ -136,4 +136,29 @@ fn a_listing_names_all_networks_of_a_snapshot() {
     assert_eq!(of("G_ema."), arrays("stylegan-s3-t.safetensors").len());
     assert_eq!(of("G."), of("G_ema."));
     assert_eq!(listing.config["G_ema"]["class_name"], "Generator");
+}
+
+#[test]
+fn an_archive_of_torchscript_holds_the_numbers_of_the_recipe() {
+    let found = open("clip-openai-tiny.pt");
+    assert_eq!(found.format, Format::TorchZip);
+    let recipe = weights_vit("clip-openai-tiny-weights.json");
+    let mut halves = 0;
+    for (name, (shape, values)) in &recipe {
+        let array = &found.arrays[name];
+        assert_eq!((array.shape(), &array.to_f32()), (shape.as_slice(), values), "{name}");
+        halves += usize::from(array.dtype() == Dtype::F16);
+    }
+    assert!(halves > 10 && halves < recipe.len(), "{halves} tensors of half precision");
+    // Buffers that are no weights.
+    let extra: Vec<&str> =
+        found.arrays.keys().filter(|n| !recipe.contains_key(*n)).map(String::as_str).collect();
+    assert_eq!(extra, ["context_length", "input_resolution", "vocab_size"]);
+}
+
+#[test]
+fn tensors_with_attributes_are_read() {
+    let found = open("dinov2-tiny-swiglu.pth");
+    let expected = ganscope_golden::tensor("cls_token", &[1, 1, 48], (-1.0, 1.0), 0);
+    assert_eq!(found.arrays["cls_token"].to_f32(), expected);
 }

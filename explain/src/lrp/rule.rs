@@ -97,7 +97,18 @@ impl Rule {
         let linear = |terms: &Terms<T>| vec![redistribute(visit, terms, biases)];
         match &visit.step.op {
             Op::Relu | Op::Relu6 => vec![visit.signal.clone()],
-            Op::MaxPool(_) | Op::Concat | Op::Flatten => visit.gradient(Rectifier::Gradient),
+            // `propagate` refuses networks with the steps of transformers.
+            Op::MaxPool(_)
+            | Op::Concat
+            | Op::Flatten
+            | Op::LayerNorm(_)
+            | Op::Gelu
+            | Op::QuickGelu
+            | Op::SwiGlu
+            | Op::Attention(_)
+            | Op::Tokens(_)
+            | Op::Rows(..)
+            | Op::UnitLength => visit.gradient(Rectifier::Gradient),
             Op::Add => unweighted.sum(visit, |terms| share(visit, terms, biases)),
             Op::Conv(_) | Op::Linear(_) => self.sum(visit, linear),
             Op::AvgPool(..) | Op::AdaptiveAvgPool(_) | Op::GlobalAvgPool => {

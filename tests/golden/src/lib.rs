@@ -132,6 +132,39 @@ pub fn weights(shapes: &str) -> BTreeMap<String, (Vec<usize>, Vec<f32>)> {
         .collect()
 }
 
+/// Range of a tensor of a vision transformer, DINOv2 or CLIP, by its official name.
+pub fn span_vit(name: &str, shape: &[usize]) -> (f64, f64) {
+    match name.rsplit('.').next().unwrap_or(name) {
+        "cls_token" | "register_tokens" | "mask_token" | "class_embedding" => (-1.0, 1.0),
+        "pos_embed" | "positional_embedding" => (-0.5, 0.5),
+        _ if name.ends_with("position_embedding.weight") => (-0.5, 0.5),
+        "gamma" => (0.1, 0.6),
+        "in_proj_bias" => (-0.1, 0.1),
+        _ => span(name, shape),
+    }
+}
+
+/// As [`weights`], by [`span_vit`]. A file that has types beside the shapes says which tensors are
+/// rounded to half precision.
+///
+/// # Panics
+/// As [`weights`].
+pub fn weights_vit(shapes: &str) -> BTreeMap<String, (Vec<usize>, Vec<f32>)> {
+    let entries: BTreeMap<String, serde_json::Value> =
+        serde_json::from_value(json(shapes)).expect("a map of names");
+    let filled = |(name, entry): (String, serde_json::Value)| {
+        let typed = entry.get(1).and_then(serde_json::Value::as_str);
+        let shape = if typed.is_some() { &entry[0] } else { &entry };
+        let shape: Vec<usize> = serde_json::from_value(shape.clone()).expect("a shape");
+        let mut values = tensor(&name, &shape, span_vit(&name, &shape), 0);
+        if typed == Some("float16") {
+            values.iter_mut().for_each(|v| *v = half::f16::from_f32(*v).to_f32());
+        }
+        (name, (shape, values))
+    };
+    entries.into_iter().map(filled).collect()
+}
+
 /// Recipe image `k`, 8-bit RGB rows of (h, w, 3): coarse noise in 8 x 8 blocks with fine noise.
 pub fn image(k: usize, h: usize, w: usize) -> Vec<u8> {
     let (ch, cw) = (h.div_ceil(8), w.div_ceil(8));

@@ -7,7 +7,7 @@ use fir::pixels::F32x3;
 use super::Resize;
 use crate::Image;
 
-/// Resizes to (size, size, 3) with the Pillow filter of `convention`, clipped to 0..255.
+/// Resizes to (size, size, 3) with the filter of `convention`; Pillow's are clipped to 0..255.
 pub(super) fn resize(image: &Image, size: usize, convention: Resize, out: &mut [f32]) {
     let filter = match convention {
         Resize::PillowBilinear => fir::FilterType::Bilinear,
@@ -24,6 +24,9 @@ pub(super) fn resize(image: &Image, size: usize, convention: Resize, out: &mut [
         .resize_typed(&source, &mut resized, &options)
         .expect("the whole image is within the image");
     for (out, pixel) in out.as_chunks_mut::<3>().0.iter_mut().zip(resized.pixels()) {
-        *out = pixel.0.map(|v| v.clamp(0.0, 255.0));
+        *out = match convention {
+            Resize::TorchBicubic => pixel.0,
+            _ => pixel.0.map(|v| v.clamp(0.0, 255.0)),
+        };
     }
 }

@@ -1,7 +1,7 @@
 //! Running a network on the fast kernels.
 //!
-//! An [`Engine`] packs the weights once. A rectifier that alone reads a convolution is computed
-//! by the convolution itself; a value that is read by a concatenation alone is written straight
+//! An [`Engine`] packs the weights once. An addition or an activation that alone reads a convolution
+//! is computed by the convolution itself; a value that is read by a concatenation alone is written straight
 //! into its place there; memory is handed on as soon as nothing reads it any more.
 
 use std::collections::BTreeMap;
@@ -9,10 +9,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use candle_core::Device;
 use ganscope_kernels as kernels;
-use ganscope_kernels::{Activation, Conv2d, Map, MapMut};
+use ganscope_kernels::{Activation, Conv2d, Extras, Map, MapMut};
 
+use super::curves::QUICK;
 use super::on_device::OnDevice;
-use super::{Convolution, FeatureMap, Network, Node, Op, Shape};
+use super::{Convolution, FeatureMap, LayerNorm, Network, Node, Op, Shape};
 use crate::{Error, Result};
 
 /// Images that go through the network together: enough to fill the cores in small late layers,
@@ -39,8 +40,8 @@ pub struct Engine {
 enum Layer {
     /// Nothing that was asked for depends on it, or an earlier step computes it.
     Skip,
-    /// Convolution or linear layer with the output `to`.
-    Conv { conv: Box<Conv2d>, to: Node },
+    /// Convolution or linear layer, plus another value, with the output `to`.
+    Conv { conv: Box<Conv2d>, plus: Option<Node>, to: Node },
     /// Everything else, as the step says.
     Plain,
 }
@@ -73,20 +74,23 @@ impl Engine {
             layers.push(match &step.op {
                 _ if !needed[i + 1] || fused[i] => Layer::Skip,
                 Op::Conv(c) | Op::Linear(c) => {
-                    let node = Node::of_step(i);
-                    let rectifier = sole_reader(node).and_then(|j| match steps[j].op {
-                        Op::Relu => Some((j, Activation::Relu)),
-                        Op::Relu6 => Some((j, Activation::Relu6)),
-                        _ => None,
-                    });
-                    let (to, activation) = match rectifier {
-                        Some((j, activation)) => {
-                            fused[j] = true;
-                            (Node::of_step(j), activation)
-                        }
-                        None => (node, Activation::None),
-                    };
-                    Layer::Conv { conv: Box::new(pack(c, activation)), to }
+                    let (mut to, mut plus, mut activation) =
+                        (Node::of_step(i), None, Activation::None);
+                    if let Some(j) = sole_reader(to)
+                        && let (Op::Add, &[a, b]) = (&steps[j].op, steps[j].inputs.as_slice())
+                        && let other = if a == to { b } else { a }
+                        && other < to
+                    {
+                        fused[j] = true;
+                        (to, plus) = (Node::of_step(j), Some(other));
+                    }
+                    if let Some(j) = sole_reader(to)
+                        && let Some(last) = activation_of(&steps[j].op)
+                    {
+                        fused[j] = true;
+                        (to, activation) = (Node::of_step(j), last);
+                    }
+                    Layer::Conv { conv: Box::new(pack(c, activation)), plus, to }
                 }
                 _ => Layer::Plain,
             });
@@ -187,9 +191,11 @@ impl Engine {
         for (i, (step, layer)) in self.network.steps().iter().zip(&self.layers).enumerate() {
             match layer {
                 Layer::Skip => continue,
-                Layer::Conv { conv, to } => {
-                    memory.write(*to, |memory, out| conv.run(memory.read(step.inputs[0]), out));
-                }
+                Layer::Conv { conv, plus, to } => memory.write(*to, |memory, out| {
+                    let residual = plus.map(|node| memory.read(node));
+                    let extras = Extras { residual, ..Extras::default() };
+                    conv.run_with(memory.read(step.inputs[0]), out, extras);
+                }),
                 Layer::Plain if step.op == Op::Concat => {
                     memory.join(&step.inputs, Node::of_step(i));
                 }
@@ -318,6 +324,48 @@ fn plain(op: &Op, inputs: &[Node], memory: &Memory<'_>, mut out: MapMut<'_>) {
                 out.pixel_mut(image).copy_from_slice(row);
             }
         }
+        Op::LayerNorm(LayerNorm { gain, shift, eps }) => {
+            kernels::layer_norm(x, [gain, shift], *eps, out);
+        }
+        Op::Gelu => kernels::activate(Activation::Gelu, x, out),
+        Op::QuickGelu => kernels::activate(QUICK_GELU, x, out),
+        Op::SwiGlu => kernels::gate(Activation::Swish { slope: 1.0 }, x, out),
+        Op::Attention(heads) => kernels::attention(x, *heads, out),
+        Op::Tokens(tokens) => {
+            let front = tokens.front.chunks_exact(tokens.channels());
+            let positions = tokens.resized([x.shape()[1], x.shape()[2]]);
+            let patches = x.shape()[1] * x.shape()[2];
+            let positions = positions.chunks_exact(tokens.channels());
+            let mut pixel = 0;
+            for image in 0..x.shape()[0] {
+                for token in front.clone() {
+                    out.pixel_mut(pixel).copy_from_slice(token);
+                    pixel += 1;
+                }
+                for (patch, position) in positions.clone().enumerate() {
+                    let values = x.pixel(image * patches + patch).iter().zip(position);
+                    let sums = out.pixel_mut(pixel).iter_mut().zip(values);
+                    sums.for_each(|(sum, (v, p))| *sum = v + p);
+                    pixel += 1;
+                }
+            }
+        }
+        Op::Rows(first, _) => {
+            let ([n, from, w, _], [_, to, ..]) = (x.shape(), out.shape());
+            for (image, pixel) in (0..n * to * w).map(|i| (i / (to * w), i % (to * w))) {
+                let values = x.pixel((image * from + first) * w + pixel);
+                out.pixel_mut(image * to * w + pixel).copy_from_slice(values);
+            }
+        }
+        Op::UnitLength => {
+            for pixel in 0..x.pixels() {
+                let values = x.pixel(pixel);
+                let squares: f64 = values.iter().map(|&v| f64::from(v).powi(2)).sum();
+                let length = if squares == 0.0 { 1.0 } else { squares.sqrt() };
+                let units = values.iter().map(|&v| (f64::from(v) / length) as f32);
+                out.pixel_mut(pixel).iter_mut().zip(units).for_each(|(o, unit)| *o = unit);
+            }
+        }
         Op::Conv(_) | Op::Linear(_) | Op::Concat => unreachable!("run by the engine itself"),
     }
 }
@@ -344,6 +392,20 @@ fn adaptive_avg_pool(x: Map<'_>, out: &mut MapMut<'_>) {
         let count = (rows.len() * columns.len()) as f32;
         let bins = out.pixel_mut((image * oh + oy) * ow + ox);
         bins.iter_mut().zip(sums).for_each(|(o, s)| *o = s / count);
+    }
+}
+
+/// CLIP's approximation of the GELU.
+const QUICK_GELU: Activation = Activation::Swish { slope: QUICK as f32 };
+
+/// The activation that a step is, if it is one.
+fn activation_of(op: &Op) -> Option<Activation> {
+    match op {
+        Op::Relu => Some(Activation::Relu),
+        Op::Relu6 => Some(Activation::Relu6),
+        Op::Gelu => Some(Activation::Gelu),
+        Op::QuickGelu => Some(QUICK_GELU),
+        _ => None,
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use candle_core::{D, Device, Tensor};
 
+use super::curves::QUICK;
 use super::{Convolution, FeatureMap, Network, Node, Op, PoolSpec, Shape};
 use crate::{Error, Result};
 
@@ -109,7 +110,55 @@ fn apply(
         (Op::Concat, _) => Tensor::cat(inputs, 1)?.contiguous(),
         (Op::Add, _) => inputs[1..].iter().try_fold(x.clone(), |sum, other| sum + *other),
         (Op::Flatten, _) => x.contiguous()?.reshape((x.dim(0)?, out.c, 1, 1)),
+        (Op::LayerNorm(norm), _) => {
+            let centered = x.broadcast_sub(&x.mean_keepdim(1)?)?;
+            let variance = centered.sqr()?.mean_keepdim(1)?;
+            let normal = centered.broadcast_div(&(variance + f64::from(norm.eps))?.sqrt()?)?;
+            let [gain, shift] = [&norm.gain, &norm.shift]
+                .map(|values| Tensor::from_slice(values, (1, values.len(), 1, 1), x.device()));
+            normal.broadcast_mul(&gain?)?.broadcast_add(&shift?)
+        }
+        (Op::Gelu, _) => x.gelu_erf(),
+        (Op::QuickGelu, _) => swish(x, QUICK),
+        (Op::SwiGlu, _) => swish(&x.narrow(1, 0, out.c)?, 1.0)? * x.narrow(1, out.c, out.c)?,
+        (Op::Attention(heads), _) => attend(x, *heads, out),
+        (Op::Tokens(tokens), _) => {
+            let (n, c, h, w) = x.dims4()?;
+            let positions = Tensor::from_vec(tokens.resized([h, w]), (1, h * w, c), x.device())?;
+            let front = Tensor::from_slice(&tokens.front, (1, tokens.count(), c), x.device())?;
+            let patches = x.flatten_from(2)?.broadcast_add(&positions.t()?)?;
+            let front = front.t()?.broadcast_as((n, c, tokens.count()))?;
+            Tensor::cat(&[&front, &patches], 2)?.unsqueeze(3)?.contiguous()
+        }
+        (Op::Rows(first, _), _) => x.narrow(2, *first, out.h)?.contiguous(),
+        (Op::UnitLength, _) => {
+            let length = x.sqr()?.sum_keepdim(1)?.sqrt()?;
+            x.broadcast_div(&(&length + length.eq(0.0)?.to_dtype(x.dtype())?)?)
+        }
     }
+}
+
+/// `x / (1 + e^(-slope x))`.
+fn swish(x: &Tensor, slope: f64) -> candle_core::Result<Tensor> {
+    x / ((x * -slope)?.exp()? + 1.0)?
+}
+
+/// Attention of all pixels, (N, 3 C, H, W) to (N, C, H, W), one image after the other.
+fn attend(x: &Tensor, heads: usize, out: Shape) -> candle_core::Result<Tensor> {
+    let (n, size, tokens) = (x.dim(0)?, out.c / heads, out.h * out.w);
+    let image = |image: usize| {
+        let x = x.narrow(0, image, 1)?.reshape((3, heads, size, tokens))?;
+        let part = |kind: usize| x.narrow(0, kind, 1)?.squeeze(0)?.contiguous();
+        let (queries, keys, values) = (part(0)?, part(1)?, part(2)?);
+        let scores =
+            (queries.transpose(1, 2)?.contiguous()?.matmul(&keys)? * (1.0 / (size as f64).sqrt()))?;
+        let powers = scores.broadcast_sub(&scores.max_keepdim(D::Minus1)?)?.exp()?;
+        let weights = powers.broadcast_div(&powers.sum_keepdim(D::Minus1)?)?;
+        // (heads, size, tokens) of values times (heads, tokens, tokens) of weights, turned around.
+        let mixed = values.matmul(&weights.transpose(1, 2)?.contiguous()?)?;
+        mixed.reshape((1, out.c, out.h, out.w))
+    };
+    Tensor::cat(&(0..n).map(image).collect::<candle_core::Result<Vec<_>>>()?, 0)
 }
 
 fn padded(x: &Tensor, [rows, columns]: [[usize; 2]; 2]) -> candle_core::Result<Tensor> {
@@ -185,7 +234,7 @@ fn bin_means(x: &Tensor, axis: usize, bins: usize) -> candle_core::Result<Tensor
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::{Builder, ConvSpec, Engine};
+    use crate::network::{Builder, ConvSpec, Engine, LayerNorm, Positions, Tokens};
 
     /// Float32 through a few steps.
     const F32: f32 = 1e-5;
@@ -224,6 +273,26 @@ mod tests {
         let global = builder.step("global", &[joined], Op::GlobalAvgPool);
         let spec = ConvSpec::new(32, 4, [1, 1]);
         builder.step("last", &[global], Op::Linear(convolution("last", spec)));
+        let random = |name: &str, n| ganscope_golden::tensor(name, &[n], (-0.5, 0.5), 0);
+        let tokens = Tokens {
+            front: random("front", 2 * 32),
+            positions: random("positions", 3 * 4 * 32),
+            grid: [3, 4],
+            resize: Positions::Antialiased,
+        };
+        let x = builder.step("tokens", &[joined], Op::Tokens(tokens));
+        let norm = LayerNorm { gain: random("gain", 32), shift: random("shift", 32), eps: 1e-5 };
+        let x = builder.step("norm", &[x], Op::LayerNorm(norm));
+        let spec = ConvSpec::new(32, 72, [1, 1]);
+        let x = builder.step("qkv", &[x], Op::Linear(convolution("qkv", spec)));
+        let x = builder.step("attention", &[x], Op::Attention(3));
+        let gelu = builder.step("gelu", &[x], Op::Gelu);
+        let quick = builder.step("quick", &[x], Op::QuickGelu);
+        let x = builder.step("curves", &[gelu, quick], Op::Concat);
+        let x = builder.step("swiglu", &[x], Op::SwiGlu);
+        let x = builder.step("patches", &[x], Op::Rows(2, None));
+        let x = builder.step("two", &[x], Op::Rows(1, Some(2)));
+        builder.step("unit", &[x], Op::UnitLength);
         builder.build()
     }
 

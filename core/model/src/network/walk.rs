@@ -7,6 +7,9 @@
 
 use std::sync::{Arc, OnceLock};
 
+use super::attention::{attention, attention_gradient};
+use super::curves::{self, Curve, QUICK};
+use super::tokens::{rows, rows_transposed};
 use super::windows::Windows;
 use super::{Convolution, FeatureMap, Network, Node, Op, Real, Shape, Step};
 use crate::{Error, Result};
@@ -97,6 +100,14 @@ impl<T: Real> Walker<T> {
             Op::Concat => concat(inputs, out),
             Op::Add => inputs[1..].iter().fold(x.clone(), |sum, x| sum.zip(x, |a, b| a + b)),
             Op::Flatten => FeatureMap { n: x.n, shape: out, data: x.to_nchw() },
+            Op::LayerNorm(norm) => norm.forward(x),
+            Op::Gelu => x.map(|v| Curve::Gelu.at(v)),
+            Op::QuickGelu => x.map(|v| Curve::Swish(QUICK).at(v)),
+            Op::SwiGlu => curves::gate(Curve::Swish(1.0), x, out),
+            Op::Attention(heads) => attention(x, *heads, out),
+            Op::Tokens(tokens) => tokens.join(x, out),
+            Op::Rows(first, _) => rows(x, *first, out),
+            Op::UnitLength => curves::unit_length(x),
         }
     }
 }
@@ -245,6 +256,18 @@ impl<T: Real> Visit<'_, T> {
             Op::AvgPool(..) | Op::AdaptiveAvgPool(_) | Op::GlobalAvgPool => {
                 vec![windows(&self.step.op, x.shape).mean_transposed(signal, x.shape, |w| w)]
             }
+            Op::LayerNorm(norm) => vec![norm.gradient(x, signal)],
+            Op::Gelu => vec![x.zip(signal, |x, s| s * Curve::Gelu.slope(x))],
+            Op::QuickGelu => vec![x.zip(signal, |x, s| s * Curve::Swish(QUICK).slope(x))],
+            Op::SwiGlu => vec![curves::gate_gradient(Curve::Swish(1.0), x, signal)],
+            Op::Attention(heads) => vec![attention_gradient(x, *heads, signal)],
+            Op::Tokens(tokens) => {
+                let patches = Shape { h: x.shape.h * x.shape.w, w: 1, ..x.shape };
+                let FeatureMap { n, data, .. } = rows(signal, tokens.count(), patches);
+                vec![FeatureMap { n, shape: x.shape, data }]
+            }
+            Op::Rows(first, _) => vec![rows_transposed(signal, *first, x.shape)],
+            Op::UnitLength => vec![curves::unit_length_gradient(x, signal)],
         }
     }
 

@@ -54,9 +54,9 @@ pub fn affine(x: &Tensor, terms: &Affine<'_>, activation: Activation) -> Result<
 }
 
 /// Slopes above and below zero, and the limits of the result.
-fn shape(activation: Activation) -> (f64, f64, f64, f64) {
+fn shape(activation: Activation) -> Result<(f64, f64, f64, f64)> {
     let all = f64::INFINITY;
-    match activation {
+    Ok(match activation {
         Activation::None => (1.0, 1.0, -all, all),
         Activation::Relu => (1.0, 0.0, 0.0, all),
         Activation::Relu6 => (1.0, 0.0, 0.0, 6.0),
@@ -64,12 +64,16 @@ fn shape(activation: Activation) -> (f64, f64, f64, f64) {
             let limit = clamp.map_or(all, f64::from);
             (gain as f64, (gain * slope) as f64, -limit, limit)
         }
-    }
+        // Their gradient is not a function of their result.
+        Activation::Gelu | Activation::Swish { .. } => {
+            candle_core::bail!("{activation:?} does not end an operation of generators")
+        }
+    })
 }
 
 /// `activation(x)`, from candle's operations.
 pub(super) fn activate(x: &Tensor, activation: Activation) -> Result<Tensor> {
-    let (above, below, low, high) = shape(activation);
+    let (above, below, low, high) = shape(activation)?;
     if activation == Activation::None {
         return Ok(x.clone());
     }
@@ -80,7 +84,7 @@ pub(super) fn activate(x: &Tensor, activation: Activation) -> Result<Tensor> {
 
 /// Gradient before the activation, from its result `y` and the gradient `g` after it.
 pub(super) fn activate_backward(y: &Tensor, g: &Tensor, activation: Activation) -> Result<Tensor> {
-    let (above, below, low, high) = shape(activation);
+    let (above, below, low, high) = shape(activation)?;
     if activation == Activation::None {
         return Ok(g.clone());
     }
@@ -123,7 +127,7 @@ impl CustomOp3 for Epilogue {
         if scale.len() != n * c || bias.len() != n * c {
             bail!("affine: scale and bias need one value per image and channel");
         }
-        let (above, below, low, high) = shape(self.activation);
+        let (above, below, low, high) = shape(self.activation)?;
         let limits = (low as f32, high as f32);
         let finish = Finish { slopes: (above as f32, below as f32), limits };
         let mut y = vec![0.0; x.len()];

@@ -27,6 +27,8 @@ pub(crate) enum Global {
     PersistentObject,
     /// `dnnlib.tflib.network.Network`.
     TfNetwork,
+    /// A class of a `TorchScript` archive: a module whose attributes are its state.
+    ScriptModule,
     /// `numpy.core.multiarray._reconstruct`: an array whose content is its state.
     NumpyArray,
     /// `numpy.core.numeric._frombuffer`: an array of protocol 5.
@@ -91,12 +93,19 @@ const ALLOWED: &[(&str, &str, Global)] = &[
     ("torch.nn.parameter", "Parameter", Global::Inert),
 ];
 
+/// The package of all classes of a `TorchScript` archive, whose code is in the archive and is not run.
+const SCRIPT: &str = "__torch__";
+
 impl Global {
     /// The allowed global `module.name`.
     ///
     /// # Errors
     /// [`Error::ForbiddenGlobal`] for any other.
     pub(crate) fn find(module: &str, name: &str) -> Result<Self> {
+        if module.strip_prefix(SCRIPT).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        {
+            return Ok(Self::ScriptModule);
+        }
         let found = ALLOWED.iter().find(|&&(m, n, _)| (m, n) == (module, name));
         found.map(|&(_, _, global)| global).ok_or_else(|| {
             let shown = |text: &str| text.chars().take(80).collect();

@@ -135,6 +135,22 @@ fn globals_outside_of_the_list_are_named_and_refused() {
     // Inside of a legacy file, as the type of a storage.
     let tensor = Tensor { storage: "load", ..Tensor::PLAIN };
     assert!(refused(&legacy_file(2, &tensor)).to_string().contains("`torch.load`"));
+    // Beside the package of TorchScript.
+    for module in ["__torch__os", "x.__torch__", "__torch"] {
+        let call = Pickle::protocol(2).global(module, "system").text("true").raw(b"\x85R");
+        assert!(refused(&call.stop()).to_string().contains(module));
+    }
+}
+
+#[test]
+fn a_module_of_torchscript_is_its_attributes_and_may_contain_itself_without_end() {
+    // `object = Node(); object.self = object`
+    let start = Pickle::protocol(2).global("__torch__", "Node").raw(b")\x81q\x00}");
+    let nested = start.text("self").raw(b"h\x00sb").stop();
+    let error = refused(&nested).to_string();
+    assert!(error.contains("nesting of dicts"), "{error}");
+    let empty = Pickle::protocol(2).global("__torch__.a", "Node").raw(b")\x81}b").stop();
+    assert!(refused(&empty).to_string().contains("no arrays"));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::network::{Builder, ConvSpec, PoolSpec};
+use crate::network::{Builder, ConvSpec, LayerNorm, PoolSpec, Positions, Tokens};
 
 /// Step of the central differences in float64: truncation 1e-8, rounding 1e-10.
 const STEP: f64 = 1e-4;
@@ -172,4 +172,32 @@ fn the_rectifier_variants_are_those_of_the_papers() {
     assert_eq!(back(Rectifier::Gradient), [2.0, -2.0, 0.0, 0.0]);
     assert_eq!(back(Rectifier::Deconvnet), [2.0, 0.0, 2.0, 0.0]);
     assert_eq!(back(Rectifier::Guided), [2.0, 0.0, 0.0, 0.0]);
+}
+
+#[test]
+fn steps_of_transformers_carry_gradients_back() {
+    let tokens = |grid, resize| Tokens {
+        front: random("front", 2 * 6),
+        positions: random("positions", 6 * 6),
+        grid,
+        resize,
+    };
+    let norm = LayerNorm { gain: random("gain", 6), shift: random("shift", 6), eps: 1e-3 };
+    let bicubic = Positions::Bicubic { offset: 0.1 };
+    for (name, channels, op, size) in [
+        ("layer norm", 6, Op::LayerNorm(norm), [5, 1]),
+        ("gelu", 3, Op::Gelu, [4, 4]),
+        ("quick gelu", 3, Op::QuickGelu, [4, 4]),
+        ("swiglu", 6, Op::SwiGlu, [3, 2]),
+        ("one head", 9, Op::Attention(1), [5, 1]),
+        ("two heads", 12, Op::Attention(2), [3, 2]),
+        ("tokens", 6, Op::Tokens(tokens([2, 3], Positions::Fixed)), [2, 3]),
+        ("resized tokens", 6, Op::Tokens(tokens([3, 2], bicubic)), [2, 3]),
+        ("one row", 3, Op::Rows(1, Some(1)), [4, 2]),
+        ("last rows", 3, Op::Rows(1, None), [4, 2]),
+        ("unit length", 5, Op::UnitLength, [2, 2]),
+        ("linear", 4, Op::Linear(convolution("linear", ConvSpec::new(4, 3, [1, 1]))), [5, 1]),
+    ] {
+        check(name, one(channels, op), size);
+    }
 }
