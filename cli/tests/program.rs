@@ -3,6 +3,8 @@
 
 #[path = "program/attacks.rs"]
 mod attacks;
+#[path = "program/cluster.rs"]
+mod cluster;
 #[path = "program/emoji.rs"]
 mod emoji;
 #[path = "program/errors.rs"]

@@ -97,6 +97,22 @@ pub enum Error {
         /// Largest number of pixels accepted from a file of this size.
         limit: u64,
     },
+    /// An array in memory is no set of images, or may be several.
+    #[error("images in an array of shape {shape:?}: {reason}")]
+    Array {
+        /// Its shape.
+        shape: Vec<usize>,
+        /// The problem.
+        reason: String,
+        /// Whether naming the order of the axes would help.
+        is_ambiguous: bool,
+    },
+    /// No order of axes has this name.
+    #[error("axes `{found}`, expected NHWC, NCHW or NHW")]
+    UnknownAxes {
+        /// The name.
+        found: String,
+    },
     /// The worker threads cannot be started.
     #[error("start {threads} threads: {reason}")]
     Threads {

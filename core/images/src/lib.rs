@@ -33,4 +33,4 @@ pub use facts::{Digest, Facts, Survey};
 pub use pixels::{Image, grid, quantize_biggan, quantize_stylegan};
 pub use resize::{Preprocess, Resize, resize_planes};
 pub use save::save_png;
-pub use set::{EXTENSIONS, ImageSet, MAX_ENCODED, SetOptions};
+pub use set::{Axes, EXTENSIONS, ImageSet, MAX_ENCODED, SetOptions};
