@@ -9,7 +9,6 @@ import numpy as np
 
 from .. import score
 from .._errors import exception
-from .._sets import given as as_set
 from ._refuse import refuse_other, unsupported
 
 _TOOL = "torch_fidelity"
@@ -122,10 +121,9 @@ def calculate_metrics(**kwargs: Any) -> dict[str, float]:
     found: dict[str, tuple[float, float | None]] = {}
     for part in filter(None, parts):
         report = score(
-            _input(given["input1"], "input1"),
-            _input(given["input2"], "input2") if part != ["is"] else None,
+            _input(given["input1"]),
+            _input(given["input2"]) if part != ["is"] else None,
             part,
-            axes="NCHW" if _is_dataset(given["input1"]) else None,
             preset="torch-fidelity",
             extractor="inception",
             weights=given["feature_extractor_weights_path"],
@@ -163,12 +161,12 @@ _REGISTERED = ("cifar10-", "cifar100-", "stl10-")
 
 
 def _is_dataset(images: Any) -> bool:
-    return hasattr(images, "__getitem__") and hasattr(images, "__len__") and not isinstance(
-        images, (str, list, tuple, dict, np.ndarray)
-    ) and not hasattr(images, "__array__")
+    """Whether it is a map-style dataset of torch: neither a container of Python nor an array."""
+    plain = isinstance(images, (str, list, tuple, dict)) or hasattr(images, "__array__")
+    return hasattr(images, "__getitem__") and hasattr(images, "__len__") and not plain
 
 
-def _input(images: Any, name: str) -> Any:
+def _input(images: Any) -> Any:
     """The set behind an input of torch-fidelity."""
     if isinstance(images, str):
         if images.startswith(_REGISTERED):
@@ -177,8 +175,7 @@ def _input(images: Any, name: str) -> Any:
             raise unsupported(_TOOL, "generators as input", "give its images; `ganscope.Generator` draws them")
         return images
     if _is_dataset(images):
-        return [np.asarray(images[i]) for i in range(len(images))]
+        return [np.moveaxis(np.asarray(images[i]), 0, -1) for i in range(len(images))]
     if callable(images):
         raise unsupported(_TOOL, "generators as input", "give its images; `ganscope.Generator` draws them")
-    as_set(images, name)
     return images
