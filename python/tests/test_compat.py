@@ -165,9 +165,9 @@ def metric(kind, weights, **options):
 def test_torchmetrics_without_antialias_has_the_numbers_of_torch_fidelity(weights, folders):
     """torchmetrics resizes like torch-fidelity then, and both take their network from one file."""
     images = fakes(folders).transpose(0, 3, 1, 2)
-    real, fake = images[:24], images[16:]
+    real, fake = images[:12], images[8:20]
     fid = metric(torchmetrics.FrechetInceptionDistance, weights)
-    kid = metric(torchmetrics.KernelInceptionDistance, weights, subset_size=20, subsets=4)
+    kid = metric(torchmetrics.KernelInceptionDistance, weights, subset_size=10, subsets=4)
     inception_score = metric(torchmetrics.InceptionScore, weights, splits=2)
     for part in np.array_split(real, 3):
         fid.update(part, real=True)
@@ -184,7 +184,7 @@ def test_torchmetrics_without_antialias_has_the_numbers_of_torch_fidelity(weight
         kid=True,
         isc_splits=2,
         kid_subsets=4,
-        kid_subset_size=20,
+        kid_subset_size=10,
         feature_extractor_weights_path=weights,
     )
     assert float(fid.compute()) == pytest.approx(direct["frechet_inception_distance"], rel=1e-6)
