@@ -510,14 +510,14 @@ mod tests {
     }
 
     /// A small StyleGAN2 without classes.
+    #[cfg(feature = "models")]
     fn style() -> Drawing {
-        let path = ganscope_golden::data().join("stylegan-s2-skip.safetensors");
-        let request =
-            DrawingRequest { truncation: 0.7, ..DrawingRequest::of(path.to_str().unwrap()) };
+        let request = DrawingRequest { truncation: 0.7, ..DrawingRequest::of("fashion-stylegan2") };
         Drawing::open(&request, &mut ()).unwrap()
     }
 
     #[test]
+    #[cfg(feature = "models")]
     fn seeds_become_style_inputs_and_these_the_pictures_of_the_seeds() {
         let drawing = style();
         let seeds = [3, 1, 4, 1, 5];
@@ -529,6 +529,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg(feature = "models")]
     fn style_inputs_of_another_shape_or_with_nan_are_refused() {
         let drawing = style();
         let GeneratorInfo { num_ws, w_dim, .. } = drawing.generator.info();

@@ -1,6 +1,7 @@
 """The native part: sets are ``(kind, name, content)`` of ``_sets``, options JSON, reports JSON."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, final
 
 import numpy as np
@@ -22,6 +23,7 @@ def catalog() -> str: ...
 def statistics(
     images: _Given, output: str, options: str, axes: str | None, progress: Callback | None
 ) -> str: ...
+def cache_folder() -> Path | None: ...
 def merge_statistics(parts: list[str], output: str) -> int | None: ...
 def features(
     images: _Given, options: str, axes: str | None, progress: Callback | None

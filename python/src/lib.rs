@@ -24,7 +24,7 @@ mod _ganscope {
     #[pymodule_export]
     use crate::score::{catalog, score, score_rows};
     #[pymodule_export]
-    use crate::statistics::{features, merge_statistics, statistics};
+    use crate::statistics::{cache_folder, features, merge_statistics, statistics};
     #[pymodule_export]
     use crate::stream::Stream;
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use ganscope::features::Cache;
 use ganscope::score::statistics::{
     RowsRequest, StatisticsFormat, StatisticsRequest, merge_statistics as merge, rows_of,
     statistics_of, write_statistics,
@@ -50,6 +51,12 @@ pub(crate) fn merge_statistics(
         write_statistics(&output, &merged)?;
         Ok(merged.set.count())
     })
+}
+
+/// The folder in which the user's features are kept between runs, if there is one.
+#[pyfunction]
+pub(crate) fn cache_folder() -> Option<PathBuf> {
+    Cache::User.folder()
 }
 
 /// Rows of features (N, dim), the name of the image of each, and the convention as JSON.

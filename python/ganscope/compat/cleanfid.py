@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import features, metrics, score, statistics
+from .. import _ganscope, features, metrics, score, statistics
 from .._errors import exception
 from ._refuse import refuse_other, unsupported
 
@@ -132,9 +132,9 @@ def _stored(given: dict[str, Any], mode: str, suffix: str) -> Path:
 
 def _path(name: str, mode: str, suffix: str) -> Path:
     """As clean-fid names it, in the cache of ganscope."""
-    named = os.environ.get("GANSCOPE_CACHE")
-    caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    root = Path(named) if named else Path(caches) / "ganscope"
+    kept = _ganscope.cache_folder()
+    if kept is None:
+        raise exception("not-found", "there is no folder for caches", "set GANSCOPE_CACHE")
     if os.path.basename(name) != name or not name:
         raise exception("bad-request", f"`{name}` is no name of statistics", None)
-    return root / "clean-fid" / f"{name}_{mode}_custom_na{suffix}.npz".lower()
+    return kept.parent / "clean-fid" / f"{name}_{mode}_custom_na{suffix}.npz".lower()
