@@ -27,7 +27,7 @@ impl Generator {
         Ok(Self(Mutex::new(Some(drawing))))
     }
 
-    /// Style inputs of seeds, (N, num_ws, w_dim) float32.
+    /// Style inputs of seeds, (N, `num_ws`, `w_dim`) float32.
     fn map<'py>(
         &self,
         py: Python<'py>,

@@ -17,6 +17,9 @@ use crate::work::{borrow, checked, run};
 #[derive(Debug)]
 pub(crate) struct Stream(Mutex<ScoreStream>);
 
+/// `(name, title, value, std, higher_is_better)` of a score.
+type Score = (String, String, f64, Option<f64>, bool);
+
 fn side(real: bool) -> Side {
     if real { Side::Reference } else { Side::Generated }
 }
@@ -48,8 +51,8 @@ impl Stream {
         })
     }
 
-    /// `(name, title, value, std, higher_is_better)` of each score.
-    fn scores(&self, py: Python<'_>) -> PyResult<Vec<(String, String, f64, Option<f64>, bool)>> {
+    /// The scores of the sets so far.
+    fn scores(&self, py: Python<'_>) -> PyResult<Vec<Score>> {
         let stream = borrow(py, &self.0)?;
         let stream = &*stream;
         let rows = run(py, None, |_| stream.scores())?;

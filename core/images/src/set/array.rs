@@ -245,7 +245,7 @@ fn layout(header: &Header, channel_first: bool) -> Result<Layout, String> {
         [_, _, _] => Axes::Gray,
         _ => return Err(found()),
     };
-    Layout::new(&header.shape, axes).map_err(|_| found())
+    Layout::new(&header.shape, axes).ok().ok_or_else(found)
 }
 
 /// One class number per image, or `None` if the array is something else.
