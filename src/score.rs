@@ -219,19 +219,7 @@ pub fn score_with(request: &ScoreRequest, custom: Custom, watch: &mut dyn Watch)
     } else {
         Chosen { metrics: custom.metrics, by_name: true }
     };
-    let open = |name: &String| Source::open(name, request.features.recursive);
-    let generated = match custom.generated {
-        none if none.is_empty() => request.generated.iter().map(open).collect::<Result<_>>()?,
-        own => own,
-    };
-    let reference = match custom.reference {
-        None => request.reference.as_ref().map(open).transpose()?,
-        own => own,
-    };
-
-    for source in generated.iter().chain(&reference) {
-        refuse_one_image(source)?;
-    }
+    let (generated, reference) = open_sets(request, custom.generated, custom.reference)?;
     let mut warned = Warned::new(watch);
     let sides = || sides(&generated, reference.as_ref());
     warned.leave_out(&mut chosen, |metric| {
@@ -315,6 +303,27 @@ pub fn score_with(request: &ScoreRequest, custom: Custom, watch: &mut dyn Watch)
     report.conditions.reference = reference.map(|reference| reference.facts);
     report.warnings = warned.warnings;
     Ok(report)
+}
+
+/// The sets that are at hand, else those that the request names.
+fn open_sets(
+    request: &ScoreRequest,
+    generated: Vec<Source>,
+    reference: Option<Source>,
+) -> Result<(Vec<Source>, Option<Source>)> {
+    let open = |name: &String| Source::open(name, request.features.recursive);
+    let generated = match generated {
+        none if none.is_empty() => request.generated.iter().map(open).collect::<Result<_>>()?,
+        own => own,
+    };
+    let reference = match reference {
+        None => request.reference.as_ref().map(open).transpose()?,
+        own => own,
+    };
+    for source in generated.iter().chain(&reference) {
+        refuse_one_image(source)?;
+    }
+    Ok((generated, reference))
 }
 
 /// The scores of the set `name` by several metrics: the one loop that scores.

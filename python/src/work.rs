@@ -111,7 +111,7 @@ impl Watch for Observer {
 
     fn stop(&self) -> bool {
         if self.ended.borrow().is_none() {
-            self.note_end(Python::attach(Python::check_signals).map(|()| true));
+            self.note_end(Python::attach(|py| py.check_signals().map(|()| true)));
         }
         self.ended.borrow().is_some()
     }
