@@ -160,6 +160,7 @@ impl Error {
     /// The kind of the error.
     pub fn kind(&self) -> Kind {
         use ganscope_hub::Error as Hub;
+        use ganscope_images::Error as Images;
         use ganscope_stats::Error as Stats;
         match self {
             Self::Problem { kind, .. } => *kind,
@@ -170,6 +171,12 @@ impl Error {
             }
             Self::Hub(Hub::UnknownId { .. }) => Kind::NotFound,
             Self::Hub(_) => Kind::Network,
+            Self::Images(Images::Array { .. } | Images::UnknownAxes { .. }) => Kind::BadRequest,
+            Self::Images(Images::Read { source, .. })
+                if source.kind() == std::io::ErrorKind::NotFound =>
+            {
+                Kind::NotFound
+            }
             Self::File { .. }
             | Self::Io(_)
             | Self::Images(_)
@@ -203,6 +210,9 @@ impl Error {
             Self::Images(
                 ganscope_images::Error::TooLarge { .. } | ganscope_images::Error::OverLimit { .. },
             ) => Some(Hint::of("if the file is meant to be so large: {allow_large}")),
+            Self::Images(ganscope_images::Error::Array { is_ambiguous: true, .. }) => {
+                Some(Hint::of("tell the order of the axes with {axes}: `NHWC`, `NCHW` or `NHW`"))
+            }
             Self::Weights(error) | Self::Model(ganscope_model::Error::Weights(error)) => {
                 of_weights(error)
             }

@@ -11,13 +11,14 @@ pub mod walk;
 
 use std::path::{Path, PathBuf};
 
+use candle_core::Tensor;
 use ganscope_biggan::BnStats;
 use ganscope_images::Image;
 use ganscope_latent::{Centers, Class, Prior, Sampler, ThresholdPrior};
-use ganscope_model::{NoiseMode, Synthesis, TruncationKind, render, to_images};
+use ganscope_model::{GeneratorInfo, NoiseMode, Synthesis, TruncationKind, render, to_images};
 use ganscope_stats::Features;
 use ganscope_stylegan::Transform;
-use ganscope_weights::npy;
+use ganscope_weights::{Array, npy};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -27,7 +28,7 @@ use crate::error::{Context as _, Error, Hint, Result};
 use crate::models::device::device;
 use crate::models::generator::{Generator, GeneratorOptions};
 use crate::text;
-use crate::watch::Watch;
+use crate::watch::{Counter, Watch};
 
 /// The class that gives each seed its own: `seed mod classes`.
 pub const EACH: &str = "each";
@@ -304,10 +305,53 @@ impl Drawing {
     ///
     /// # Errors
     /// If the generator fails.
-    pub fn render(&self, ws: &candle_core::Tensor) -> Result<Vec<Image>> {
+    pub fn render(&self, ws: &Tensor) -> Result<Vec<Image>> {
         let noise_seeds = vec![0; self.request.batch];
         let synthesis = Synthesis { noise_seeds, ..self.sampler.synthesis.clone() };
         Ok(render(&*self.generator.network, ws, &synthesis, self.request.batch)?)
+    }
+
+    /// The style inputs of seeds, (N, `num_ws`, `w_dim`) float32, under the truncation of the request.
+    ///
+    /// # Errors
+    /// If the generator fails.
+    pub fn ws(&self, seeds: &[u32]) -> Result<Array> {
+        let GeneratorInfo { num_ws, w_dim, .. } = self.generator.info();
+        let mut values = Vec::with_capacity(seeds.len() * num_ws * w_dim);
+        for seeds in seeds.chunks(self.request.batch) {
+            let ws = self.sampler.ws(&*self.generator.network, seeds)?;
+            values.extend(ws.flatten_all()?.to_vec1::<f32>()?);
+        }
+        Ok(Array::from_f32([seeds.len(), num_ws, w_dim], &values)?)
+    }
+
+    /// The pictures of style inputs, (N, `num_ws`, `w_dim`), with the same noise in all of them.
+    ///
+    /// # Errors
+    /// If the array has another shape or a value that is not finite, the generator fails, or the task
+    /// is stopped.
+    pub fn pictures_of(&self, ws: &Array, watch: &mut dyn Watch) -> Result<Vec<Image>> {
+        let GeneratorInfo { num_ws, w_dim, .. } = self.generator.info();
+        let [count, rows, dim] = *ws.shape() else {
+            return Err(unfit_ws(ws, num_ws, w_dim));
+        };
+        if (rows, dim) != (num_ws, w_dim) {
+            return Err(unfit_ws(ws, num_ws, w_dim));
+        }
+        let values = ws.to_f32();
+        if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+            let row = at / (num_ws * w_dim);
+            return Err(Error::request(format!("row {row} of `ws` is infinite or NaN")));
+        }
+        let mut counter = Counter::new(watch, "pictures", 0, count);
+        let mut made = Vec::with_capacity(count);
+        for values in values.chunks(self.request.batch * num_ws * w_dim) {
+            let shape = (values.len() / (num_ws * w_dim), num_ws, w_dim);
+            let device = self.generator.network.device();
+            made.extend(self.render(&Tensor::from_slice(values, shape, device)?)?);
+            counter.at(made.len())?;
+        }
+        Ok(made)
     }
 
     /// How the ends of paths are drawn: W is not truncated there.
@@ -365,6 +409,10 @@ impl Drawing {
     pub fn conditions(&self) -> Map<String, Value> {
         self.request.conditions(&self.generator)
     }
+}
+
+fn unfit_ws(ws: &Array, num_ws: usize, w_dim: usize) -> Error {
+    Error::request(format!("`ws` has shape {:?}, expected (N, {num_ws}, {w_dim})", ws.shape()))
 }
 
 /// The class that `text` names, where one is needed; [`EACH`] gives consecutive seeds consecutive
@@ -462,5 +510,37 @@ mod tests {
         };
         let error = Drawing::open(&request, &mut ()).unwrap_err();
         assert_eq!(error.to_string(), "biggan-deep generators have no noise mode");
+    }
+
+    /// A small StyleGAN2 without classes.
+    #[cfg(feature = "models")]
+    fn style() -> Drawing {
+        let request = DrawingRequest { truncation: 0.7, ..DrawingRequest::of("fashion-stylegan2") };
+        Drawing::open(&request, &mut ()).unwrap()
+    }
+
+    #[test]
+    #[cfg(feature = "models")]
+    fn seeds_become_style_inputs_and_these_the_pictures_of_the_seeds() {
+        let drawing = style();
+        let seeds = [3, 1, 4, 1, 5];
+        let ws = drawing.ws(&seeds).unwrap();
+        let info = drawing.generator.info();
+        assert_eq!(ws.shape(), [5, info.num_ws, info.w_dim]);
+        let drawn: Result<Vec<_>> = drawing.pictures(seeds).collect();
+        assert_eq!(drawing.pictures_of(&ws, &mut ()).unwrap(), drawn.unwrap().concat());
+    }
+
+    #[test]
+    #[cfg(feature = "models")]
+    fn style_inputs_of_another_shape_or_with_nan_are_refused() {
+        let drawing = style();
+        let GeneratorInfo { num_ws, w_dim, .. } = drawing.generator.info();
+        let fails = |array: Array| drawing.pictures_of(&array, &mut ()).unwrap_err().report();
+        let zeros = Array::from_f32([1, num_ws + 1, w_dim], &vec![0.0; (num_ws + 1) * w_dim]);
+        assert!(fails(zeros.unwrap()).contains("expected (N, "));
+        assert!(fails(Array::from_f32([2], &[0.0; 2]).unwrap()).contains("shape [2]"));
+        let nan = Array::from_f32([1, num_ws, w_dim], &vec![f32::NAN; num_ws * w_dim]);
+        assert!(fails(nan.unwrap()).contains("row 0"));
     }
 }

@@ -20,6 +20,7 @@ pub mod metrics;
 pub mod models;
 mod names;
 pub mod preset;
+pub mod requests;
 pub mod score;
 pub mod source;
 mod text;

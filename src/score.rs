@@ -2,7 +2,9 @@
 
 pub(crate) mod chosen;
 pub mod leave_one_out;
+pub mod rows;
 pub mod statistics;
+pub mod stream;
 pub mod sweep;
 pub(crate) mod warnings;
 
@@ -155,10 +157,14 @@ impl Row {
     }
 }
 
-/// Metrics and an extractor of the caller, which replace those that a request names.
+/// Sets, metrics and an extractor of the caller, which replace those that a request names.
 #[derive(Default)]
 #[expect(missing_debug_implementations, reason = "a metric is a function")]
 pub struct Custom {
+    /// The generated sets, unless there are none.
+    pub generated: Vec<Source>,
+    /// The reference set.
+    pub reference: Option<Source>,
     /// The metrics, unless there are none.
     pub metrics: Vec<Box<dyn Metric>>,
     /// The extractor.
@@ -192,28 +198,53 @@ pub fn score(request: &ScoreRequest, watch: &mut dyn Watch) -> Result<Report> {
     score_with(request, Custom::default(), watch)
 }
 
-/// As [`score`], by metrics or with an extractor that are in no catalog.
+/// As [`score`], of sets that are at hand, by metrics or with an extractor that are in no catalog.
+///
+/// ```
+/// use ganscope::images::{Image, ImageSet};
+/// use ganscope::score::{Custom, ScoreRequest, score_with};
+/// use ganscope::source::Source;
+///
+/// # #[cfg(feature = "models")] {
+/// let gray = |i: usize| Image::filled(32, 32, [10 * i as u8; 3]);
+/// let images = ImageSet::from_images((0..20).map(gray).collect());
+/// let custom = Custom { generated: vec![Source::of_images("gray", images)], ..Custom::default() };
+/// let mut request = ScoreRequest { reference: Some("fashion-test".into()), ..Default::default() };
+/// # request.features.cache = ganscope::features::Cache::Off;
+/// request.metrics = Some(vec!["fid".into()]);
+/// let report = score_with(&request, custom, &mut ())?;
+/// assert_eq!(report.scores[0].generated, "gray");
+/// # }
+/// # Ok::<(), ganscope::Error>(())
+/// ```
 ///
 /// # Errors
 /// As [`score`].
 pub fn score_with(request: &ScoreRequest, custom: Custom, watch: &mut dyn Watch) -> Result<Report> {
     // What can fail at once fails before the long work.
     request.features.check()?;
-    if request.generated.is_empty() {
+    if request.generated.is_empty() && custom.generated.is_empty() {
         return Err(Error::request("no generated set").with_hint(Hint::of("give {generated}")));
     }
     let open = |name: &String| Source::open(name, &request.features.set_options());
-    let reference = request.reference.as_ref().map(open).transpose()?;
+    let reference = match custom.reference {
+        None => request.reference.as_ref().map(open).transpose()?,
+        own => own,
+    };
     let stored = reference.as_ref().and_then(Source::convention);
     let preset = request.features.preset(stored)?;
     let asked = request.metrics.as_deref();
-    let has_reference = request.reference.is_some();
+    let has_reference = reference.is_some();
     let mut chosen = if custom.metrics.is_empty() {
         choose(asked, preset.metrics, &request.options, has_reference)?
     } else {
         Chosen { metrics: custom.metrics, by_name: true }
     };
-    let generated: Vec<Source> = request.generated.iter().map(open).collect::<Result<_>>()?;
+    let generated: Vec<Source> = if custom.generated.is_empty() {
+        request.generated.iter().map(open).collect::<Result<_>>()?
+    } else {
+        custom.generated
+    };
     let reads_held_out = chosen.metrics.iter().find(|metric| metric.needs_held_out());
     let held_out = match (reads_held_out, &request.held_out) {
         (None, _) => None,

@@ -19,8 +19,8 @@ pub struct Source {
 }
 
 impl Source {
-    /// Opens what `name` is: a folder, an archive or an npz of images, a file of statistics, or the
-    /// shipped statistics of that name. An ADM reference contains both statistics and images: the
+    /// Opens what `name` is: a folder, an archive or an npz of images, a file of statistics or of rows
+    /// of features, or the shipped statistics of that name. An ADM reference contains both statistics and images: the
     /// former serve metrics of moments, the latter all others.
     ///
     /// # Errors
@@ -47,6 +47,11 @@ impl Source {
     /// A set of images in memory or from elsewhere.
     pub fn of_images(name: impl Into<String>, images: ImageSet) -> Self {
         Self { name: name.into(), stored: None, images: Some(images) }
+    }
+
+    /// Statistics or rows of features that are at hand.
+    pub fn of_stored(name: impl Into<String>, stored: Stored) -> Self {
+        Self { name: name.into(), stored: Some(stored), images: None }
     }
 
     /// Its name, as given.

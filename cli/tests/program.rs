@@ -5,6 +5,8 @@
 mod attacks;
 #[path = "program/cache.rs"]
 mod cache;
+#[path = "program/cluster.rs"]
+mod cluster;
 #[path = "program/emoji.rs"]
 mod emoji;
 #[path = "program/errors.rs"]

@@ -19,6 +19,12 @@ pub(crate) struct Chosen {
     pub(crate) by_name: bool,
 }
 
+impl std::fmt::Debug for Chosen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.metrics.iter().map(|metric| metric.name())).finish()
+    }
+}
+
 impl Chosen {
     /// The parts of a set that the metrics read.
     pub(crate) fn needs(&self, side: Side) -> Needs {

@@ -44,6 +44,20 @@ pub struct Statistics {
 /// # Errors
 /// If the images or the extractor cannot be read, or the task is stopped.
 pub fn statistics(request: &StatisticsRequest, watch: &mut dyn Watch) -> Result<Statistics> {
+    request.features.check()?;
+    let source = Source::open(&request.images, &request.features.set_options())?;
+    statistics_of(&source, request, watch)
+}
+
+/// As [`statistics`], of images that are at hand.
+///
+/// # Errors
+/// As [`statistics`].
+pub fn statistics_of(
+    source: &Source,
+    request: &StatisticsRequest,
+    watch: &mut dyn Watch,
+) -> Result<Statistics> {
     let mut needs = Needs::STATS;
     if request.rows {
         needs |= Needs::FEATURES | Needs::LOGITS;
@@ -51,8 +65,7 @@ pub fn statistics(request: &StatisticsRequest, watch: &mut dyn Watch) -> Result<
     if request.spatial {
         needs |= Needs::SPATIAL;
     }
-    let (gathered, convention) =
-        gather(&request.images, request.shard, needs, &request.features, watch)?;
+    let (gathered, convention) = gather(source, request.shard, needs, &request.features, watch)?;
     let Gathered { set, facts, .. } = gathered;
     Ok(Statistics { stored: Stored { set, convention: Some(convention) }, facts })
 }
@@ -138,11 +151,21 @@ pub struct RowsOfImages {
 /// # Errors
 /// If the images or the extractor cannot be read, or the task is stopped.
 pub fn rows(request: &RowsRequest, watch: &mut dyn Watch) -> Result<RowsOfImages> {
+    rows_of(&Source::open(&request.images, &request.features.set_options())?, request, watch)
+}
+
+/// As [`rows`], of images that are at hand.
+///
+/// # Errors
+/// As [`rows`].
+pub fn rows_of(
+    source: &Source,
+    request: &RowsRequest,
+    watch: &mut dyn Watch,
+) -> Result<RowsOfImages> {
     let needs = if request.logits { Needs::LOGITS } else { Needs::FEATURES };
-    let source = Source::open(&request.images, &request.features.set_options())?;
     let images = source.need_images()?;
-    let (gathered, convention) =
-        gather_from(&source, Shard::WHOLE, needs, &request.features, watch)?;
+    let (gathered, convention) = gather(source, Shard::WHOLE, needs, &request.features, watch)?;
     let rows = match gathered.set.logits {
         Some(logits) => Some(logits.to_features()?),
         None => gathered.set.features,
@@ -153,23 +176,13 @@ pub fn rows(request: &RowsRequest, watch: &mut dyn Watch) -> Result<RowsOfImages
 }
 
 fn gather(
-    name: &str,
-    shard: Shard,
-    needs: Needs,
-    request: &FeatureRequest,
-    watch: &mut dyn Watch,
-) -> Result<(Gathered, Convention)> {
-    request.check()?;
-    gather_from(&Source::open(name, &request.set_options())?, shard, needs, request, watch)
-}
-
-fn gather_from(
     source: &Source,
     shard: Shard,
     needs: Needs,
     request: &FeatureRequest,
     watch: &mut dyn Watch,
 ) -> Result<(Gathered, Convention)> {
+    request.check()?;
     let images = source.need_images()?;
     let extractor = request.open_extractor(needs, None, watch)?;
     let missing = needs.difference(extractor.computes());

@@ -110,6 +110,22 @@ pub enum Error {
         /// Whether the size of the file sets this limit.
         is_packed: bool,
     },
+    /// An array in memory is no set of images, or may be several.
+    #[error("images in an array of shape {shape:?}: {reason}")]
+    Array {
+        /// Its shape.
+        shape: Vec<usize>,
+        /// The problem.
+        reason: String,
+        /// Whether naming the order of the axes would help.
+        is_ambiguous: bool,
+    },
+    /// No order of axes has this name.
+    #[error("axes `{found}`, expected NHWC, NCHW or NHW")]
+    UnknownAxes {
+        /// The name.
+        found: String,
+    },
     /// The worker threads cannot be started.
     #[error("start {threads} threads: {reason}")]
     Threads {

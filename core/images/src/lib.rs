@@ -35,4 +35,4 @@ pub use limits::{Limits, MAX_ENCODED, MAX_PIXELS};
 pub use pixels::{Image, grid, quantize_biggan, quantize_stylegan};
 pub use resize::{Preprocess, Resize, resize_planes};
 pub use save::save_png;
-pub use set::{EXTENSIONS, ImageSet, SetOptions};
+pub use set::{Axes, EXTENSIONS, ImageSet, SetOptions};

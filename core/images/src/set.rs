@@ -1,6 +1,7 @@
 //! Ordered collections of images.
 
 mod array;
+mod axes;
 mod folder;
 mod labels;
 mod memory;
@@ -10,10 +11,12 @@ mod zip;
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ganscope_weights::SharedFile;
+
+pub use axes::Axes;
 
 use crate::decode::sniff;
 use crate::{Decoded, Digest, Error, Facts, Format, Image, Limits, Result};
@@ -123,9 +126,49 @@ impl ImageSet {
         Ok(Arc::new(zip.into_images()?))
     }
 
+    /// A set of this source within the default limits.
+    fn held(source: impl Source + 'static) -> Self {
+        Self { source: Arc::new(source), limits: Limits::default() }
+    }
+
     /// A set of images in memory, named by their position.
     pub fn from_images(images: Vec<Image>) -> Self {
-        Self { source: Arc::new(memory::Images(images)), limits: Limits::default() }
+        Self::held(memory::Images(images))
+    }
+
+    /// The images of an array of bytes in C order, named by their position.
+    ///
+    /// Without `axes`, they are in the only order that the shape can have.
+    ///
+    /// ```
+    /// use ganscope_images::{Axes, ImageSet};
+    ///
+    /// let set = ImageSet::from_array(&[5, 32, 24, 3], vec![0; 5 * 32 * 24 * 3], None)?;
+    /// assert_eq!((set.len(), set.get(0)?.image.width), (5, 24));
+    /// let square = vec![0; 2 * 3 * 3 * 3];
+    /// assert!(ImageSet::from_array(&[2, 3, 3, 3], square.clone(), None).is_err());
+    /// assert!(ImageSet::from_array(&[2, 3, 3, 3], square, Some(Axes::ChannelFirst)).is_ok());
+    /// # Ok::<(), ganscope_images::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Array`] if the shape is not one of images, has several readings, or is not that of
+    /// the data.
+    pub fn from_array(shape: &[usize], data: Vec<u8>, axes: Option<Axes>) -> Result<Self> {
+        Ok(Self::held(axes::Held::new(shape, data, axes)?))
+    }
+
+    /// A set of image files, in this order, named by their paths.
+    ///
+    /// # Errors
+    /// [`Error::Read`] if one is not there, or is not a regular file.
+    pub fn from_files(paths: Vec<PathBuf>) -> Result<Self> {
+        Ok(Self::held(folder::Files::new(paths)?))
+    }
+
+    /// The images of several sets, one after another, named by their position.
+    pub fn joined(sets: Vec<Self>) -> Self {
+        Self::held(memory::Joined::new(sets))
     }
 
     /// A set of `len` images that `make(i)` computes on demand, possibly from several threads.
@@ -133,7 +176,7 @@ impl ImageSet {
         len: usize,
         make: impl Fn(usize) -> Result<Image> + Send + Sync + 'static,
     ) -> Self {
-        Self { source: Arc::new(memory::Computed { len, make }), limits: Limits::default() }
+        Self::held(memory::Computed { len, make })
     }
 
     /// Number of images.

@@ -75,6 +75,16 @@ pub struct FeatureSet {
 }
 
 impl FeatureSet {
+    /// The set of these features, one row per image, with their mean and covariance.
+    ///
+    /// # Errors
+    /// [`Error::NotFinite`] for an infinity or a NaN.
+    pub fn of_rows(features: Features) -> Result<Self> {
+        features.check_finite("features")?;
+        let stats = Some(FeatureStats::from_features(&features));
+        Ok(Self { stats, features: Some(features), ..Self::default() })
+    }
+
     /// The parts that the set contains.
     pub fn holds(&self) -> Needs {
         let part = |held: bool, need| if held { need } else { Needs::NONE };
@@ -82,6 +92,18 @@ impl FeatureSet {
             | part(self.features.is_some(), Needs::FEATURES)
             | part(self.logits.is_some(), Needs::LOGITS)
             | part(self.spatial.is_some(), Needs::SPATIAL)
+    }
+
+    /// The same set with only the parts that `needs` names.
+    #[must_use]
+    pub fn only(self, needs: Needs) -> Self {
+        let Self { stats, features, logits, spatial } = self;
+        Self {
+            stats: stats.filter(|_| needs.contains(Needs::STATS)),
+            features: features.filter(|_| needs.contains(Needs::FEATURES)),
+            logits: logits.filter(|_| needs.contains(Needs::LOGITS)),
+            spatial: spatial.filter(|_| needs.contains(Needs::SPATIAL)),
+        }
     }
 
     /// Number of images, unless only moments of unknown count are there.

@@ -5,11 +5,14 @@
 //! | `.npz` with `mu`, `sigma` | mean and covariance: pytorch-fid, clean-fid, TTUR, EDM2 | yes | yes |
 //! | the same with `mu_s`, `sigma_s` | also of the spatial features: ADM | yes | yes |
 //! | the same with `n`, `n_s`, `ganscope_convention` | also count and convention | yes | yes |
+//! | `.npz` with `feats` or `reps` | a row of features for each image: clean-fid, dgm-eval | yes | no |
+//! | `.npy` of floats, (N, dim) | the same | yes | no |
 //! | `.safetensors` of [`write()`] | exact mergeable moments, rows, count, convention | yes | yes |
 
 mod convention;
 mod npz;
 mod own;
+mod rows;
 
 use std::path::Path;
 
@@ -18,7 +21,7 @@ use nalgebra::{DMatrix, DVector};
 
 pub use convention::Convention;
 pub use npz::write_npz;
-pub use own::write;
+pub use own::{to_bytes, write};
 
 use crate::{Error, FeatureSet, Result};
 
@@ -46,6 +49,8 @@ pub enum Kind {
     StatisticsAndImagesNpz,
     /// An npz of images.
     ImagesNpz,
+    /// Rows of features in an npy or npz.
+    Rows,
     /// Anything else, such as a folder, an archive or a single image.
     Other,
 }
@@ -62,7 +67,7 @@ pub struct Contents {
 impl Contents {
     /// Whether the file has to be opened as a set of images: it contains images, or no statistics.
     pub fn may_be_images(&self) -> bool {
-        !matches!(self.kind, Kind::Statistics | Kind::StatisticsNpz)
+        !matches!(self.kind, Kind::Statistics | Kind::StatisticsNpz | Kind::Rows)
     }
 }
 
@@ -83,7 +88,13 @@ pub fn open(path: &Path) -> Result<Contents> {
                 let kind = if images { Kind::StatisticsAndImagesNpz } else { Kind::StatisticsNpz };
                 return Ok(Contents { kind, stored: Some(npz::read(&mut archive)?) });
             }
+            if let Some(set) = rows::of_npz(&mut archive)? {
+                return Ok(Contents { kind: Kind::Rows, stored: Some(unconditioned(set)) });
+            }
             return Ok(if images { Contents { kind: Kind::ImagesNpz, ..other } } else { other });
+        }
+        if let Some(set) = rows::of_npy(path)? {
+            return Ok(Contents { kind: Kind::Rows, stored: Some(unconditioned(set)) });
         }
         if !own::is_own(path)? {
             return Ok(other);
@@ -92,6 +103,11 @@ pub fn open(path: &Path) -> Result<Contents> {
         Ok(Contents { kind: Kind::Statistics, stored: Some(own::stored(weights)?) })
     };
     found().map_err(Error::reading(path))
+}
+
+/// A set of another program, which does not tell its convention.
+fn unconditioned(set: FeatureSet) -> Stored {
+    Stored { set, convention: None }
 }
 
 /// Reads statistics of any of the formats above.

@@ -158,7 +158,7 @@ impl LeastImages {
 }
 
 /// A metric: scores of a generated set, most often against a reference set.
-pub trait Metric: Sync {
+pub trait Metric: Send + Sync {
     /// Name in requests and files, as `fid`.
     fn name(&self) -> &'static str;
 

@@ -41,5 +41,5 @@ pub use error::{Error, Result};
 pub use file::{SharedFile, check_folder, write_atomically};
 pub use listing::{Entry, Listing, inspect, inspect_bytes};
 pub use read::{Format, ReadOptions, Weights, read, read_bytes};
-pub use safetensors::write_safetensors;
+pub use safetensors::{safetensors_bytes, write_safetensors};
 pub use tree::KEYS;

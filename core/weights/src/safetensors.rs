@@ -28,6 +28,16 @@ pub fn write_safetensors(path: &Path, weights: &Weights) -> Result<()> {
     write_atomically(path, |file| write(file, weights))
 }
 
+/// `weights` as the bytes of the file that [`write_safetensors`] writes.
+///
+/// # Errors
+/// If a name or a size cannot be written.
+pub fn safetensors_bytes(weights: &Weights) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    write(&mut bytes, weights)?;
+    Ok(bytes)
+}
+
 /// Writes header and arrays, those of large elements first, so that all are aligned.
 ///
 /// Arrays with elements of one size are in the order of their names.

@@ -9,9 +9,10 @@ use ganscope_weights::npy::{Header, Rows};
 use ganscope_weights::{Dtype, SharedFile, npz};
 use zip::CompressionMethod;
 
+use super::axes::{Axes, Layout};
 use super::zip::Zip;
 use super::{Item, Source};
-use crate::{Error, Image, MAX_PIXELS, Result};
+use crate::{Error, Result};
 
 /// Arrays of images by name: of the ADM and of the BigGAN-PyTorch samplers, with their labels.
 const NAMES: [(&str, &str); 2] = [("arr_0", "arr_1"), ("x", "y")];
@@ -88,7 +89,7 @@ impl Array {
         let failed = |e: ganscope_weights::Error| array_error(path, &e);
         let mut reader = file.clone();
         let header = Header::read(&mut reader).map_err(failed)?;
-        let layout = Layout::of(&header, false).map_err(|found| unsuitable(path, found))?;
+        let layout = layout(&header, false).map_err(|found| unsuitable(path, found))?;
         let start = reader.stream_position().expect("the position is known");
         let data = Data::Plain { file, start, check: None };
         Self { path: path.to_owned(), layout, data, labels: Vec::new() }.checked()
@@ -104,7 +105,7 @@ impl Array {
         };
         let labeled = has(labels);
         let header = archive.header(name).map_err(failed)?;
-        let layout = Layout::of(&header, name == "x").map_err(|found| unsuitable(path, found))?;
+        let layout = layout(&header, name == "x").map_err(|found| unsuitable(path, found))?;
         let unpacked = |e: zip::result::ZipError| Error::Archive {
             path: path.to_owned(),
             reason: e.to_string(),
@@ -223,77 +224,28 @@ impl Source for Array {
     }
 
     fn read(&self, i: usize) -> Result<Item> {
-        Ok(Item::Pixels(self.layout.image(self.row(i)?)))
+        Ok(Item::Pixels(self.layout.image(&self.row(i)?)))
     }
 }
 
-/// Shape of the array and order of its axes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Layout {
-    images: usize,
-    height: usize,
-    width: usize,
-    order: Order,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Order {
-    /// (n, height, width)
-    Gray,
-    /// (n, height, width, 3)
-    ChannelLast,
-    /// (n, 3, height, width)
-    ChannelFirst,
-}
-
-impl Layout {
-    /// The layout of an array, or a description of an unsuitable one; `channel_first` decides where
-    /// both fit.
-    fn of(header: &Header, channel_first: bool) -> Result<Self, String> {
-        let found = || format!("{:?} of shape {:?}", header.dtype, header.shape);
-        if header.dtype != Dtype::U8 || header.fortran_order {
-            let order = if header.fortran_order { " in Fortran order" } else { "" };
-            return Err(found() + order);
-        }
-        let (images, height, width, order) = match *header.shape.as_slice() {
-            [n, 3, h, w] if channel_first => (n, h, w, Order::ChannelFirst),
-            [n, h, w, 3] => (n, h, w, Order::ChannelLast),
-            [n, 3, h, w] => (n, h, w, Order::ChannelFirst),
-            [n, h, w] | [n, h, w, 1] | [n, 1, h, w] => (n, h, w, Order::Gray),
-            _ => return Err(found()),
-        };
-        let pixels = (height as u64).saturating_mul(width as u64);
-        if images == 0 || pixels == 0 || pixels > MAX_PIXELS {
-            return Err(found());
-        }
-        Ok(Self { images, height, width, order })
+/// The layout of an array, or a description of an unsuitable one; `channel_first` decides where both
+/// fit.
+fn layout(header: &Header, channel_first: bool) -> Result<Layout, String> {
+    let found = || format!("{:?} of shape {:?}", header.dtype, header.shape);
+    if header.dtype != Dtype::U8 || header.fortran_order {
+        let order = if header.fortran_order { " in Fortran order" } else { "" };
+        return Err(found() + order);
     }
-
-    /// Bytes of all images, unless they are too many to count.
-    fn bytes(&self) -> Option<u64> {
-        (self.images as u64).checked_mul(self.image_bytes() as u64)
-    }
-
-    fn image_bytes(&self) -> usize {
-        let channels = if self.order == Order::Gray { 1 } else { 3 };
-        channels * self.height * self.width
-    }
-
-    fn image(&self, row: Vec<u8>) -> Image {
-        let plane = self.height * self.width;
-        let pixels = match self.order {
-            Order::Gray => row.iter().flat_map(|&v| [v; 3]).collect(),
-            Order::ChannelLast => row,
-            Order::ChannelFirst => (0..3 * plane).map(|i| row[i % 3 * plane + i / 3]).collect(),
-        };
-        Image { width: self.width, height: self.height, pixels }
-    }
-}
-
-impl std::fmt::Display for Layout {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} images of {} x {} pixels", self.images, self.width, self.height)
-    }
+    let axes = match *header.shape.as_slice() {
+        [_, 3, _, _] if channel_first => Axes::ChannelFirst,
+        [_, _, _, 3] => Axes::ChannelLast,
+        [_, 3, _, _] => Axes::ChannelFirst,
+        [_, _, _, 1] => Axes::ChannelLast,
+        [_, 1, _, _] => Axes::ChannelFirst,
+        [_, _, _] => Axes::Gray,
+        _ => return Err(found()),
+    };
+    Layout::new(&header.shape, axes).ok().ok_or_else(found)
 }
 
 /// One class number per image, or `None` if the array is something else.

@@ -97,18 +97,48 @@ impl Source for Folder {
     }
 
     fn read(&self, i: usize) -> Result<Item> {
-        let path = self.root.join(&self.names[i]);
-        let read = || {
-            let mut bytes = Vec::new();
-            let file = open(&path)?;
-            let len = file.metadata()?.len();
-            if len > MAX_ENCODED {
-                return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("{len} bytes")));
-            }
-            bytes.reserve_exact(len as usize);
-            file.take(MAX_ENCODED).read_to_end(&mut bytes)?;
-            Ok(bytes)
-        };
-        read().map(Item::Encoded).map_err(|source| Error::Read { path, source })
+        read(self.root.join(&self.names[i]))
     }
+}
+
+/// Image files in any place.
+pub(super) struct Files(Vec<PathBuf>);
+
+impl Files {
+    pub(super) fn new(paths: Vec<PathBuf>) -> Result<Self> {
+        for path in &paths {
+            open(path).map_err(|source| Error::Read { path: path.clone(), source })?;
+        }
+        Ok(Self(paths))
+    }
+}
+
+impl Source for Files {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn name(&self, i: usize) -> String {
+        self.0[i].display().to_string()
+    }
+
+    fn read(&self, i: usize) -> Result<Item> {
+        read(self.0[i].clone())
+    }
+}
+
+/// The bytes of an image file.
+fn read(path: PathBuf) -> Result<Item> {
+    let read = || {
+        let mut bytes = Vec::new();
+        let file = open(&path)?;
+        let len = file.metadata()?.len();
+        if len > MAX_ENCODED {
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("{len} bytes")));
+        }
+        bytes.reserve_exact(len as usize);
+        file.take(MAX_ENCODED).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    read().map(Item::Encoded).map_err(|source| Error::Read { path, source })
 }

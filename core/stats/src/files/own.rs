@@ -93,6 +93,19 @@ pub(super) fn stored(weights: Weights) -> Result<Stored> {
 /// # Errors
 /// If the file cannot be written.
 pub fn write(path: &Path, stored: &Stored) -> Result<()> {
+    Ok(ganscope_weights::write_safetensors(path, &weights(stored)?)?)
+}
+
+/// The bytes of the file that [`write()`] writes, which [`read_bytes`](super::read_bytes) reads.
+///
+/// # Errors
+/// If rows that are not in memory cannot be read.
+pub fn to_bytes(stored: &Stored) -> Result<Vec<u8>> {
+    Ok(ganscope_weights::safetensors_bytes(&weights(stored)?)?)
+}
+
+/// All parts of the set as arrays, the rest as metadata.
+fn weights(stored: &Stored) -> Result<Weights> {
     let mut weights = Weights::default();
     let mut moments = |prefix: &str, stats: &Option<FeatureStats>| -> Result<Option<u64>> {
         let Some(stats) = stats else { return Ok(None) };
@@ -130,5 +143,5 @@ pub fn write(path: &Path, stored: &Stored) -> Result<()> {
         Ok(Value::Object(config)) => config,
         _ => Map::new(),
     };
-    Ok(ganscope_weights::write_safetensors(path, &weights)?)
+    Ok(weights)
 }

@@ -31,6 +31,9 @@ fn our_own_file_returns_every_bit() {
     let stored = Stored { set: set(), convention: Some(convention()) };
     write(&path, &stored).unwrap();
     assert_eq!(read(&path).unwrap(), stored);
+    assert_eq!(to_bytes(&stored).unwrap(), std::fs::read(&path).unwrap());
+    let empty = Stored { set: FeatureSet::default(), convention: Some(convention()) };
+    assert_eq!(read_bytes(&to_bytes(&empty).unwrap()).unwrap(), empty);
     assert_eq!(open(&path).unwrap(), Contents { kind: Kind::Statistics, stored: Some(stored) });
 }
 
@@ -234,4 +237,36 @@ fn another_convention_is_refused_with_the_difference() {
     assert!(convention().check(&convention()).is_ok());
     let error = convention().check(&other).unwrap_err().to_string();
     assert!(error.contains("resize pillow-bicubic instead of tf-bilinear"), "{error}");
+}
+
+#[test]
+fn rows_of_other_programs_become_features_with_their_moments() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = set().features.unwrap();
+    let array = Array::from_f32([9, 4], rows.as_slice()).unwrap();
+    let doubles: Vec<f64> = rows.as_slice().iter().map(|&v| v.into()).collect();
+    let npy = folder.path().join("rows.npy");
+    ganscope_weights::npy::write(&npy, &Array::from_f64([9, 4], &doubles).unwrap()).unwrap();
+    let npz = |name: &str| {
+        let path = folder.path().join(format!("{name}.npz"));
+        write_arrays(&path, &[(name, array.clone())]);
+        path
+    };
+    for path in [npy, npz("feats"), npz("reps")] {
+        let Contents { kind, stored } = open(&path).unwrap();
+        let expected = FeatureSet::of_rows(rows.clone()).unwrap();
+        assert_eq!((kind, stored.unwrap().set), (Kind::Rows, expected), "{}", path.display());
+    }
+}
+
+#[test]
+fn rows_with_nan_are_refused_and_images_are_no_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.npy");
+    let write = |array: Array| ganscope_weights::npy::write(&path, &array).unwrap();
+    write(Array::from_f32([2, 1], &[0.0, f32::NAN]).unwrap());
+    let error = open(&path).unwrap_err();
+    assert!(matches!(error, Error::Read { .. }), "{error}");
+    write(Array::from_u8([1, 2, 2, 3], vec![7; 12]).unwrap());
+    assert_eq!(open(&path).unwrap(), Contents { kind: Kind::Other, stored: None });
 }
