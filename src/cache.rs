@@ -181,9 +181,8 @@ pub fn prune(request: &PruneRequest, watch: &mut dyn Watch) -> Result<Pruned> {
     // Those that were not used for the longest time go first.
     entries.sort_by_key(|entry| std::cmp::Reverse(entry.days));
     let is_open = |entry: &Entry| match entry.sort {
-        Sort::Part => true,
         Sort::Weights => request.weights && !entry.shared,
-        Sort::Features => true,
+        Sort::Features | Sort::Part => true,
     };
     let mut left: u64 = entries.iter().filter(|e| is_open(e)).map(|entry| entry.bytes).sum();
     let budget = request.down_to.map(|megabytes| megabytes.saturating_mul(1_000_000));

@@ -240,17 +240,11 @@ pub fn score_with(request: &ScoreRequest, custom: Custom, watch: &mut dyn Watch)
     } else {
         Chosen { metrics: custom.metrics, by_name: true }
     };
-    let generated: Vec<Source> = if custom.generated.is_empty() {
-        request.generated.iter().map(open).collect::<Result<_>>()?
-    } else {
-        custom.generated
+    let generated: Vec<Source> = match custom.generated {
+        none if none.is_empty() => request.generated.iter().map(open).collect::<Result<_>>()?,
+        own => own,
     };
-    let reads_held_out = chosen.metrics.iter().find(|metric| metric.needs_held_out());
-    let held_out = match (reads_held_out, &request.held_out) {
-        (None, _) => None,
-        (Some(_), Some(name)) => Some(open(name)?),
-        (Some(metric), None) => return Err(no_held_out(&**metric)),
-    };
+    let held_out = chosen.held_out(request.held_out.as_ref())?.map(open).transpose()?;
 
     for source in generated.iter().chain(&reference).chain(&held_out) {
         refuse_one_image(source)?;
@@ -285,17 +279,11 @@ pub fn score_with(request: &ScoreRequest, custom: Custom, watch: &mut dyn Watch)
     for source in &generated {
         sets.push(gather(source, Side::Generated, warned.watch)?);
     }
-    let reference = match &reference {
-        Some(source) => Some(gather(source, Side::Reference, warned.watch)?),
-        None => None,
+    let mut beside = |source: &Option<Source>| {
+        source.as_ref().map(|source| gather(source, Side::Reference, warned.watch)).transpose()
     };
-    let held_out = match &held_out {
-        Some(source) => Some(gather(source, Side::Reference, warned.watch)?),
-        None => None,
-    };
-    if let Some(held_out) = &held_out {
-        chosen.take_held_out(held_out)?;
-    }
+    let (reference, held_out) = (beside(&reference)?, beside(&held_out)?);
+    held_out.iter().try_for_each(|held_out| chosen.take_held_out(held_out))?;
     // Nobody asked for the default metrics by name: those that a set is too small for are left out.
     warned.leave_out(&mut chosen, |metric| {
         sets.iter().find_map(|set| {
@@ -315,37 +303,44 @@ pub fn score_with(request: &ScoreRequest, custom: Custom, watch: &mut dyn Watch)
         let generated: Vec<&SetFacts> = sets.iter().map(|set| &set.facts).collect();
         warned.extend(warnings::about_splits(&generated, request.options.is_splits));
     }
-    let mut report = Report {
-        scores: Vec::new(),
+    let scores = score_sets(&sets, reference.as_ref(), convention.as_ref(), &chosen.metrics)?;
+    for set in &sets {
+        warned.extend(reference.iter().flat_map(|reference| warnings::about_pair(set, reference)));
+    }
+    Ok(Report {
+        scores,
         conditions: Conditions {
             ganscope: VERSION,
             preset: preset.name.into(),
-            convention: convention.clone(),
+            convention,
             decoder: DECODER,
             options: MetricOptions { nearest_k: None, ..request.options },
             nearest_k: chosen.nearest_k(&request.options),
             forced: request.force,
-            generated: Vec::new(),
-            reference: None,
-            held_out: held_out.as_ref().map(|set| set.facts.clone()),
+            generated: sets.into_iter().map(|set| set.facts).collect(),
+            reference: reference.map(|reference| reference.facts),
+            held_out: held_out.map(|set| set.facts),
         },
-        warnings: Vec::new(),
-    };
-    let other = reference.as_ref().map(|reference| &reference.set);
-    let against = reference.as_ref().map(|reference| reference.facts.path.as_str());
-    for set in &sets {
+        warnings: warned.warnings,
+    })
+}
+
+/// The rows of every set, against the reference if there is one.
+fn score_sets(
+    sets: &[Gathered],
+    reference: Option<&Gathered>,
+    convention: Option<&Convention>,
+    metrics: &[Box<dyn Metric>],
+) -> Result<Vec<Row>> {
+    let other = reference.map(|reference| &reference.set);
+    let against = reference.map(|reference| reference.facts.path.as_str());
+    let mut rows = Vec::new();
+    for set in sets {
         let path = &set.facts.path;
-        let scores = score_set(path, &set.set, other, &chosen.metrics)?;
-        let row = |score| Row::new(score, convention.as_ref(), path, against);
-        report.scores.extend(scores.into_iter().map(row));
-        if let Some(reference) = &reference {
-            warned.extend(warnings::about_pair(set, reference));
-        }
-        report.conditions.generated.push(set.facts.clone());
+        let scores = score_set(path, &set.set, other, metrics)?;
+        rows.extend(scores.into_iter().map(|score| Row::new(score, convention, path, against)));
     }
-    report.conditions.reference = reference.map(|reference| reference.facts);
-    report.warnings = warned.warnings;
-    Ok(report)
+    Ok(rows)
 }
 
 /// The scores of the set `name` by several metrics: the one loop that scores.
@@ -378,14 +373,6 @@ pub(crate) fn named(error: Error, metric: &dyn Metric, set: &str) -> Error {
     failed
         .with_context(|| format!("{} of `{set}`", metric.title()))
         .expect_err("an error stays an error")
-}
-
-/// The error of a metric of three sets where there are only two.
-pub(crate) fn no_held_out(metric: &dyn Metric) -> Error {
-    Error::request(format!("{} needs held-out images", metric.title())).with_hint(Hint::of(
-        "give real images that the generator was not trained on with {held_out}; {reference} is \
-         the training set",
-    ))
 }
 
 /// Why a metric cannot be computed from images by an extractor.

@@ -86,7 +86,7 @@ pub fn boundary(codes: &Features, scores: &[f64], options: &BoundaryOptions) -> 
     let mut random = RandomState::new(seed);
     let (high, low) = (&order[..chosen], &order[order.len() - chosen..]);
     let mut drawn = |side: &[usize]| -> Vec<usize> {
-        random.permutation(side.len()).iter().map(|&i| side[i as usize]).collect()
+        random.permutation(side.len()).iter().map(|&i| side[i]).collect()
     };
     let (high, low) = (drawn(high), drawn(low));
     let rows = |part: std::ops::Range<usize>| -> Vec<usize> {
@@ -121,7 +121,9 @@ pub fn conditioned(normal: &[f64], others: &[Vec<f64>]) -> Result<Vec<f64>> {
         let mut rest = DVector::from_column_slice(vector);
         // Twice is enough: what rounding left of the first time goes the second.
         for _ in 0..2 {
-            basis.iter().for_each(|known| rest -= known * known.dot(&rest));
+            for known in basis {
+                rest -= known * known.dot(&rest);
+            }
         }
         rest
     };

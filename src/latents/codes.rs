@@ -36,13 +36,12 @@ impl Codes {
         let found: Vec<String> = arrays.keys().cloned().collect();
         let key = NAMES.iter().copied().find(|key| arrays.contains_key(*key));
         let key = key.map(str::to_owned).or_else(|| (found.len() == 1).then(|| found[0].clone()));
-        match key.and_then(|key| arrays.remove(&key)) {
-            Some(array) => Ok(Self { path: name, array }),
-            None => {
-                let expected = "expected an array `w` of style inputs";
-                let problem = format!("`{name}`: {expected}, found {}", found.join(", "));
-                Err(Error::request(problem))
-            }
+        if let Some(array) = key.and_then(|key| arrays.remove(&key)) {
+            Ok(Self { path: name, array })
+        } else {
+            let expected = "expected an array `w` of style inputs";
+            let problem = format!("`{name}`: {expected}, found {}", found.join(", "));
+            Err(Error::request(problem))
         }
     }
 

@@ -142,6 +142,9 @@ pub fn directions(request: &DirectionsRequest, watch: &mut dyn Watch) -> Result<
     request.find(&drawing, watch)
 }
 
+/// Names, unit vectors and strengths.
+type Found = (Vec<String>, Vec<Vec<f32>>, Vec<f64>);
+
 impl DirectionsRequest {
     /// Fails if a number is out of range.
     fn check(&self) -> Result<()> {
@@ -174,7 +177,7 @@ impl DirectionsRequest {
         drawing: &Drawing,
         codes: &Features,
         watch: &mut dyn Watch,
-    ) -> Result<(Vec<String>, Vec<Vec<f32>>, Vec<f64>)> {
+    ) -> Result<Found> {
         let mut request = self.classifier.clone();
         let named =
             request.model.is_some() || request.weights.is_some() || request.network.is_some();

@@ -171,17 +171,14 @@ pub fn edit(request: &EditRequest, watch: &mut dyn Watch) -> Result<Edited> {
     for step in &request.direction {
         sum.iter_mut().zip(step.vector(info.w_dim)?).for_each(|(sum, v)| *sum += v);
     }
-    let (names, ws) = match &request.ws {
-        Some(path) => {
-            let codes = Codes::read(path)?;
-            let names = (0..codes.len()).map(|i| format!("w {i}")).collect();
-            (names, codes.of(network)?)
-        }
-        None => {
-            let seeds = request.seeds.to_vec();
-            let names = seeds.iter().map(|seed| format!("seed {seed}")).collect();
-            (names, drawing.sampler.ws(network, &seeds)?)
-        }
+    let (names, ws) = if let Some(path) = &request.ws {
+        let codes = Codes::read(path)?;
+        let names = (0..codes.len()).map(|i| format!("w {i}")).collect();
+        (names, codes.of(network)?)
+    } else {
+        let seeds = request.seeds.to_vec();
+        let names = seeds.iter().map(|seed| format!("seed {seed}")).collect();
+        (names, drawing.sampler.ws(network, &seeds)?)
     };
     let all = (0..info.num_ws).collect();
     let styles = request.styles.as_ref().map_or(&all, |styles| &styles.0);
@@ -216,19 +213,18 @@ pub fn write_edit(
     output.prepare()?;
     files.ws_output.as_deref().map_or(Ok(()), check_writable)?;
     let edited = edit(request, watch)?;
-    match &output {
-        Output::Png(path) => save_png(path, &edited.sheet(request, files.zoom).image()?)?,
-        _ => {
-            let frame = |i: usize| {
-                let row: Vec<Image> = edited.pictures.iter().map(|row| row[i].clone()).collect();
-                let zoom = files.zoom.unwrap_or(128_usize.div_ceil(row[0].width.max(1)));
-                Ok(ganscope_images::grid(&row, row.len(), 0, [255; 3]).enlarged(zoom))
-            };
-            // There and back again, so that it may be repeated.
-            let there = 0..request.steps;
-            let back = (1..request.steps - 1).rev();
-            output.write_frames(there.chain(back).map(frame), 12.0)?;
-        }
+    if let Output::Png(path) = &output {
+        save_png(path, &edited.sheet(request, files.zoom).image()?)?;
+    } else {
+        let frame = |i: usize| {
+            let row: Vec<Image> = edited.pictures.iter().map(|row| row[i].clone()).collect();
+            let zoom = files.zoom.unwrap_or(128_usize.div_ceil(row[0].width.max(1)));
+            Ok(ganscope_images::grid(&row, row.len(), 0, [255; 3]).enlarged(zoom))
+        };
+        // There and back again, so that it may be repeated.
+        let there = 0..request.steps;
+        let back = (1..request.steps - 1).rev();
+        output.write_frames(there.chain(back).map(frame), 12.0)?;
     }
     if let Some(path) = &files.ws_output {
         write_codes(path, &edited.ws)?;

@@ -31,6 +31,23 @@ impl Chosen {
         self.metrics.iter().fold(Needs::NONE, |needs, metric| needs | metric.needs(side))
     }
 
+    /// The held-out set `given`, if a metric compares with it.
+    ///
+    /// # Errors
+    /// If it is missing.
+    pub(crate) fn held_out<'a>(&self, given: Option<&'a String>) -> Result<Option<&'a String>> {
+        let Some(metric) = self.metrics.iter().find(|metric| metric.needs_held_out()) else {
+            return Ok(None);
+        };
+        given.map(Some).ok_or_else(|| {
+            let problem = format!("{} needs held-out images", metric.title());
+            Error::request(problem).with_hint(Hint::of(
+                "give real images that the generator was not trained on with {held_out}; {reference} \
+                 is the training set",
+            ))
+        })
+    }
+
     /// Passes the features of held-out images to the metrics that compare with them.
     ///
     /// # Errors

@@ -346,7 +346,7 @@ mod tests {
         }
         stream.reset(Side::Generated);
         assert_eq!((stream.count(Side::Generated), stream.count(Side::Reference)), (0, 4));
-        assert!(stream.scores().unwrap_err().report().contains("0"));
+        assert!(stream.scores().unwrap_err().report().contains('0'));
     }
 
     #[test]

@@ -44,7 +44,7 @@ fn serve(
             let lines = BufReader::new(stream.try_clone().unwrap()).lines();
             for line in lines.map_while(Result::ok).take_while(|line| !line.is_empty()) {
                 if method.is_empty() {
-                    method = line.split(' ').next().unwrap_or_default().to_owned();
+                    line.split(' ').next().unwrap_or_default().clone_into(&mut method);
                 } else if let Some(from) = line.to_lowercase().strip_prefix("range: bytes=") {
                     range = from.trim_end_matches('-').parse().ok();
                 }

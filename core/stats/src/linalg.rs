@@ -151,7 +151,9 @@ pub fn singular(matrix: &DMatrix<f64>) -> Result<Singular> {
         let small = vectors.ncols() - found.len();
         let whole = subspace.as_ref().map_or_else(|| vectors.clone(), |space| mul(space, vectors));
         values.extend_from_slice(found);
-        parts.extend(whole.columns(small, found.len()).column_iter().map(|v| v.into_owned()));
+        parts.extend(
+            whole.columns(small, found.len()).column_iter().map(nalgebra::Matrix::into_owned),
+        );
         subspace = Some(whole.columns(0, small).into_owned());
     })?;
     let mut right = match parts.as_slice() {

@@ -1,4 +1,4 @@
-//! AuthPct against dgm-eval.
+//! `AuthPct` against dgm-eval.
 
 use ganscope_golden::{json, sets};
 use ganscope_memorization::{AuthPct, nearest_training_images};

@@ -75,7 +75,9 @@ pub fn sliced_distance(
     let mut directions = random.standard_normals(options.directions * dim);
     for direction in directions.chunks_exact_mut(dim) {
         let length = direction.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt();
-        direction.iter_mut().for_each(|v| *v = (f64::from(*v) / length) as f32);
+        for v in direction.iter_mut() {
+            *v = (f64::from(*v) / length) as f32;
+        }
     }
     along_directions(x, y, &directions)
 }
@@ -116,7 +118,9 @@ pub fn along_directions(
         potentials.iter_mut().zip(part).for_each(|(sum, value)| *sum += value);
     }
     let factor = 3.0 * dim as f64 / count;
-    potentials.iter_mut().for_each(|p| *p *= factor);
+    for p in &mut potentials {
+        *p *= factor;
+    }
     let distance = factor * total;
     let uncertainty = if n < 2 {
         None
@@ -279,7 +283,9 @@ mod tests {
         let mut directions = tensor("mind/directions", &[128, 64], (-1.0, 1.0), 0);
         for row in directions.chunks_exact_mut(64) {
             let length = row.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt();
-            row.iter_mut().for_each(|x| *x = (f64::from(*x) / length) as f32);
+            for x in row.iter_mut() {
+                *x = (f64::from(*x) / length) as f32;
+            }
         }
         for case in ["equal", "full-rank"] {
             let n = if case == "equal" { 500 } else { 600 };
@@ -315,9 +321,9 @@ mod tests {
                 let to = ((i + 1) as f64 / (n - 1) as f64).min((j + 1) as f64 / n as f64);
                 sum += (to - from) * (fewer[i] - y[j]).powi(2);
                 if (i + 1) * n <= (j + 1) * (n - 1) {
-                    i += 1
+                    i += 1;
                 } else {
-                    j += 1
+                    j += 1;
                 }
                 from = to;
             }

@@ -114,7 +114,11 @@ fn errors_are_those_of_leaving_out_each_image() {
         };
         check("recall", errors.recall, left_out.iter().map(|m| m.recall).collect());
         check("coverage", errors.coverage, left_out.iter().map(|m| m.coverage).collect());
-        check("f", errors.f_score, left_out.iter().map(|m| m.f_score()).collect());
+        check(
+            "f",
+            errors.f_score,
+            left_out.iter().map(ganscope_prdc::Manifolds::f_score).collect(),
+        );
         check("density", errors.density, left_out.iter().map(|m| m.density).collect());
         // that of a share divides by n, the jackknife by n - 1
         let n = x.len() as f64;

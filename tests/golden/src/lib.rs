@@ -158,7 +158,9 @@ pub fn weights_vit(shapes: &str) -> BTreeMap<String, (Vec<usize>, Vec<f32>)> {
         let shape: Vec<usize> = serde_json::from_value(shape.clone()).expect("a shape");
         let mut values = tensor(&name, &shape, span_vit(&name, &shape), 0);
         if typed == Some("float16") {
-            values.iter_mut().for_each(|v| *v = half::f16::from_f32(*v).to_f32());
+            for v in &mut values {
+                *v = half::f16::from_f32(*v).to_f32();
+            }
         }
         (name, (shape, values))
     };

@@ -63,7 +63,9 @@ proptest! {
         let [h, w] = size;
         let (c, stride) = (3 * heads * channels, 3 * heads * channels + slice);
         let mut data = values(7, n * h * w * stride);
-        data.iter_mut().for_each(|v| *v *= sharpness);
+        for v in &mut data {
+            *v *= sharpness;
+        }
         let input = Map::with_stride(&data, [n, h, w, c], stride);
         let expected = attention_in_f64(input, heads);
         for isa in Isa::available() {

@@ -1,4 +1,4 @@
-//! CLIP against transformers, OpenAI's code and open_clip, within the tools that take distances on it.
+//! CLIP against transformers, OpenAI's code and `open_clip`, within the tools that take distances on it.
 
 use ganscope_images::Resize;
 use ganscope_vit::{Config, Vit};
@@ -20,7 +20,7 @@ fn check_all(key: &str, vit: &Vit, resize: Resize) {
     {
         check(clip_numbers(), vit, &images, (key, step, entry));
     }
-    let last = vit.network().steps().iter().filter(|s| s.name.starts_with("blocks.")).last();
+    let last = vit.network().steps().iter().rfind(|s| s.name.starts_with("blocks."));
     let steps = ["norm_pre", last.unwrap().name.as_str()];
     let found = values(vit, &images, &steps);
     for (value, entry) in found.iter().zip(["after_pre_layernorm_5", "last_hidden_5"]) {
