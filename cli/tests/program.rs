@@ -7,6 +7,8 @@ mod attacks;
 mod cache;
 #[path = "program/cluster.rs"]
 mod cluster;
+#[path = "program/directions.rs"]
+mod directions;
 #[path = "program/emoji.rs"]
 mod emoji;
 #[path = "program/errors.rs"]

@@ -25,8 +25,18 @@ def test_every_metric_of_the_catalog_is_a_function():
         "kid": metrics.kernel_distance,
         "prdc": metrics.prdc,
         "prc": metrics.precision_recall,
+        "clipped": metrics.clipped,
+        "p-prc": metrics.probabilistic_precision_recall,
+        "rarity": metrics.rarity,
+        "vendi": metrics.vendi,
+        "cmmd": metrics.clip_mmd,
+        "mind": metrics.mind,
+        "fd-infinity": metrics.frechet_distance_at_infinity,
+        "mifid": metrics.memorization_informed_frechet_distance,
+        "authpct": metrics.authenticity,
     }
-    assert functions.keys() == ganscope.catalog()["metrics"].keys()
+    # The data-copying test compares three sets.
+    assert functions.keys() | {"ct"} == ganscope.catalog()["metrics"].keys()
     assert {function.__name__ for function in functions.values()} <= set(metrics.__all__)
 
 
@@ -112,3 +122,17 @@ def test_options_out_of_range_are_refused(rows):
         metrics.kernel_distance(*rows, seed=-1)
     with pytest.raises(FileNotFoundError, match="no metric"):
         metrics.scores("fyd", *rows)
+
+
+def test_metrics_of_two_sets_answer_to_a_shift(rows):
+    near, far = rows[0], rows[0] + 3
+    for distance in [metrics.clip_mmd, metrics.mind, metrics.memorization_informed_frechet_distance]:
+        assert distance(near + 0.01, rows[1]) < distance(far, rows[1])
+    assert metrics.clipped(rows[1], rows[1][::-1]).coverage > metrics.clipped(far, rows[1]).coverage
+    assert metrics.probabilistic_precision_recall(far, rows[1]).precision < 0.5
+    assert metrics.authenticity(rows[1] + 1e-4, rows[1]) < 50
+
+
+def test_the_vendi_score_of_rows_in_two_directions_is_two():
+    rows = np.array([[1, 0], [3, 0], [0, 2], [0, 5]], np.float32)
+    assert metrics.vendi(rows) == pytest.approx((2, 2, 2), rel=1e-6)

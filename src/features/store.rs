@@ -3,7 +3,7 @@
 //!
 //! The file is a line of JSON with the key and the widths of the parts, then records: the
 //! length of a JSON head and the head, the rows of each part as little-endian float32, and the
-//! BLAKE3 digest of both. A record that was cut short is dropped when the file is opened again.
+//! BLAKE3 digest of the line and of both. A record that was cut short is dropped when the file is opened again.
 
 use std::fs::{File, TryLockError};
 use std::io::{BufRead as _, BufReader, Read, Seek as _, SeekFrom, Write as _};
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Context as _, Error, Kind, Result};
 
 /// Version of the file's layout.
-const LAYOUT: u32 = 1;
+const LAYOUT: u32 = 2;
 /// Longest head that a record may claim, in bytes.
 const LONGEST_HEAD: u64 = 1 << 24;
 const DIGEST: usize = blake3::OUT_LEN;
@@ -100,6 +100,8 @@ pub struct FeatureStore {
     path: Option<PathBuf>,
     key: String,
     widths: Option<Widths>,
+    /// The first line, with which every digest begins.
+    line: Vec<u8>,
     start: u64,
     end: u64,
     done: usize,
@@ -217,6 +219,7 @@ impl FeatureStore {
             path,
             key,
             widths,
+            line: Vec::new(),
             start,
             end,
             done,
@@ -257,9 +260,10 @@ impl FeatureStore {
         }
         self.widths = Some(header.widths);
         self.start = line.len() as u64;
+        self.line = line;
         self.end = self.start;
         loop {
-            let mut record = Tee { reader: &mut reader, hasher: blake3::Hasher::new() };
+            let mut record = Tee { reader: &mut reader, hasher: self.hasher() };
             let Ok((head, head_len)) = read_head(&mut record) else { break };
             let body = header.widths.bytes(head.rows);
             let end = self.end.saturating_add(head_len).saturating_add(body);
@@ -317,6 +321,7 @@ impl FeatureStore {
             let header = Header { layout: LAYOUT, key: self.key.clone(), widths };
             serde_json::to_writer(&mut bytes, &header)?;
             bytes.push(b'\n');
+            self.line = bytes.clone();
             self.start = bytes.len() as u64;
             self.widths = Some(widths);
         }
@@ -339,7 +344,7 @@ impl FeatureStore {
         for part in parts.into_iter().flatten() {
             bytes.extend(part.as_slice().iter().flat_map(|v| v.to_le_bytes()));
         }
-        let digest = blake3::hash(&bytes[record..]);
+        let digest = self.hasher().update(&bytes[record..]).finalize();
         bytes.extend(digest.as_bytes());
         if let Err(error) = self.write(&bytes) {
             let Some(path) = self.path.take() else { return Err(error).context("write features") };
@@ -358,6 +363,13 @@ impl FeatureStore {
         self.rows += head.rows;
         self.skipped.append(&mut self.pending);
         Ok(())
+    }
+
+    /// What digests a record.
+    fn hasher(&self) -> blake3::Hasher {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&self.line);
+        hasher
     }
 
     /// Writes behind the last record.
@@ -383,7 +395,7 @@ impl FeatureStore {
     }
 
     fn read_batch(&self, reader: &mut BufReader<SharedFile>) -> Result<FeatureBatch> {
-        let mut hashed = Tee { reader, hasher: blake3::Hasher::new() };
+        let mut hashed = Tee { reader, hasher: self.hasher() };
         let (head, _) = read_head(&mut hashed)?;
         let widths = self.widths.ok_or_else(|| damaged("a store without rows"))?;
         let mut part = |width: usize| -> Result<Option<Features>> {
@@ -555,6 +567,29 @@ mod tests {
             drop(store);
             assert_eq!(std::fs::read(&path).unwrap(), whole, "byte {at}");
         }
+    }
+
+    #[test]
+    fn widths_that_add_up_to_the_same_are_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = FeatureStore::open(folder.path(), "key").unwrap();
+        store.append(Some(&batch(0.0, 2)), &[], 2).unwrap();
+        drop(store);
+        let path = folder.path().join("key.rows");
+        let mut bytes = std::fs::read(&path).unwrap();
+        let line = bytes.iter().position(|&b| b == b'\n').unwrap();
+        for digit in &mut bytes[..line] {
+            *digit = match *digit {
+                b'3' => b'2',
+                b'2' => b'3',
+                other => other,
+            };
+        }
+        let layout = bytes.windows(10).position(|window| window == b"\"layout\":3").unwrap();
+        bytes[layout + 9] = b'2';
+        std::fs::write(&path, bytes).unwrap();
+        let store = FeatureStore::open(folder.path(), "key").unwrap();
+        assert_eq!((store.done(), store.rows()), (0, 0));
     }
 
     #[test]

@@ -32,8 +32,10 @@ impl Zip {
         Ok(zip)
     }
 
-    /// Fails if members share bytes: a small archive could unpack to any size.
+    /// Fails if members share bytes or claim bytes that are not there: a small archive could unpack to
+    /// any size.
     fn check_extents(&mut self) -> zip::result::ZipResult<()> {
+        let size = self.file.size()?;
         let mut extents = Vec::with_capacity(self.archive.len());
         for i in 0..self.archive.len() {
             let member = self.archive.by_index_raw(i)?;
@@ -43,10 +45,13 @@ impl Zip {
         extents.sort_unstable();
         let overlap = extents.windows(2).any(|pair| pair[1].0 < pair[0].1);
         if overlap {
-            Err(zip::result::ZipError::InvalidArchive("members overlap".into()))
-        } else {
-            Ok(())
+            return Err(zip::result::ZipError::InvalidArchive("members overlap".into()));
         }
+        if extents.iter().any(|&(_, end)| end > size) {
+            let reason = "a member reaches beyond the end of the file";
+            return Err(zip::result::ZipError::InvalidArchive(reason.into()));
+        }
+        Ok(())
     }
 
     /// Whether this is an `.npz` file: arrays and no image.
