@@ -184,10 +184,10 @@ fn main() -> Result<()> {
 fn intervals_of_small_sets_mostly_hold() {
     let reference = Population::real(16).unwrap().draw(400, &mut RandomState::new(0)).unwrap();
     for metric in ["fid", "kid", "is", "prc", "vendi"] {
-        let case = Case { metric, dim: 16, images: 200, repetitions: 60 };
+        let case = Case { metric, dim: 16, images: 200, repetitions: 100 };
         for found in simulate(case, Some(&reference)).unwrap() {
-            // 60 trials at 95 % fall below 85 % once in a thousand times
-            assert!(found.coverage > 0.85, "{}: {}", found.name, found.coverage);
+            // 100 trials at 95 % fall below 88 % once in three hundred times
+            assert!(found.coverage >= 0.88, "{}: {}", found.name, found.coverage);
             let ratio = found.error / found.deviation;
             assert!((0.7..1.6).contains(&ratio), "{}: {ratio}", found.name);
         }

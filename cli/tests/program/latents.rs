@@ -315,7 +315,7 @@ fn lists_with_a_typo_are_usage_errors() {
     let negative = failure(&["generate", &skip, "--seeds", "-1"], 2);
     assert!(negative.contains("a number is missing") && !negative.contains("-- -1"), "{negative}");
     let cells = failure(&["generate", &skip, "--seeds", "0-8", "--grid", "3x2"], 1);
-    assert!(cells.contains("9 seeds for the 6 cells") && cells.contains("`3x3`"), "{cells}");
+    assert!(cells.contains("9 pictures for the 6 cells") && cells.contains("`3x3`"), "{cells}");
     let single = failure(&["interpolate", &skip, "--seeds", "1", "-o", "w.png"], 1);
     assert!(single.contains("two end points"), "{single}");
 }

@@ -128,7 +128,7 @@ pub fn kernel_distance_with_error(
         return Ok((spread, None));
     }
     let first = draws.iter().take(SUBSETS_OF_ERROR).map(|(x, y)| (x.as_slice(), y.as_slice()));
-    let of_all = Variance::of_subsets(&pool, first).of_estimate(generated.len());
+    let of_all = Variance::of_subsets(&pool, reference.len(), first).of_estimate(generated.len());
     let of_subsets = spread.std * spread.std / (subsets - 1) as f64;
     let uncertainty = Uncertainty::normal(spread.mean, (of_all + of_subsets).sqrt());
     Ok((spread, Some(uncertainty)))

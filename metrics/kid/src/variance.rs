@@ -26,9 +26,11 @@ impl Variance {
         Self { single: (single - 4.0 * pair / (n as f64 - 1.0)).max(0.0), pair }
     }
 
-    /// The mean over subsets of `m` images of each set, of which `x` and `y` are the indices.
+    /// The mean over subsets of `m` images of each set, of which `x` and `y` are the indices, from
+    /// `references` reference images.
     pub(crate) fn of_subsets<'a>(
         pool: &Pool<'_>,
+        references: usize,
         subsets: impl Iterator<Item = (&'a [usize], &'a [usize])>,
     ) -> Self {
         let (mut single, mut pair, mut count) = (0.0, 0.0, 0.0);
@@ -36,8 +38,10 @@ impl Variance {
             let m = x.len() as f64;
             let (within, between) = (pool.sums_among(x), pool.sums_between(x, y));
             let of_pairs = pair_variance(&within);
-            // So are the means over the others of a subset, of both sets.
-            let uncertain = 4.0 * of_pairs / (m - 1.0) + 4.0 * interaction(&between) / m;
+            // So are the means over the others of a subset, of both sets; the reference images are
+            // drawn without replacement from those that there are.
+            let drawn = (1.0 / m - 1.0 / references as f64).max(0.0);
+            let uncertain = 4.0 * of_pairs / (m - 1.0) + 4.0 * interaction(&between) * drawn;
             single += influence_variance(&within, &between, x.len()) - uncertain;
             pair += of_pairs;
             count += 1.0;
