@@ -2,6 +2,7 @@
 
 mod cache;
 mod checkpoints;
+mod directions;
 mod explain;
 mod latents;
 mod list;
@@ -68,9 +69,9 @@ static PROGRAM: Verb =
             .filling(&[fills::<WalkRequest>(), fills::<WalkStyle>()]),
         verb("mix", include_str!("../help/mix.txt"), latents::mix)
             .filling(&[fills::<MixRequest>()]),
-        verb("directions", include_str!("../help/directions.txt"), latents::directions)
+        verb("directions", include_str!("../help/directions.txt"), directions::find)
             .filling(&[fills::<DirectionsRequest>(), fills::<DirectionFiles>()]),
-        verb("edit", include_str!("../help/edit.txt"), latents::edit)
+        verb("edit", include_str!("../help/edit.txt"), directions::edit)
             .filling(&[fills::<EditRequest>()]),
         verb("path-length", include_str!("../help/path-length.txt"), latents::path_length)
             .filling(&[fills::<PathLengthRequest>()]),

@@ -162,11 +162,12 @@ fn support_vectors(codes: &Features, rows: &[usize], cost: f64) -> Result<Plane>
     let weights = |alpha: &DVector<f64>| tr_mul(&h, &columns(alpha)).column(0).into_owned();
     let margins = |weights: &DVector<f64>| mul(&h, &columns(weights)).column(0).into_owned();
 
+    // `u` is the room below the cost, kept beside `alpha`: a difference would round to nothing.
     let mut alpha = DVector::from_element(n, cost / 2.0);
+    let mut u = alpha.clone();
     let (mut z, mut v) = (DVector::from_element(n, 1.0), DVector::from_element(n, 1.0));
     let (mut b, mut known) = (0.0, f64::INFINITY);
     for _ in 0..MOST_STEPS {
-        let u = alpha.map(|a| cost - a);
         let w = weights(&alpha);
         let dual = margins(&w).add_scalar(-1.0) + &y * b - &z + &v;
         let primal = y.dot(&alpha);
@@ -219,6 +220,7 @@ fn support_vectors(codes: &Features, rows: &[usize], cost: f64) -> Result<Plane>
         let second = -da.component_mul(&dv);
         let (da, db, dz, dv) = step(center, &da.component_mul(&dz), &second);
         let t = TO_BOUND * way(&da, &dz, &dv);
+        u -= &da * t;
         alpha += da * t;
         z += dz * t;
         v += dv * t;

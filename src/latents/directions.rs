@@ -93,6 +93,9 @@ pub struct DirectionsRequest {
     pub classifier: ClassifierRequest,
     /// Classes of the classifier, by number or name; all if empty.
     pub classes: Vec<String>,
+    /// Share of the latents with the highest odds of a class, and of those with the lowest, between which its
+    /// boundary lies, above 0 and at most 0.5.
+    pub share: f64,
     /// Whether each class's direction is made orthogonal to those of the others.
     pub independent: bool,
 }
@@ -108,6 +111,7 @@ impl Default for DirectionsRequest {
             styles: None,
             classifier: ClassifierRequest::default(),
             classes: Vec::new(),
+            share: BoundaryOptions::default().share,
             independent: false,
         }
     }
@@ -131,8 +135,8 @@ pub struct DirectionSet {
 
 /// Finds directions.
 ///
-/// A boundary is fitted to the 2 % of the latents with the highest and the 2 % with the lowest odds of
-/// the class, and tested on three tenths of them.
+/// A boundary is fitted to the latents with the highest and those with the lowest odds of the class, and
+/// tested on three tenths of them.
 ///
 /// # Errors
 /// If a network cannot be opened or fails, the request does not fit it, or the task is stopped.
@@ -192,7 +196,7 @@ impl DirectionsRequest {
         };
         let odds = odds(drawing, &classifier, &classes, self.samples, watch)?;
         let found = classes.iter().zip(&odds).map(|(&class, odds)| {
-            let options = BoundaryOptions::default();
+            let options = BoundaryOptions { share: self.share, ..BoundaryOptions::default() };
             let of = || format!("the direction of {}", classifier.title(class));
             boundary(codes, odds, &options).with_context(of)
         });

@@ -1,8 +1,6 @@
 //! What draws from a generator: `generate`, `interpolate`, `mix`, `path-length`, `sweep`.
 
 use ganscope::latent::Summary;
-use ganscope::latents::directions::{DirectionFiles, DirectionsRequest, write_directions};
-use ganscope::latents::edit::{EditFiles, EditRequest, write_edit};
 use ganscope::latents::mix::{MixFiles, MixRequest, write_mix};
 use ganscope::latents::path_length::{PathLengthReport, PathLengthRequest};
 use ganscope::latents::pictures::{PictureFiles, PicturesRequest, write_pictures};
@@ -68,32 +66,6 @@ pub(super) fn mix(given: Given<'_>, terminal: &mut Terminal) -> Result<()> {
         if is_folder { format!(" in `{}`", files.output.display()) } else { String::new() };
     let (rows, cols, table) = (request.rows.len(), request.cols.len(), table.display());
     terminal.note(&format!("{rows} x {cols} mixed pictures{folder}, table in `{table}`"));
-    Ok(())
-}
-
-pub(super) fn directions(given: Given<'_>, terminal: &mut Terminal) -> Result<()> {
-    let (request, files): (DirectionsRequest, DirectionFiles) =
-        (given.request()?, given.request()?);
-    let found = write_directions(&request, &files, terminal)?;
-    if given.flag("json") {
-        return terminal.json(&found, std::path::Path::new("-"));
-    }
-    let mut table = Table::new();
-    table.row(["", "direction", "spread of W", "strength"]);
-    for (i, name) in found.names.iter().enumerate() {
-        let numbers = [found.spread[i], found.strength[i]].map(digits);
-        table.row([i.to_string(), name.clone()].into_iter().chain(numbers));
-    }
-    terminal.data(&table.right(2..4).print())?;
-    terminal.note(&format!("{} directions in `{}`", found.names.len(), files.output.display()));
-    Ok(())
-}
-
-pub(super) fn edit(given: Given<'_>, terminal: &mut Terminal) -> Result<()> {
-    let (request, files): (EditRequest, EditFiles) = (given.request()?, given.request()?);
-    let edited = write_edit(&request, &files, terminal)?;
-    let (rows, output) = (edited.names.len(), files.output.display());
-    terminal.note(&format!("{rows} x {} pictures in `{output}`", request.steps));
     Ok(())
 }
 
