@@ -321,7 +321,7 @@ impl FeatureStore {
             let header = Header { layout: LAYOUT, key: self.key.clone(), widths };
             serde_json::to_writer(&mut bytes, &header)?;
             bytes.push(b'\n');
-            self.line = bytes.clone();
+            self.line.clone_from(&bytes);
             self.start = bytes.len() as u64;
             self.widths = Some(widths);
         }
