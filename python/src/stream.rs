@@ -47,7 +47,11 @@ impl Stream {
         let mut stream = borrow(py, &self.0)?;
         let stream = &mut *stream;
         run(py, progress, move |watch| {
-            stream.update(&images.open_images(&ganscope::images::SetOptions::default(), axes)?, side(real), watch)
+            stream.update(
+                &images.open_images(&ganscope::images::SetOptions::default(), axes)?,
+                side(real),
+                watch,
+            )
         })
     }
 
