@@ -20,11 +20,14 @@ cargo fmt --check
 # tests already. A build for users is `maturin build --release`.
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/../target}
 cargo clippy --locked --quiet -- -D warnings
-"$scratch/build/bin/maturin" --quiet build --profile dev --locked -o "$scratch"
+"$scratch/build/bin/maturin" build --quiet --profile dev --locked -o "$scratch"
 
 python3 -m venv "$scratch/test"
 wheel=$(echo "$scratch"/ganscope-*.whl)
 "$scratch/test/bin/pip" install --quiet --disable-pip-version-check "$wheel[progress,test]"
 program=$CARGO_TARGET_DIR/debug/ganscope
 if [ -x "$program" ]; then export GANSCOPE_PROGRAM=$program; fi
-"$scratch/test/bin/pytest" -q
+# From elsewhere, so that the package that was installed is the one that is tested.
+here=$PWD
+cd "$scratch"
+"$scratch/test/bin/pytest" -q -c "$here/pyproject.toml" "$here/tests"
