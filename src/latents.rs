@@ -29,6 +29,7 @@ use crate::models::device::device;
 use crate::models::generator::{Generator, GeneratorOptions};
 use crate::text;
 use crate::watch::{Counter, Watch};
+use codes::Codes;
 
 /// The class that gives each seed its own: `seed mod classes`.
 pub const EACH: &str = "each";
@@ -325,30 +326,19 @@ impl Drawing {
         Ok(Array::from_f32([seeds.len(), num_ws, w_dim], &values)?)
     }
 
-    /// The pictures of style inputs, (N, `num_ws`, `w_dim`), with the same noise in all of them.
+    /// The pictures of style inputs, (N, `num_ws`, `w_dim`), or (N, `w_dim`) for one `w` in all of them,
+    /// with the same noise in all pictures.
     ///
     /// # Errors
     /// If the array has another shape or a value that is not finite, the generator fails, or the task
     /// is stopped.
     pub fn pictures_of(&self, ws: &Array, watch: &mut dyn Watch) -> Result<Vec<Image>> {
-        let GeneratorInfo { num_ws, w_dim, .. } = self.generator.info();
-        let [count, rows, dim] = *ws.shape() else {
-            return Err(unfit_ws(ws, num_ws, w_dim));
-        };
-        if (rows, dim) != (num_ws, w_dim) {
-            return Err(unfit_ws(ws, num_ws, w_dim));
-        }
-        let values = ws.to_f32();
-        if let Some(at) = values.iter().position(|value| !value.is_finite()) {
-            let row = at / (num_ws * w_dim);
-            return Err(Error::request(format!("row {row} of `ws` is infinite or NaN")));
-        }
+        let ws = Codes::of_array(ws.clone()).of(&*self.generator.network)?;
+        let (count, batch) = (ws.dim(0)?, self.request.batch);
         let mut counter = Counter::new(watch, "pictures", 0, count);
         let mut made = Vec::with_capacity(count);
-        for values in values.chunks(self.request.batch * num_ws * w_dim) {
-            let shape = (values.len() / (num_ws * w_dim), num_ws, w_dim);
-            let device = self.generator.network.device();
-            made.extend(self.render(&Tensor::from_slice(values, shape, device)?)?);
+        for start in (0..count).step_by(batch) {
+            made.extend(self.render(&ws.narrow(0, start, batch.min(count - start))?)?);
             counter.at(made.len())?;
         }
         Ok(made)
@@ -409,10 +399,6 @@ impl Drawing {
     pub fn conditions(&self) -> Map<String, Value> {
         self.request.conditions(&self.generator)
     }
-}
-
-fn unfit_ws(ws: &Array, num_ws: usize, w_dim: usize) -> Error {
-    Error::request(format!("`ws` has shape {:?}, expected (N, {num_ws}, {w_dim})", ws.shape()))
 }
 
 /// The class that `text` names, where one is needed; [`EACH`] gives consecutive seeds consecutive

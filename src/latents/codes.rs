@@ -45,6 +45,11 @@ impl Codes {
         }
     }
 
+    /// The style inputs of an array, which errors call `ws`.
+    pub fn of_array(array: Array) -> Self {
+        Self { path: "ws".into(), array }
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.array.shape().first().copied().unwrap_or(0)
@@ -73,8 +78,12 @@ impl Codes {
             }
         };
         let values = self.array.to_f32();
-        if n == 0 || values.iter().any(|value| !value.is_finite()) {
-            return Err(Error::request(format!("`{}` is empty or contains NaN", self.path)));
+        if n == 0 {
+            return Err(Error::request(format!("`{}` is empty", self.path)));
+        }
+        if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+            let (row, path) = (at / (each * w_dim), &self.path);
+            return Err(Error::request(format!("row {row} of `{path}` is infinite or NaN")));
         }
         let ws = Tensor::from_vec(values, (n, each, w_dim), generator.device())?;
         Ok(ws.broadcast_as((n, num_ws, w_dim))?.contiguous()?)
