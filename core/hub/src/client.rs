@@ -1,6 +1,7 @@
 //! The client: its caches, and downloads of missing files.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use etcetera::BaseStrategy as _;
 use hf_hub::{Cache, CacheRepo, Repo, RepoType};
@@ -29,9 +30,14 @@ pub struct Hub {
     pub token: Option<String>,
     /// Whether to use only what is cached.
     pub offline: bool,
+    /// Half the pause before a request that failed is repeated; it doubles each time.
+    pub pause: Duration,
 }
 
 impl Hub {
+    /// The usual pause: all repetitions of a request together wait 6 s.
+    pub const PAUSE: Duration = Duration::from_millis(200);
+
     /// The client with the settings of the environment.
     ///
     /// `HF_ENDPOINT` is the hub; `HF_HOME` contains its cache, by default `~/.cache/huggingface`;
@@ -61,6 +67,7 @@ impl Hub {
             cache,
             downloads,
             offline: set("HF_HUB_OFFLINE").is_some_and(|value| value != "0"),
+            pause: Self::PAUSE,
         })
     }
 
@@ -147,7 +154,8 @@ impl Hub {
             Source::Hub { file, .. } => self.download_from_hub(source, file, sha256, progress),
             Source::Url(_) => {
                 let path = self.download_path(&url);
-                let request = Request { url: &url, token: None, sha256, bytes: None };
+                let request =
+                    Request { url: &url, token: None, sha256, bytes: None, pause: self.pause };
                 transfer::download(&agent(), &request, &path, progress)?;
                 if sha256.is_none() {
                     set_pin(&path)?;
@@ -193,13 +201,14 @@ impl Hub {
         };
         let blobs = self.cache.join(repo.folder_name()).join("blobs");
         let repo = Cache::new(self.cache.clone()).repo(repo);
-        let metadata = metadata(&agent, &url, token).map_err(|e| e.of(&url, sha256))?;
+        let metadata = metadata(&agent, &url, token, self.pause).map_err(|e| e.of(&url, sha256))?;
         let Metadata { etag, commit, bytes } = metadata;
         // The hub's tag of a large file is its digest.
         let is_digest = etag.len() == 64 && etag.bytes().all(|b| b.is_ascii_hexdigit());
         let sha256 = sha256.or(is_digest.then_some(&etag));
         let blob = blobs.join(&etag);
-        transfer::download(&agent, &Request { url: &url, token, sha256, bytes }, &blob, progress)?;
+        let request = Request { url: &url, token, sha256, bytes, pause: self.pause };
+        transfer::download(&agent, &request, &blob, progress)?;
         let path = repo.pointer_path(&commit).join(file);
         link(&blob, &path, file).map_err(Error::writing(&path))?;
         repo.create_ref(&commit).map_err(Error::writing(&self.cache))?;
@@ -277,7 +286,6 @@ fn link(blob: &Path, path: &Path, file: &str) -> std::io::Result<()> {
 
 /// The HTTP client of downloads.
 fn agent() -> Agent {
-    use std::time::Duration;
     use ureq::config::RedirectAuthHeaders;
     let seconds = |n| Some(Duration::from_secs(n));
     Agent::config_builder()

@@ -1,10 +1,12 @@
 //! Facts about a file that the hub sends before the download.
 
+use std::time::Duration;
+
 use ureq::Agent;
 use ureq::http::HeaderMap;
 
 use crate::error::Failure;
-use crate::transfer::{MAX_FAILURES, PAUSE};
+use crate::transfer::MAX_FAILURES;
 
 /// Redirections within the hub, as for a repository that was renamed.
 const MAX_MOVES: usize = 5;
@@ -23,14 +25,20 @@ pub(crate) struct Metadata {
 /// Asks for the file at `url`, with the token, which is not sent to any other server.
 ///
 /// A redirection to another server, where the bodies of large files are, is answer enough: its
-/// headers describe the file. A server that is busy is asked again, as for a body.
-pub(crate) fn metadata(agent: &Agent, url: &str, token: Option<&str>) -> Result<Metadata, Failure> {
+/// headers describe the file. A server that is busy is asked again, as for a body, after twice `pause`,
+/// which doubles each time.
+pub(crate) fn metadata(
+    agent: &Agent,
+    url: &str,
+    token: Option<&str>,
+    pause: Duration,
+) -> Result<Metadata, Failure> {
     let mut failures = 0;
     loop {
         match ask(agent, url, token) {
             Err(failure) if failure.may_pass() && failures + 1 < MAX_FAILURES => {
                 failures += 1;
-                std::thread::sleep(PAUSE * 2u32.pow(failures));
+                std::thread::sleep(pause * 2u32.pow(failures));
             }
             answer => return answer,
         }

@@ -23,9 +23,6 @@ const MAX_RESTARTS: u32 = 3;
 /// Bytes by which an attempt has to bring a download on to count as none in vain.
 const PROGRESS: u64 = 1 << 16;
 
-/// Pause after the first of them; it doubles each time.
-pub(crate) const PAUSE: Duration = Duration::from_millis(200);
-
 /// Bytes of the largest file that is downloaded: more than any published network has.
 const MAX_BYTES: u64 = 1 << 34;
 
@@ -44,6 +41,8 @@ pub(crate) struct Request<'a> {
     pub(crate) sha256: Option<&'a str>,
     /// Bytes of the whole file.
     pub(crate) bytes: Option<u64>,
+    /// Half the pause after the first attempt in vain; it doubles each time.
+    pub(crate) pause: Duration,
 }
 
 impl Request<'_> {
@@ -147,7 +146,7 @@ fn transfer(
         if failures == MAX_FAILURES || restarts > MAX_RESTARTS || attempts == MAX_ATTEMPTS {
             return Err(request.failed(failure));
         }
-        std::thread::sleep(PAUSE * 2u32.pow(failures));
+        std::thread::sleep(request.pause * 2u32.pow(failures));
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Downloads from a server on this machine that speaks as the hub does.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use ganscope_golden::hub::{Behavior, Server};
 use ganscope_hub::{Error, Hub, Source, sha256};
@@ -29,6 +30,7 @@ impl Setup {
             downloads: folder.path().join("ganscope"),
             token: None,
             offline: false,
+            pause: Duration::from_millis(1),
         };
         Self { server, hub, folder }
     }
