@@ -60,7 +60,7 @@ function show(done) {
         element('span', {}, evidence),
         element('span', {}, number(scale))));
   });
-  const warnings = [...report.warnings, ...report.left_out.map(([method, why]) => `${method}: ${why}`)];
+  const warnings = [...(report.warnings ?? []), ...(report.left_out ?? []).map(([method, why]) => `${method}: ${why}`)];
   at('explain-result').replaceChildren(
     element('section', { className: 'panel' },
       element('h2', {}, heading),

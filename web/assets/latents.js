@@ -42,6 +42,7 @@ let wanted = null;
 /** Asks for the picture of the present place. */
 function draw() {
   wanted = { request: place(), since: performance.now() };
+  at('picture').setAttribute('aria-busy', 'true');
   describe();
   if (!underway) pump();
 }
@@ -64,6 +65,7 @@ async function pump() {
     }
   }
   underway = false;
+  at('picture').setAttribute('aria-busy', 'false');
 }
 
 /** The place in words, in the address, and as a command. */
@@ -185,15 +187,11 @@ async function openModel() {
   if (info.c_dim === 0) state.class = null;
   else if (state.class === null || state.class >= info.c_dim) state.class = 0;
   at('class').value = state.class;
-  const label = (i) => {
-    const side = info.num_ws > 1 ? 4 * 2 ** Math.floor((i + 1) / 2) : info.resolution;
-    return `${i}: ${Math.min(side, info.resolution)} px`;
-  };
   at('styles').replaceChildren(...Array.from({ length: info.num_ws }, (_, i) => element(
     'label',
     {},
     element('input', { type: 'checkbox', value: i, checked: state.styles.includes(i), onchange: chooseStyles }),
-    ` ${label(i)}`,
+    ` ${i}`,
   )));
   const sliders = Array.from({ length: Math.min(components, info.w_dim) }, (_, i) => {
     const output = element('output', {}, (state.moves[i] ?? 0).toFixed(1));
@@ -298,13 +296,13 @@ export async function start(given, settings) {
   fill('model', served.allowed.models);
   fill('sweep-reference', served.allowed.references);
   const models = served.allowed.models;
-  const number = (name, otherwise) => (settings.has(name) ? Number(settings.get(name)) : otherwise);
+  const setting = (name, otherwise) => (settings.has(name) ? Number(settings.get(name)) : otherwise);
   const list = (name) => (settings.get(name) ?? '').split(',').filter((text) => text !== '').map(Number);
   const style = models.find((name) => name.includes('stylegan')) ?? models[0];
   state.model = models.includes(settings.get('model')) ? settings.get('model') : style;
   Object.assign(state, {
-    psi: number('psi', 0.7), x: number('x', 3), y: number('y', 0), class: number('class', null),
-    cutoff: number('cutoff', null), moves: list('moves'), mixed: number('mixed', null), styles: list('styles'),
+    psi: setting('psi', 0.7), x: setting('x', 3), y: setting('y', 4), class: setting('class', null),
+    cutoff: setting('cutoff', null), moves: list('moves'), mixed: setting('mixed', null), styles: list('styles'),
   });
   at('model').value = state.model;
   at('mixing').checked = state.mixed !== null;

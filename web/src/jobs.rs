@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use ganscope::{Error, Result, Step, Unit, Warning, Watch};
+use ganscope::{Error, Kind, Result, Step, Unit, Warning, Watch};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -113,7 +113,7 @@ impl Job {
                 let _ = self.done.set(done);
                 (Phase::Done, None)
             }
-            Ok(Err(Error::Cancelled)) => (Phase::Stopped, None),
+            Ok(Err(error)) if error.kind() == Kind::Cancelled => (Phase::Stopped, None),
             Ok(Err(error)) => (Phase::Failed, Some(told(&error))),
             Err(_) => {
                 let advice = "this is a defect of ganscope: please report it";

@@ -9,10 +9,10 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use futures_util::stream::{Stream, unfold};
 use ganscope::Error;
 use serde_json::json;
-use tokio_stream::wrappers::WatchStream;
-use tokio_stream::{Stream, StreamExt as _};
+use tokio::sync::watch::Receiver;
 
 use crate::jobs::{Job, State as Progress};
 use crate::reply::{Reply, bytes};
@@ -34,13 +34,19 @@ async fn events(
     State(server): State<Arc<Server>>,
     Path(id): Path<u64>,
 ) -> Reply<Sse<impl Stream<Item = Result<Event, Infallible>>>> {
-    let states = WatchStream::new(server.jobs.get(id)?.states());
-    // One more event after the last, so that the stream ends by itself.
-    let mut over = false;
-    let states = states
-        .take_while(move |state: &Progress| !std::mem::replace(&mut over, state.phase.is_final()));
-    let event = |state: Progress| Ok(Event::default().json_data(state).unwrap_or_default());
-    Ok(Sse::new(states.map(event)).keep_alive(KeepAlive::default()))
+    let mut states = server.jobs.get(id)?.states();
+    // The present state is the first event.
+    states.mark_changed();
+    let next = |(mut states, over): (Receiver<Progress>, bool)| async move {
+        if over || states.changed().await.is_err() {
+            return None;
+        }
+        let state = states.borrow_and_update().clone();
+        let over = state.phase.is_final();
+        let event = Event::default().json_data(state).unwrap_or_default();
+        Some((Ok(event), (states, over)))
+    };
+    Ok(Sse::new(unfold((states, false), next)).keep_alive(KeepAlive::default()))
 }
 
 async fn result(State(server): State<Arc<Server>>, Path(id): Path<u64>) -> Reply {

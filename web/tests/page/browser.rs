@@ -29,12 +29,7 @@ fn visit() -> Option<(Client, Page)> {
 
 /// Waits until the picture is that of the present place, and returns the request.
 fn settle(page: &mut Page) -> Value {
-    page.wait("document.getElementById('picture').dataset.place");
-    // A frame without a new picture: the last place has won.
-    page.wait(
-        "(async () => { const p = document.getElementById('picture'); const before = p.dataset.place; \
-         await new Promise((r) => setTimeout(r, 300)); return p.dataset.place === before; })()",
-    );
+    page.wait("document.getElementById('picture').ariaBusy === 'false'");
     let text = page.value("document.getElementById('picture').dataset.place");
     serde_json::from_str(text.as_str().unwrap()).unwrap()
 }
@@ -149,7 +144,7 @@ fn walks_and_sweeps_are_begun_followed_and_stopped() {
     slide(&mut page, "#seed", "17");
     page.click("#go");
     page.click("#anchor");
-    assert_eq!(page.value("document.getElementById('anchors').textContent"), "3, 17");
+    assert_eq!(page.value("document.getElementById('anchors').textContent"), "403, 17");
     page.click("#walk");
     page.wait("document.querySelectorAll('#walk-result .strip img').length === 24");
     page.wait("[...document.querySelectorAll('#walk-result img')].slice(0, 12).every((i) => i.naturalWidth > 0)");
@@ -167,13 +162,14 @@ fn walks_and_sweeps_are_begun_followed_and_stopped() {
     page.wait(
         "document.getElementById('work').hidden && !document.getElementById('sweep').disabled",
     );
-    assert_eq!(page.value("document.getElementById('problem').hidden"), true);
+    assert_eq!(page.value("document.getElementById('problem').textContent"), "");
 }
 
 #[test]
 fn a_group_on_the_map_is_what_it_costs_and_a_point_is_its_image() {
     let Some((client, mut page)) = visit() else { return };
     page.look(1280, 900, false);
+    settle(&mut page);
     page.click("#tab-scores");
     page.wait("document.getElementById('map-title').dataset.distance");
     let mut request =

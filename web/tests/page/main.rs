@@ -4,3 +4,4 @@ mod attacks;
 mod browser;
 mod chromium;
 mod client;
+mod routes;
