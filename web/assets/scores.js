@@ -172,10 +172,11 @@ async function showGroup(images) {
   const { distance } = await post(`/api/map/${map.map}/without`, { images });
   const worst = [...images].sort((a, b) => map.contributions[b] - map.contributions[a]).slice(0, SHOWN);
   const change = (100 * (distance - map.distance)) / map.distance;
+  const percent = Number.isFinite(change) ? ` (${change > 0 ? '+' : ''}${change.toFixed(1)} %)` : '';
   const tile = (i) => element('button', { onclick: () => attempt(() => showImage(i)) },
     element('img', { src: address('generated', i), alt: map.generated.names[i], title: map.generated.names[i], loading: 'lazy' }));
   const words = element('p', { id: 'without' },
-    `Without these ${images.length} images, ${map.title} is ${number(distance)} (${change > 0 ? '+' : ''}${change.toFixed(1)} %).`);
+    `Without these ${images.length} images, ${map.title} is ${number(distance)}${percent}.`);
   words.dataset.distance = distance;
   at('map-group').replaceChildren(
     element('h2', {}, `Group of ${images.length}`),
