@@ -35,7 +35,7 @@ pub enum Part {
 impl Hint {
     /// Reads a template: `{weights}` is a field of the request, `{stats.rows}` one of another task,
     /// `{list.}` another task.
-    pub(crate) fn of(template: &'static str) -> Self {
+    pub fn of(template: &'static str) -> Self {
         let mut parts = Vec::new();
         for (i, piece) in template.split(['{', '}']).enumerate() {
             match piece.split_once('.') {
@@ -53,7 +53,7 @@ impl Hint {
 
     /// The same advice, followed by text as it stands.
     #[must_use]
-    pub(crate) fn then(mut self, text: impl Into<String>) -> Self {
+    pub fn then(mut self, text: impl Into<String>) -> Self {
         self.parts.push(Part::Text(text.into()));
         self
     }

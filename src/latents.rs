@@ -7,6 +7,7 @@ pub mod mix;
 pub mod output;
 pub mod path_length;
 pub mod pictures;
+pub mod plane;
 pub mod walk;
 
 use std::path::{Path, PathBuf};
@@ -278,6 +279,36 @@ impl Drawing {
     /// The request that it was opened with.
     pub fn request(&self) -> &DrawingRequest {
         &self.request
+    }
+
+    /// Goes on under another request. The generator stays open if the request asks for the same.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn set(&mut self, request: &DrawingRequest, watch: &mut dyn Watch) -> Result<()> {
+        let DrawingRequest { truncation, truncation_cutoff, noise_mode, prior, batch, .. } =
+            *request;
+        let class = request.class.clone();
+        let here = self.request.clone();
+        let alike = DrawingRequest {
+            truncation,
+            truncation_cutoff,
+            noise_mode,
+            prior,
+            batch,
+            class,
+            ..here
+        };
+        if alike != *request {
+            *self = Self::open(request, watch)?;
+            return Ok(());
+        }
+        within("batch", batch, 1..=4096)?;
+        request.check_family(&self.generator)?;
+        let class = self::class(&self.generator, request.class.as_deref())?;
+        self.sampler = sampler(&self.generator, request, class)?;
+        self.request = request.clone();
+        Ok(())
     }
 
     /// The same drawing under another truncation.

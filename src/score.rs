@@ -2,6 +2,7 @@
 
 pub(crate) mod chosen;
 pub mod leave_one_out;
+pub mod map;
 pub mod rows;
 pub mod statistics;
 pub mod stream;

@@ -7,6 +7,7 @@ mod explain;
 mod latents;
 mod list;
 mod score;
+mod serve;
 mod shell;
 mod stats;
 
@@ -28,6 +29,7 @@ use ganscope::score::ScoreRequest;
 use ganscope::score::leave_one_out::LeaveOneOutRequest;
 use ganscope::score::statistics::{RowsRequest, StatisticsRequest};
 use ganscope::score::sweep::SweepRequest;
+use ganscope_web::ServeRequest;
 
 use crate::given::{Fills, Given, fills, with_defaults};
 use crate::page;
@@ -100,6 +102,8 @@ static PROGRAM: Verb =
                 verb("unit", include_str!("../help/explain-unit.txt"), explain::networks::unit)
                     .filling(&[fills::<UnitRequest>()]),
             ]),
+        verb("serve", include_str!("../help/serve.txt"), serve::run)
+            .filling(&[fills::<ServeRequest>()]),
         verb("list", include_str!("../help/list.txt"), list::run),
         verb("fetch", include_str!("../help/fetch.txt"), cache::fetched),
         verb("cache", include_str!("../help/cache.txt"), cache::run)

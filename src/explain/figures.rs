@@ -69,6 +69,11 @@ impl Map {
     pub fn palette(&self) -> Palette {
         Palette::of(self.evidence)
     }
+
+    /// The magnitude that has the strongest color.
+    pub fn scale(&self) -> f64 {
+        end(&self.values)
+    }
 }
 
 impl Explained {

@@ -168,6 +168,35 @@ impl FeatureStats {
         );
         Ok(())
     }
+
+    /// Moments of the rows that stay when those of `part`, which are among them, are taken away:
+    /// [`merge`](Self::merge) undone, up to rounding. A sample of the rows is not kept.
+    ///
+    /// With `n` rows of mean `m` and scatter `S`, `k` of which have mean `q` and scatter `T`, the rest
+    /// has mean `m - k (q - m) / (n - k)` and scatter `S - T - n k / (n - k) (q - m) (q - m)^T`.
+    ///
+    /// # Errors
+    /// [`Error::Dimension`] if `part` is not as wide, [`Error::UnknownCount`] if either does not tell its
+    /// count, [`Error::TooFewSamples`] if no row stays.
+    pub fn without(&self, part: &Self) -> Result<Self> {
+        if self.dim() != part.dim() {
+            let (expected, got) = (self.dim(), part.dim());
+            return Err(Error::Dimension { what: "the part", expected, got });
+        }
+        let (Some(n), Some(k)) = (self.count, part.count) else {
+            return Err(Error::UnknownCount);
+        };
+        if k >= n {
+            let (what, needed) = ("the rest of a set", usize::try_from(k).unwrap_or(usize::MAX));
+            let got = usize::try_from(n).unwrap_or(usize::MAX);
+            return Err(Error::TooFewSamples { what, needed: needed.saturating_add(1), got });
+        }
+        let share = k as f64 / (n - k) as f64;
+        let shift = &part.mean - &self.mean;
+        let mut scatter = &self.scatter - &part.scatter;
+        scatter.ger(-share * n as f64, &shift, &shift, 1.0);
+        Self::from_scatter(n - k, &self.mean - shift * share, scatter)
+    }
 }
 
 /// Sums moments row by row; the result depends on the rows and their order alone.

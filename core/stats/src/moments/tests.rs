@@ -61,6 +61,19 @@ fn the_number_of_threads_changes_no_bit() {
 }
 
 #[test]
+fn moments_without_some_rows_are_those_of_the_rest() {
+    let all = features(40, 6, 2.0);
+    let (part, rest): (Vec<usize>, Vec<usize>) = (0..40).partition(|i| i % 3 == 0);
+    let moments = FeatureStats::from_features(&all);
+    let part = FeatureStats::from_features(&all.select(&part));
+    let (mean, scatter) = slow(&all.select(&rest));
+    let left = moments.without(&part).unwrap();
+    assert_eq!(left.count(), Some(rest.len() as u64));
+    assert_close(&left, &mean, &scatter);
+    assert!(moments.without(&moments).is_err());
+}
+
+#[test]
 fn fewer_than_two_rows_have_no_covariance() {
     let one = FeatureStats::from_features(&features(1, 3, 0.0));
     assert!(matches!(one.cov(), Err(Error::TooFewSamples { needed: 2, got: 1, .. })));

@@ -1,0 +1,96 @@
+// Explanations: what a classifier saw in a picture, by every method.
+
+import { attempt, element, number, post, work } from './api.js';
+import { remember } from './main.js';
+
+const at = (id) => document.getElementById(id);
+
+let subject = null;
+
+function choose(chosen, words) {
+  subject = chosen;
+  at('explain-subject').textContent = `Explained is ${words}.`;
+  at('explain-begin').disabled = false;
+}
+
+async function bring(file) {
+  const { picture, width, height } = await post('/api/picture', file);
+  choose({ picture }, `${file.name || 'the picture'}, ${width} x ${height} pixels`);
+  await explain();
+}
+
+async function explain() {
+  const text = (id) => at(id).value.trim() || null;
+  const request = {
+    classifier: { model: at('classifier').value },
+    class: text('explain-class'),
+    against: text('explain-against'),
+    measure: at('explain-measure').checked,
+    options: { rule: at('explain-rule').value },
+  };
+  const done = await work('/api/explain', { subject, request });
+  if (done) show(done);
+}
+
+function show(done) {
+  const { report, heading, scales } = done.result;
+  const top = report.top.map((found) => element('tr', {},
+    element('td', {}, found.name ? `${found.name} (${found.class})` : String(found.class)),
+    element('td', { className: 'number' }, `${(100 * found.probability).toFixed(1)} %`)));
+  const picture = element('figure', {},
+    element('img', { src: done.file('picture.png'), alt: 'the picture as the network sees it' }),
+    element('figcaption', {}, 'As the network sees it'));
+  const maps = report.maps.map((map, i) => {
+    const { evidence, scale } = scales[i];
+    const signed = evidence === 'signed';
+    const notes = [
+      map.claims_relevance ? '' : 'not a share of the answer',
+      map.ignores_upper_layers ? 'hardly depends on the class' : '',
+      map.r_squared === undefined ? '' : `R² ${map.r_squared.toFixed(2)}`,
+      map.conservation_error === undefined ? '' : `lost ${(100 * map.conservation_error).toFixed(1)} %`,
+      map.measures ? `deletion ${map.measures.deletion.toFixed(2)}` : '',
+    ].filter(Boolean).join(', ');
+    return element('figure', {},
+      element('img', { src: done.file(`${map.method}.png`), alt: `map of ${map.method}` }),
+      element('figcaption', {}, element('strong', {}, map.method), notes ? ` – ${notes} ` : ' ',
+        element('a', { href: done.file(`${map.method}.npy`), download: `${map.method}.npy` }, '.npy')),
+      element('div', { className: `scale ${signed ? 'signed' : 'one'}` }),
+      element('div', { className: 'ends' },
+        element('span', {}, signed ? number(-scale) : '0'),
+        element('span', {}, evidence),
+        element('span', {}, number(scale))));
+  });
+  const warnings = [...(report.warnings ?? []), ...(report.left_out ?? []).map(([method, why]) => `${method}: ${why}`)];
+  at('explain-result').replaceChildren(
+    element('section', { className: 'panel' },
+      element('h2', {}, heading),
+      element('table', {}, ...top),
+      element('ul', { className: 'warnings' }, ...warnings.map((text) => element('li', {}, String(text)))),
+      element('div', { className: 'maps' }, picture, ...maps)),
+  );
+}
+
+/** Explains something that another view shows. */
+export async function explainSubject(chosen, words) {
+  choose(chosen, words);
+  await explain();
+}
+
+export async function start(served) {
+  at('classifier').replaceChildren(...served.allowed.classifiers.map((name) => element('option', {}, name)));
+  at('file').onchange = () => attempt(() => bring(at('file').files[0]));
+  const drop = at('drop');
+  drop.ondragover = (event) => { event.preventDefault(); drop.classList.add('over'); };
+  drop.ondragleave = () => drop.classList.remove('over');
+  drop.ondrop = (event) => {
+    event.preventDefault();
+    drop.classList.remove('over');
+    const [file] = event.dataTransfer.files;
+    if (file) attempt(() => bring(file));
+  };
+  drop.onkeydown = (event) => { if (event.key === 'Enter') at('file').click(); };
+  at('explain-begin').onclick = () => attempt(explain, at('explain-begin'));
+  shown();
+}
+
+export const shown = () => remember('explain', {});

@@ -1,0 +1,356 @@
+// The latent space: a plane of seeds, directions, styles of another seed, walks and sweeps.
+
+import { attempt, element, number, post, save, send, work } from './api.js';
+import { curve } from './curve.js';
+import { explainSubject } from './explain.js';
+import { open, remember } from './main.js';
+
+const at = (id) => document.getElementById(id);
+const SEEDS_ACROSS = 8;
+
+let served;
+let info = null;
+let components = 0;
+const state = { model: '', class: null, psi: 0.7, cutoff: null, x: 0, y: 0, moves: [], mixed: null, styles: [] };
+const anchors = [];
+let undone = [];
+
+/** The request of the present place. */
+function place() {
+  const drawing = { model: state.model, truncation: state.psi };
+  if (state.class !== null) drawing.class = String(state.class);
+  if (state.cutoff !== null) drawing.truncation_cutoff = state.cutoff;
+  const mixes = state.mixed !== null && state.styles.length > 0;
+  return {
+    drawing,
+    x: state.x,
+    y: state.y,
+    mixed: mixes ? state.mixed : null,
+    styles: mixes ? state.styles.join(',') : null,
+    moves: state.moves.some((v) => v !== 0) ? state.moves : [],
+  };
+}
+
+const isSeed = () => Number.isInteger(state.x) && Number.isInteger(state.y);
+const seedAt = (x, y) => (((x + y * served.columns) % 4294967296) + 4294967296) % 4294967296;
+
+// Pictures: one request at a time, the last place wins.
+
+let underway = false;
+let wanted = null;
+
+/** Asks for the picture of the present place. */
+function draw() {
+  wanted = { request: place(), since: performance.now() };
+  at('picture').setAttribute('aria-busy', 'true');
+  describe();
+  if (!underway) pump();
+}
+
+async function pump() {
+  underway = true;
+  while (wanted) {
+    const { request, since } = wanted;
+    wanted = null;
+    try {
+      const blob = await (await send('/api/place', request)).blob();
+      const bitmap = await createImageBitmap(blob);
+      const canvas = at('picture');
+      if (canvas.width !== bitmap.width) [canvas.width, canvas.height] = [bitmap.width, bitmap.height];
+      canvas.getContext('2d').drawImage(bitmap, 0, 0);
+      canvas.dataset.latency = performance.now() - since;
+      canvas.dataset.place = JSON.stringify(request);
+    } catch (error) {
+      await attempt(() => { throw error; });
+    }
+  }
+  underway = false;
+  at('picture').setAttribute('aria-busy', 'false');
+}
+
+/** The place in words, in the address, and as a command. */
+function describe() {
+  const where = isSeed()
+    ? `seed ${seedAt(state.x, state.y)}`
+    : `between seeds, at (${state.x.toFixed(2)}, ${state.y.toFixed(2)})`;
+  at('place').textContent = where;
+  at('psi-value').textContent = state.psi.toFixed(2);
+  at('cutoff-value').textContent = state.cutoff === null ? 'all' : String(state.cutoff);
+  const { drawing, mixed, moves } = place();
+  const plain = isSeed() && mixed === null && moves.length === 0;
+  const options = [
+    ` --trunc ${state.psi}`,
+    state.cutoff === null ? '' : ` --trunc-cutoff ${state.cutoff}`,
+    drawing.class ? ` --class ${drawing.class}` : '',
+  ].join('');
+  at('command').textContent = plain
+    ? `ganscope generate ${state.model} --seeds ${seedAt(state.x, state.y)}${options} -o out`
+    : `ganscope generate ${state.model} --ws ws.npz${drawing.class ? ` --class ${drawing.class}` : ''} -o out`;
+  const settings = { model: state.model, psi: state.psi, x: state.x, y: state.y };
+  if (state.class !== null) settings.class = state.class;
+  if (state.cutoff !== null) settings.cutoff = state.cutoff;
+  if (moves.length) settings.moves = moves.join(',');
+  if (mixed !== null) Object.assign(settings, { mixed, styles: state.styles.join(',') });
+  remember('latents', settings);
+  drawPlane();
+}
+
+// The plane.
+
+function drawPlane() {
+  const canvas = at('plane');
+  const context = canvas.getContext('2d');
+  const [width, height] = [canvas.width, canvas.height];
+  const unit = width / SEEDS_ACROSS;
+  const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name);
+  context.clearRect(0, 0, width, height);
+  context.lineWidth = 1;
+  context.strokeStyle = color('--line');
+  context.fillStyle = color('--quiet');
+  context.font = '11px system-ui, sans-serif';
+  const [left, top] = [state.x - SEEDS_ACROSS / 2, state.y - SEEDS_ACROSS / 2];
+  const screen = (v, from) => (v - from) * unit;
+  for (let i = Math.floor(left); i <= left + SEEDS_ACROSS + 1; i += 1) {
+    context.beginPath();
+    context.moveTo(screen(i, left), 0);
+    context.lineTo(screen(i, left), height);
+    context.stroke();
+  }
+  for (let j = Math.floor(top); j <= top + SEEDS_ACROSS + 1; j += 1) {
+    context.beginPath();
+    context.moveTo(0, screen(j, top));
+    context.lineTo(width, screen(j, top));
+    context.stroke();
+  }
+  for (let i = Math.floor(left); i <= left + SEEDS_ACROSS + 1; i += 2) {
+    for (let j = Math.floor(top); j <= top + SEEDS_ACROSS + 1; j += 1) {
+      context.fillText(String(seedAt(i, j)), screen(i, left) + 3, screen(j, top) - 3);
+    }
+  }
+  for (const { x, y } of anchors) {
+    context.fillStyle = color('--two');
+    context.fillRect(screen(x, left) - 4, screen(y, top) - 4, 8, 8);
+  }
+  context.strokeStyle = color('--accent');
+  context.lineWidth = 2;
+  context.beginPath();
+  context.arc(width / 2, height / 2, 7, 0, 2 * Math.PI);
+  context.stroke();
+}
+
+/** Rounds to a seed when close to one. */
+function snapped(v) {
+  return Math.abs(v - Math.round(v)) < 0.06 ? Math.round(v) : Number(v.toFixed(3));
+}
+
+function listenToPlane() {
+  const canvas = at('plane');
+  let from = null;
+  canvas.onpointerdown = (event) => {
+    canvas.setPointerCapture(event.pointerId);
+    from = { px: event.clientX, py: event.clientY, x: state.x, y: state.y };
+  };
+  canvas.onpointermove = (event) => {
+    if (!from) return;
+    const unit = canvas.clientWidth / SEEDS_ACROSS;
+    state.x = snapped(from.x - (event.clientX - from.px) / unit);
+    state.y = snapped(from.y - (event.clientY - from.py) / unit);
+    draw();
+  };
+  canvas.onpointerup = () => { from = null; };
+  canvas.onpointercancel = canvas.onpointerup;
+  canvas.onkeydown = (event) => {
+    const step = event.shiftKey ? 1 : 0.25;
+    const steps = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, -step], ArrowDown: [0, step] };
+    if (!steps[event.key]) return;
+    event.preventDefault();
+    state.x = snapped(state.x + steps[event.key][0]);
+    state.y = snapped(state.y + steps[event.key][1]);
+    draw();
+  };
+}
+
+// Models and their options.
+
+async function openModel() {
+  info = await post('/api/model', { model: state.model });
+  const psi = at('psi');
+  [psi.min, psi.max] = info.truncation === 'psi' ? [0, 1.5] : [0.02, 1];
+  state.psi = Math.min(Math.max(state.psi, Number(psi.min)), Number(psi.max));
+  psi.value = state.psi;
+  at('cutoff-row').hidden = info.truncation !== 'psi';
+  at('cutoff').max = info.num_ws;
+  at('cutoff').value = state.cutoff ?? info.num_ws;
+  at('class-row').hidden = info.c_dim === 0;
+  const names = Array.from({ length: info.c_dim }, (_, i) => info.classes[i] ?? String(i));
+  at('class').replaceChildren(...names.map((name, i) => element('option', { value: i }, name)));
+  if (info.c_dim === 0) state.class = null;
+  else if (state.class === null || state.class >= info.c_dim) state.class = 0;
+  at('class').value = state.class;
+  at('styles').replaceChildren(...Array.from({ length: info.num_ws }, (_, i) => element(
+    'label',
+    {},
+    element('input', { type: 'checkbox', value: i, checked: state.styles.includes(i), onchange: chooseStyles }),
+    ` ${i}`,
+  )));
+  const sliders = Array.from({ length: Math.min(components, info.w_dim) }, (_, i) => {
+    const output = element('output', {}, (state.moves[i] ?? 0).toFixed(1));
+    const slider = element('input', {
+      type: 'range', min: -4, max: 4, step: 0.1, value: state.moves[i] ?? 0,
+    });
+    slider.dataset.move = i;
+    slider.onpointerdown = () => undone.push([...state.moves]);
+    slider.oninput = () => {
+      while (state.moves.length <= i) state.moves.push(0);
+      state.moves[i] = Number(slider.value);
+      output.textContent = Number(slider.value).toFixed(1);
+      draw();
+    };
+    return element('label', {}, `Component ${i} `, output, slider);
+  });
+  at('moves').replaceChildren(...sliders);
+}
+
+function chooseStyles() {
+  const boxes = [...at('styles').querySelectorAll('input')];
+  state.styles = boxes.filter((box) => box.checked).map((box) => Number(box.value));
+  draw();
+}
+
+function setMoves(moves) {
+  state.moves = moves;
+  for (const slider of at('moves').querySelectorAll('input')) {
+    slider.value = moves[slider.dataset.move] ?? 0;
+    slider.parentElement.querySelector('output').textContent = Number(slider.value).toFixed(1);
+  }
+  draw();
+}
+
+// Walks and sweeps.
+
+function showAnchors() {
+  at('anchors').textContent = anchors.length ? anchors.map(({ seed }) => seed).join(', ') : 'none';
+  at('walk').disabled = anchors.length < 2;
+  drawPlane();
+}
+
+async function beginWalk() {
+  const { drawing } = place();
+  const seeds = anchors.map(({ seed }) => seed).join(',');
+  const steps = 12;
+  const done = await work('/api/walk', { drawing, seeds, steps, spaces: ['z', 'w'] });
+  if (!done) return;
+  const rows = done.result.rows;
+  const strips = rows.map((row, i) => element('div', {},
+    element('p', { className: 'note' }, `${row.spaces.join(', ')}: path ${number(row.lengths.reduce((a, b) => a + b, 0))}, `
+      + `longest step ${number(Math.max(...row.lengths))} (${done.result.meter})`),
+    element('div', { className: 'strip' }, ...Array.from({ length: row.lengths.length + 1 }, (_, step) => element('img', {
+      src: done.file(`row${i}-step${step}.png`), alt: `step ${step}`, loading: 'lazy',
+    })))));
+  const xs = rows[0].lengths.map((_, i) => i + 1);
+  const lines = rows.map((row) => ({ name: row.spaces.join(', '), values: row.lengths }));
+  at('walk-result').replaceChildren(...strips, curve(xs, 'step', lines));
+}
+
+async function beginSweep() {
+  const { drawing } = place();
+  if (info.c_dim > 0) drawing.class = 'each';
+  delete drawing.truncation;
+  const truncations = info.truncation === 'psi' ? '0.2:1.2:0.2' : '0.2:1.0:0.2';
+  const request = {
+    drawing, truncations, reference: at('sweep-reference').value, metrics: ['fid', 'prdc'],
+    features: { num: Number(at('sweep-num').value) },
+  };
+  const done = await work('/api/sweep', request);
+  if (!done) return;
+  const { points } = done.result;
+  const xs = points.map((point) => point.truncation);
+  const line = (name) => {
+    const rows = points.map((point) => point.scores.find((score) => score.name === name));
+    return rows[0] ? { name: rows[0].title, values: rows.map((row) => row.value) } : null;
+  };
+  const samples = element('div', { className: 'tiles' });
+  const pick = (j) => {
+    const files = done.files.filter((file) => file.startsWith(`point${j}-`));
+    files.sort((a, b) => a.localeCompare(b, 'en', { numeric: true }));
+    const images = files.map((file) => element('img', { src: done.file(file), alt: file }));
+    samples.replaceChildren(element('p', { className: 'note' }, `Samples at ${number(xs[j])}:`), ...images);
+    state.psi = xs[j];
+    at('psi').value = xs[j];
+    draw();
+  };
+  const warnings = done.warnings.map((text) => element('li', {}, text));
+  const curves = [['fid'], ['precision', 'recall']].map((names) => names.map(line).filter(Boolean));
+  at('sweep-result').replaceChildren(
+    element('ul', { className: 'warnings' }, ...warnings),
+    ...curves.filter((lines) => lines.length).map((lines) => curve(xs, 'truncation', lines, pick)),
+    samples,
+  );
+  pick(xs.length - 1);
+}
+
+export async function start(given, settings) {
+  served = given;
+  components = served.components;
+  const fill = (id, names) => at(id).replaceChildren(...names.map((name) => element('option', {}, name)));
+  fill('model', served.allowed.models);
+  fill('sweep-reference', served.allowed.references);
+  const models = served.allowed.models;
+  const setting = (name, otherwise) => (settings.has(name) ? Number(settings.get(name)) : otherwise);
+  const list = (name) => (settings.get(name) ?? '').split(',').filter((text) => text !== '').map(Number);
+  const style = models.find((name) => name.includes('stylegan')) ?? models[0];
+  state.model = models.includes(settings.get('model')) ? settings.get('model') : style;
+  Object.assign(state, {
+    psi: setting('psi', 0.7), x: setting('x', 3), y: setting('y', 4), class: setting('class', null),
+    cutoff: setting('cutoff', null), moves: list('moves'), mixed: setting('mixed', null), styles: list('styles'),
+  });
+  at('model').value = state.model;
+  at('mixing').checked = state.mixed !== null;
+  if (state.mixed !== null) at('mixed').value = state.mixed;
+  listenToPlane();
+  at('model').onchange = () => attempt(async () => {
+    Object.assign(state, { model: at('model').value, moves: [], styles: [], cutoff: null });
+    anchors.length = 0;
+    await openModel();
+    showAnchors();
+    draw();
+  });
+  at('class').onchange = () => { state.class = Number(at('class').value); draw(); };
+  at('psi').oninput = () => { state.psi = Number(at('psi').value); draw(); };
+  at('cutoff').oninput = () => {
+    const value = Number(at('cutoff').value);
+    state.cutoff = value >= info.num_ws ? null : value;
+    draw();
+  };
+  at('go').onclick = () => {
+    const seed = Number(at('seed').value);
+    [state.x, state.y] = [seed % served.columns, Math.floor(seed / served.columns)];
+    draw();
+  };
+  const mix = () => { state.mixed = at('mixing').checked ? Number(at('mixed').value) : null; draw(); };
+  at('mixing').onchange = mix;
+  at('mixed').oninput = mix;
+  at('undo').onclick = () => { if (undone.length) setMoves(undone.pop()); };
+  at('reset').onclick = () => { undone.push([...state.moves]); setMoves([]); };
+  at('save-picture').onclick = () => attempt(async () => save(await (await send('/api/place', place())).blob(), 'picture.png'));
+  at('save-ws').onclick = () => attempt(async () => save(await (await send('/api/place/ws', place())).blob(), 'ws.npz'));
+  at('copy').onclick = () => attempt(() => navigator.clipboard.writeText(at('command').textContent));
+  at('explain-place').onclick = () => attempt(async () => {
+    await open('explain');
+    await explainSubject({ place: place() }, `the picture of ${state.model}, ${at('place').textContent}`);
+  });
+  at('anchor').onclick = () => {
+    [state.x, state.y] = [Math.round(state.x), Math.round(state.y)];
+    anchors.push({ x: state.x, y: state.y, seed: seedAt(state.x, state.y) });
+    showAnchors();
+    draw();
+  };
+  at('clear').onclick = () => { anchors.length = 0; showAnchors(); };
+  at('walk').onclick = () => attempt(beginWalk, at('walk'));
+  at('sweep').onclick = () => attempt(beginSweep, at('sweep'));
+  await openModel();
+  showAnchors();
+  draw();
+}
+
+export const shown = describe;

@@ -1,0 +1,176 @@
+//! The server: its routes, its bounds, and how it is started and ended.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use axum::{Router, extract::DefaultBodyLimit};
+use ganscope::{Error, Hint, Kind, Result};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use serde::de::DeserializeOwned;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use crate::allowed::Allowed;
+use crate::explain::Pictures;
+use crate::guard::Guard;
+use crate::jobs::Jobs;
+use crate::latents::Wandering;
+use crate::reply::refusal;
+use crate::scores::Maps;
+use crate::{ServeRequest, assets, explain, guard, latents, scores, work};
+
+/// Connections that are open at once; others wait.
+const CONNECTIONS: usize = 256;
+/// Time in which the head of a request arrives, and then its body.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Bytes of a body: of a picture that is brought, and of all others.
+const PICTURE: usize = 32 << 20;
+const BODY: usize = 2 << 20;
+
+/// What the routes share.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(crate) allowed: Allowed,
+    pub(crate) jobs: Jobs,
+    pub(crate) wandering: Wandering,
+    pub(crate) maps: Maps,
+    pub(crate) pictures: Pictures,
+}
+
+/// The body of a request as the request of a task.
+///
+/// # Errors
+/// If it is not one.
+pub(crate) fn parsed<T: DeserializeOwned>(body: &Bytes) -> Result<T> {
+    serde_json::from_slice(body).map_err(|error| {
+        Error::request(format!("the body of the request: {error}"))
+            .with_hint("it is JSON with the fields of the request of the task")
+    })
+}
+
+/// A server that listens.
+#[derive(Debug)]
+pub struct Served {
+    listener: TcpListener,
+    guard: Arc<Guard>,
+    router: Router,
+    runtime: tokio::runtime::Runtime,
+    address: SocketAddr,
+}
+
+/// Begins to listen.
+///
+/// # Errors
+/// If the address is not one of this machine alone and that is not allowed, or it cannot be listened on.
+pub fn serve(request: &ServeRequest) -> Result<Served> {
+    let host = request.host.trim_matches(['[', ']']);
+    let host = if host == "localhost" { "127.0.0.1" } else { host };
+    let ip: std::net::IpAddr = host.parse().map_err(|_| {
+        Error::request(format!("`{}` is no address", request.host))
+            .with_hint("give an address such as 127.0.0.1, ::1 or 0.0.0.0")
+    })?;
+    if !ip.is_loopback() && !request.allow_remote {
+        let problem =
+            format!("other machines reach `{ip}`, and whoever has the token commands this one");
+        return Err(Error::request(problem).with_hint(Hint::of(
+            "allow it with {allow_remote}, best through a tunnel: nothing is encrypted",
+        )));
+    }
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let wanted = SocketAddr::new(ip, request.port);
+    let listener = runtime.block_on(TcpListener::bind(wanted)).map_err(|error| {
+        let kind = Kind::UnreadableInput;
+        Error::problem(kind, format!("listen on {wanted}: {error}"))
+            .with_hint("port 0 is any that is free")
+    })?;
+    let address = listener.local_addr()?;
+    let guard = Arc::new(Guard::new(address)?);
+    let server = Arc::new(Server {
+        allowed: Allowed::new(request),
+        jobs: Jobs::start(),
+        wandering: Wandering::default(),
+        maps: Maps::default(),
+        pictures: Pictures::default(),
+    });
+    let router = router(server, guard.clone());
+    Ok(Served { listener, guard, router, runtime, address })
+}
+
+fn router(server: Arc<Server>, guard: Arc<Guard>) -> Router {
+    assets::routes()
+        .merge(latents::routes())
+        .merge(scores::routes())
+        .merge(explain::routes())
+        .merge(work::routes())
+        .fallback(async || refusal(StatusCode::NOT_FOUND, "there is no such page", None))
+        .method_not_allowed_fallback(async || {
+            refusal(StatusCode::METHOD_NOT_ALLOWED, "the page does not take this method", None)
+        })
+        .with_state(server)
+        .layer(DefaultBodyLimit::disable())
+        .layer(middleware::from_fn(whole_body))
+        .layer(middleware::from_fn_with_state(guard, guard::watch))
+}
+
+/// Reads the body before the route runs, within bounds of bytes and time.
+async fn whole_body(request: Request, next: Next) -> Response {
+    let limit = if request.uri().path() == "/api/picture" { PICTURE } else { BODY };
+    let (parts, body) = request.into_parts();
+    match timeout(PATIENCE, to_bytes(body, limit)).await {
+        Err(_) => refusal(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time", None),
+        Ok(Err(_)) => {
+            let problem = format!("the body is larger than {limit} bytes, or was cut");
+            refusal(StatusCode::PAYLOAD_TOO_LARGE, &problem, None)
+        }
+        Ok(Ok(bytes)) => next.run(Request::from_parts(parts, Body::from(bytes))).await,
+    }
+}
+
+impl Served {
+    /// The address to open, with the token that lets in.
+    pub fn url(&self) -> String {
+        self.guard.url(self.address)
+    }
+
+    /// Serves until the process ends.
+    ///
+    /// # Errors
+    /// If connections cannot be accepted.
+    pub fn run(self) -> Result<()> {
+        let Self { listener, router, runtime, .. } = self;
+        runtime.block_on(accept(listener, router))
+    }
+}
+
+async fn accept(listener: TcpListener, router: Router) -> Result<()> {
+    let free = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let Ok(permit) = free.clone().acquire_owned().await else { return Ok(()) };
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            // Out of file handles, or gone before it was accepted.
+            Err(_) => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        let service = TowerToHyperService::new(router.clone());
+        tokio::spawn(async move {
+            let mut server = http1::Builder::new();
+            server.timer(TokioTimer::new()).header_read_timeout(PATIENCE);
+            // A visitor who goes away is no error.
+            let _gone = server.serve_connection(TokioIo::new(stream), service).await;
+            drop(permit);
+        });
+    }
+}

@@ -1,0 +1,161 @@
+//! A headless Chromium, driven by its own protocol.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tungstenite::stream::MaybeTlsStream;
+use tungstenite::{Message, WebSocket};
+
+/// Longest that the page may take for one thing.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A page in a browser.
+pub(crate) struct Page {
+    browser: Child,
+    socket: WebSocket<MaybeTlsStream<TcpStream>>,
+    session: String,
+    next: u64,
+    _profile: tempfile::TempDir,
+}
+
+impl Page {
+    /// Opens an address, or nothing where there is no Chromium.
+    pub(crate) fn open(url: &str) -> Option<Self> {
+        let names = ["chromium", "chromium-browser", "google-chrome"];
+        let profile = tempfile::tempdir().expect("a folder");
+        let mut browser = names.iter().find_map(|name| {
+            Command::new(name)
+                .args([
+                    "--headless=new",
+                    "--no-sandbox",
+                    "--disable-gpu",
+                    "--disable-dev-shm-usage",
+                ])
+                .args(["--no-first-run", "--remote-debugging-port=0", "--window-size=1280,900"])
+                .arg(format!("--user-data-dir={}", profile.path().display()))
+                .arg("about:blank")
+                .stdout(Stdio::null())
+                .stderr(Stdio::piped())
+                .spawn()
+                .ok()
+        })?;
+        let mut lines = BufReader::new(browser.stderr.take().expect("piped")).lines();
+        let address = lines.find_map(|line| {
+            line.ok()?.strip_prefix("DevTools listening on ").map(str::to_owned)
+        })?;
+        // A browser that cannot write its messages waits.
+        std::thread::spawn(move || lines.for_each(drop));
+        let (socket, _) = tungstenite::connect(&address).expect("the browser listens");
+        let mut page = Self { browser, socket, session: String::new(), next: 0, _profile: profile };
+        let target = page.call("Target.createTarget", &json!({ "url": "about:blank" }));
+        let attach = json!({ "targetId": target["targetId"], "flatten": true });
+        page.session = page.call("Target.attachToTarget", &attach)["sessionId"]
+            .as_str()
+            .expect("a session")
+            .into();
+        page.call("Page.enable", &json!({}));
+        page.call("Runtime.enable", &json!({}));
+        page.call("Page.navigate", &json!({ "url": url }));
+        Some(page)
+    }
+
+    /// Calls a method of the protocol.
+    pub(crate) fn call(&mut self, method: &str, parameters: &Value) -> Value {
+        self.next += 1;
+        let mut message = json!({ "id": self.next, "method": method, "params": parameters });
+        if !self.session.is_empty() {
+            message["sessionId"] = self.session.clone().into();
+        }
+        self.socket.send(Message::text(message.to_string())).expect("the browser listens");
+        loop {
+            let answer = self.socket.read().expect("the browser answers");
+            let Message::Text(text) = answer else { continue };
+            let mut answer: Value = serde_json::from_str(&text).expect("the browser sends JSON");
+            if answer["id"] == self.next {
+                assert!(answer["error"].is_null(), "{method}: {}", answer["error"]);
+                return answer["result"].take();
+            }
+        }
+    }
+
+    /// The value of an expression on the page.
+    pub(crate) fn value(&mut self, expression: &str) -> Value {
+        let asked = json!({
+            "expression": expression, "awaitPromise": true, "returnByValue": true,
+        });
+        let mut found = self.call("Runtime.evaluate", &asked);
+        assert!(found["exceptionDetails"].is_null(), "{expression}: {}", found["exceptionDetails"]);
+        found["result"]["value"].take()
+    }
+
+    /// Waits until an expression holds.
+    pub(crate) fn wait(&mut self, expression: &str) {
+        let began = Instant::now();
+        while self.value(&format!("Boolean({expression})")) != Value::Bool(true) {
+            let told = self.value("document.getElementById('problem')?.textContent ?? ''");
+            assert!(began.elapsed() < PATIENCE, "`{expression}` never held; the page says {told}");
+            std::thread::sleep(Duration::from_millis(30));
+        }
+    }
+
+    /// The middle of an element on the screen, scrolled into view.
+    pub(crate) fn middle(&mut self, selector: &str) -> (f64, f64) {
+        let found = self.value(&format!(
+            "(() => {{ const e = document.querySelector('{selector}'); e.scrollIntoView({{ block: 'center' }}); \
+             const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2]; }})()"
+        ));
+        (found[0].as_f64().expect("a place"), found[1].as_f64().expect("a place"))
+    }
+
+    /// An event of the mouse, with the left button.
+    pub(crate) fn mouse(&mut self, kind: &str, (x, y): (f64, f64)) {
+        let pressed = i32::from(kind != "mouseReleased");
+        let event = json!({
+            "type": kind, "x": x, "y": y, "button": "left", "buttons": pressed, "clickCount": 1,
+        });
+        self.call("Input.dispatchMouseEvent", &event);
+    }
+
+    pub(crate) fn click(&mut self, selector: &str) {
+        let place = self.middle(selector);
+        self.mouse("mousePressed", place);
+        self.mouse("mouseReleased", place);
+    }
+
+    /// Drags from one place to another, in steps.
+    pub(crate) fn drag(&mut self, from: (f64, f64), to: (f64, f64)) {
+        self.mouse("mousePressed", from);
+        for i in 1..=8 {
+            let t = f64::from(i) / 8.0;
+            self.mouse("mouseMoved", (from.0 + t * (to.0 - from.0), from.1 + t * (to.1 - from.1)));
+        }
+        self.mouse("mouseReleased", to);
+    }
+
+    /// The size of the window, in pixels, and whether it is dark.
+    pub(crate) fn look(&mut self, width: u32, height: u32, dark: bool) {
+        let size = json!({
+            "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600,
+        });
+        self.call("Emulation.setDeviceMetricsOverride", &size);
+        let scheme = if dark { "dark" } else { "light" };
+        let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
+        self.call("Emulation.setEmulatedMedia", &media);
+    }
+
+    /// The whole page as a PNG, in base64.
+    pub(crate) fn screenshot(&mut self) -> String {
+        let asked = json!({ "format": "png", "captureBeyondViewport": true });
+        self.call("Page.captureScreenshot", &asked)["data"].as_str().expect("a picture").to_owned()
+    }
+}
+
+impl Drop for Page {
+    fn drop(&mut self) {
+        let _gone = self.browser.kill();
+        let _gone = self.browser.wait();
+    }
+}
