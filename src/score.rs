@@ -1,7 +1,6 @@
 //! Scoring generated image sets.
 
 pub(crate) mod chosen;
-pub mod leave_one_out;
 pub mod rows;
 pub mod statistics;
 pub mod stream;

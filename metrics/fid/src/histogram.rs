@@ -52,7 +52,9 @@ pub fn distance_at_histogram(
         return Err(parameter("a class", "within the histogram", class.to_string()));
     }
     let mut counts = vec![0_usize; histogram.len()];
-    classes.iter().for_each(|&class| counts[class] += 1);
+    for &class in classes {
+        counts[class] += 1;
+    }
     let all: f64 = histogram.iter().sum();
     let present = histogram.iter().zip(&counts).filter(|(_, count)| **count > 0);
     let kept: f64 = present.map(|(share, _)| share).sum();

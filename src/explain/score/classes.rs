@@ -1,0 +1,205 @@
+//! The section of classes: how much of the distance is the mix of classes.
+
+use std::collections::BTreeMap;
+
+use ganscope_fid::{distance_at_histogram, frechet_distance};
+use ganscope_stats::FeatureStats;
+use serde::Serialize;
+
+use super::causes::{Cause, percent};
+use super::sets::{Labels, Member};
+use crate::error::Result;
+
+/// Classes with fewer expected images are not compared.
+const EXPECTED: f64 = 5.0;
+/// Standard deviations beyond which the frequency of a class is no chance, among a thousand classes.
+const DEVIATIONS: f64 = 4.5;
+/// Classes that a sentence names.
+const NAMED: usize = 4;
+
+/// How frequent classes are, and what that does to the distance.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ClassReport {
+    /// The most probable classes of the images, by the extractor's own classifier.
+    pub histogram: Vec<ClassCount>,
+    /// Half the sum of the differences of the shares: so many images would have to change their class.
+    pub difference: f64,
+    /// The distance with generated images weighted so that classes are as frequent as in the reference.
+    pub distance_at_reference_histogram: f64,
+    /// The share of the distance that this takes away.
+    pub part: f64,
+    /// The share of the reference in classes that no generated image has.
+    pub lost: f64,
+    /// Whether the frequency of a class differs by more than chance.
+    pub differs: bool,
+}
+
+/// A class in both sets.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ClassCount {
+    /// The class.
+    pub class: usize,
+    /// Its name.
+    pub title: String,
+    /// Its generated images.
+    pub generated: usize,
+    /// Its reference images.
+    pub reference: usize,
+    /// Its share of the generated images and of the reference.
+    pub shares: [f64; 2],
+    /// Standard deviations by which the share of the generated images is larger; none if there are too
+    /// few images to tell.
+    pub deviations: Option<f64>,
+}
+
+/// The distance of the images of one label.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LabelDistance {
+    /// The label.
+    pub label: String,
+    /// Its generated images.
+    pub generated: usize,
+    /// Its reference images.
+    pub reference: usize,
+    /// The distance; none below two images.
+    pub distance: Option<f64>,
+    /// Whether there are fewer images than features in either set: the distance is strongly biased.
+    pub is_small: bool,
+}
+
+impl ClassReport {
+    /// Compares the classes; none if those of a set are not known.
+    pub(super) fn new(
+        generated: &Member,
+        reference: &Member,
+        distance: f64,
+        labels: &Labels,
+    ) -> Result<Option<Self>> {
+        let (Some(a), Some(b), Some(rows)) =
+            (&generated.classes, &reference.classes, &generated.rows)
+        else {
+            return Ok(None);
+        };
+        let classes = a.iter().chain(b).max().map_or(0, |last| last + 1);
+        let count = |of: &[usize]| {
+            let mut counts = vec![0_usize; classes];
+            for &class in of {
+                counts[class] += 1;
+            }
+            counts
+        };
+        let (of_a, of_b) = (count(a), count(b));
+        let (n, m) = (a.len() as f64, b.len() as f64);
+        let class = |class: usize| {
+            let [x, y] = [of_a[class], of_b[class]];
+            let shares = [x as f64 / n, y as f64 / m];
+            let pooled = (x + y) as f64 / (n + m);
+            let error = (pooled * (1.0 - pooled) * (1.0 / n + 1.0 / m)).sqrt();
+            let enough = pooled * n.min(m) >= EXPECTED && error > 0.0;
+            ClassCount {
+                class,
+                title: labels.title(class),
+                generated: x,
+                reference: y,
+                shares,
+                deviations: enough.then(|| (shares[0] - shares[1]) / error),
+            }
+        };
+        let histogram: Vec<ClassCount> =
+            (0..classes).map(class).filter(|c| c.generated + c.reference > 0).collect();
+        let shares: Vec<f64> = of_b.iter().map(|&count| count as f64 / m).collect();
+        let shared = a.iter().any(|&class| of_b[class] > 0);
+        if !shared {
+            return Ok(None);
+        }
+        let weighted = distance_at_histogram(rows, a, &shares, &reference.stats)?;
+        let part = if distance > 0.0 { 1.0 - weighted.distance / distance } else { 0.0 };
+        Ok(Some(Self {
+            difference: 0.5
+                * histogram.iter().map(|c| (c.shares[0] - c.shares[1]).abs()).sum::<f64>(),
+            distance_at_reference_histogram: weighted.distance,
+            part,
+            lost: weighted.lost,
+            differs: histogram.iter().any(ClassCount::differs),
+            histogram,
+        }))
+    }
+
+    /// The classes whose frequency differs by more than chance, the largest difference first.
+    pub fn unlike(&self) -> Vec<&ClassCount> {
+        let mut unlike: Vec<_> = self.histogram.iter().filter(|class| class.differs()).collect();
+        unlike.sort_by(|a, b| b.difference().total_cmp(&a.difference()));
+        unlike
+    }
+
+    /// One cause for each class that differs.
+    pub(super) fn causes(&self, title: &str) -> Vec<Cause> {
+        let mut causes: Vec<Cause> =
+            self.unlike().into_iter().take(NAMED).map(ClassCount::cause).collect();
+        if let Some(first) = causes.first_mut().filter(|_| self.part > 0.0) {
+            first.text = format!(
+                "{} With all classes as frequent as in the reference, {title} would be {} smaller.",
+                first.text,
+                percent(self.part)
+            );
+        }
+        causes
+    }
+}
+
+impl ClassCount {
+    /// Whether the frequency differs by more than chance.
+    pub fn differs(&self) -> bool {
+        self.deviations.is_some_and(|deviations| deviations.abs() > DEVIATIONS)
+    }
+
+    fn difference(&self) -> f64 {
+        (self.shares[0] - self.shares[1]).abs()
+    }
+
+    fn cause(&self) -> Cause {
+        let [of_generated, of_reference] = self.shares.map(percent);
+        let few = if self.shares[0] < self.shares[1] { "few" } else { "many" };
+        Cause {
+            text: format!(
+                "Too {few} pictures of {}: {of_generated} instead of {of_reference}.",
+                self.title
+            ),
+            section: "classes",
+            share: self.difference(),
+            class: Some(self.class),
+        }
+    }
+}
+
+/// The distance of the images of each label that both sets have; nothing where a set has no labels.
+pub(super) fn distances_by_label(
+    generated: &Member,
+    reference: &Member,
+) -> Result<Vec<LabelDistance>> {
+    let (Some(a), Some(b)) = (&generated.rows, &reference.rows) else { return Ok(Vec::new()) };
+    let by_label = |member: &Member, rows: usize| {
+        let mut found: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        for i in 0..rows {
+            let Some(label) = member.album.label(i) else { continue };
+            found.entry(label).or_default().push(i);
+        }
+        found
+    };
+    let (of_a, of_b) = (by_label(generated, a.len()), by_label(reference, b.len()));
+    let mut distances = Vec::new();
+    for (label, images) in of_a {
+        let Some(others) = of_b.get(&label) else { continue };
+        let stats = [a.select(&images), b.select(others)];
+        let [g, r] = stats.each_ref().map(FeatureStats::from_features);
+        let enough = images.len() > 1 && others.len() > 1;
+        distances.push(LabelDistance {
+            distance: enough.then(|| frechet_distance(&g, &r)).transpose()?,
+            is_small: images.len().min(others.len()) <= a.dim(),
+            generated: images.len(),
+            reference: others.len(),
+            label,
+        });
+    }
+    Ok(distances)
+}
