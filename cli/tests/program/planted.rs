@@ -45,7 +45,9 @@ fn names(list: &Value) -> Vec<&str> {
 
 /// Names of every 20th image.
 fn is_planted(name: &str) -> bool {
-    name.strip_prefix("seed").and_then(|n| n[..4].parse::<usize>().ok()).is_some_and(|n| n % 20 == 0)
+    name.strip_prefix("seed")
+        .and_then(|n| n[..4].parse::<usize>().ok())
+        .is_some_and(|n| n % 20 == 0)
 }
 
 #[test]
@@ -75,12 +77,13 @@ fn a_class_that_is_missing_and_one_that_is_doubled_are_named() {
     for modes in report["modes"].as_array().unwrap() {
         for (side, class) in [("missing", "trouser"), ("over_represented", "sandal")] {
             let first = &modes[side].as_array().unwrap()[..2];
-            let named = |mode: &Value| mode["kind"]["title"] == class && mode["beyond_chance"] == true;
+            let named =
+                |mode: &Value| mode["kind"]["title"] == class && mode["beyond_chance"] == true;
             assert!(first.iter().any(named), "{side}: {first:?}");
         }
     }
     let part = report["classes"]["part"].as_f64().unwrap();
-    assert!(part > 0.1, "{part}");
+    assert!(part > 0.5, "{part}");
     assert_eq!(report["causes"][0]["section"], "classes");
 }
 
@@ -95,7 +98,8 @@ fn blurred_pictures_are_at_the_end_of_a_first_direction_and_called_blurry() {
     let (report, text) = explained(folder.path());
     // Five of a hundred pictures add variety rather than take it away: they lie apart.
     let direction = &report["directions"]["directions"][0];
-    let planted = |end: &Value| names(&end["generated"]).into_iter().filter(|name| is_planted(name)).count();
+    let planted =
+        |end: &Value| names(&end["generated"]).into_iter().filter(|name| is_planted(name)).count();
     let ends: Vec<usize> = direction["ends"].as_array().unwrap().iter().map(planted).collect();
     assert!(ends.iter().any(|&count| count >= 20), "{ends:?} of 25");
     assert_eq!(direction["beyond_chance"], true);
@@ -132,7 +136,8 @@ fn raised_contrast_is_called_so() {
     let folder = sets();
     edit(folder.path(), |_, path| {
         let image = picture(&path);
-        let mean = image.pixels.iter().map(|&v| f64::from(v)).sum::<f64>() / image.pixels.len() as f64;
+        let mean =
+            image.pixels.iter().map(|&v| f64::from(v)).sum::<f64>() / image.pixels.len() as f64;
         let raise = |v: &u8| ((f64::from(*v) - mean) * 1.2 + mean).round().clamp(0.0, 255.0) as u8;
         let pixels = image.pixels.iter().map(raise).collect();
         save_png(&path, &Image { pixels, ..image }).unwrap();
@@ -174,21 +179,27 @@ fn a_split_of_real_images_is_clean_and_a_class_without_images_is_a_missing_mode(
     let folder = tempfile::tempdir().unwrap();
     let (rows, classes) = real();
     let write = |name: &str, images: &[usize]| {
-        let data: Vec<f32> = images.iter().flat_map(|&i| &rows[128 * i..][..128]).copied().collect();
+        let data: Vec<f32> =
+            images.iter().flat_map(|&i| &rows[128 * i..][..128]).copied().collect();
         let array = Array::from_f32([images.len(), 128], &data).unwrap();
         npy::write(&folder.path().join(name), &array).unwrap();
     };
     let half: Vec<usize> = (0..2500).collect();
     write("half.npy", &half);
     write("rest.npy", &(2500..5000).collect::<Vec<_>>());
-    let trousers: Vec<usize> = (2500..5000).filter(|&i| classes[i] == 1).map(|i| i - 2500).collect();
+    let trousers: Vec<usize> =
+        (2500..5000).filter(|&i| classes[i] == 1).map(|i| i - 2500).collect();
     write("none.npy", &half.iter().copied().filter(|&i| classes[i] != 1).collect::<Vec<_>>());
     let explain = |set: &str| -> Value {
         run(folder.path(), &["explain", "score", set, "-r", "rest.npy", "-q", "-o", "r"]);
-        serde_json::from_str(&fs::read_to_string(folder.path().join("r/report.json")).unwrap()).unwrap()
+        serde_json::from_str(&fs::read_to_string(folder.path().join("r/report.json")).unwrap())
+            .unwrap()
     };
     let clean = explain("half.npy");
     assert_eq!(clean["causes"], serde_json::json!([]));
+    // Rows have numbers in place of pictures.
+    let page = fs::read_to_string(folder.path().join("r/report.html")).unwrap();
+    assert!(page.contains("high end, reference: row ") && !page.contains("<figure"));
     let found = explain("none.npy");
     for modes in found["modes"].as_array().unwrap() {
         let first = &modes["missing"][0];

@@ -3,17 +3,20 @@
 use std::collections::BTreeMap;
 
 use ganscope_fid::{distance_at_histogram, frechet_distance};
-use ganscope_stats::FeatureStats;
+use ganscope_stats::{FeatureSet, FeatureStats};
 use serde::Serialize;
 
 use super::causes::{Cause, percent};
-use super::sets::{Labels, Member};
-use crate::error::Result;
+use super::sets::{Labels, Member, predicted};
+use crate::error::{Hint, Result};
+use crate::watch::Warning;
 
 /// Classes with fewer expected images are not compared.
 const EXPECTED: f64 = 5.0;
 /// Standard deviations beyond which the frequency of a class is no chance, among a thousand classes.
 const DEVIATIONS: f64 = 4.5;
+/// The part of a distance beyond which the mix of classes is a warning.
+const MUCH: f64 = 0.1;
 /// Classes that a sentence names.
 const NAMED: usize = 4;
 
@@ -26,10 +29,13 @@ pub struct ClassReport {
     pub difference: f64,
     /// The distance with generated images weighted so that classes are as frequent as in the reference.
     pub distance_at_reference_histogram: f64,
-    /// The share of the distance that this takes away.
-    pub part: f64,
-    /// The share of the reference in classes that no generated image has.
+    /// The share of the reference in classes that no generated image has, which no weights bring back.
     pub lost: f64,
+    /// Where such classes are: the distance with reference images weighted so that classes are as
+    /// frequent as in the generated set.
+    pub distance_at_generated_histogram: Option<f64>,
+    /// The share of the distance that the same frequencies take away, by the smaller of these distances.
+    pub part: f64,
     /// Whether the frequency of a class differs by more than chance.
     pub differs: bool,
 }
@@ -80,46 +86,26 @@ impl ClassReport {
         else {
             return Ok(None);
         };
-        let classes = a.iter().chain(b).max().map_or(0, |last| last + 1);
-        let count = |of: &[usize]| {
-            let mut counts = vec![0_usize; classes];
-            for &class in of {
-                counts[class] += 1;
-            }
-            counts
-        };
-        let (of_a, of_b) = (count(a), count(b));
-        let (n, m) = (a.len() as f64, b.len() as f64);
-        let class = |class: usize| {
-            let [x, y] = [of_a[class], of_b[class]];
-            let shares = [x as f64 / n, y as f64 / m];
-            let pooled = (x + y) as f64 / (n + m);
-            let error = (pooled * (1.0 - pooled) * (1.0 / n + 1.0 / m)).sqrt();
-            let enough = pooled * n.min(m) >= EXPECTED && error > 0.0;
-            ClassCount {
-                class,
-                title: labels.title(class),
-                generated: x,
-                reference: y,
-                shares,
-                deviations: enough.then(|| (shares[0] - shares[1]) / error),
-            }
-        };
-        let histogram: Vec<ClassCount> =
-            (0..classes).map(class).filter(|c| c.generated + c.reference > 0).collect();
-        let shares: Vec<f64> = of_b.iter().map(|&count| count as f64 / m).collect();
-        let shared = a.iter().any(|&class| of_b[class] > 0);
-        if !shared {
+        let found = Histogram::new(a, b, labels);
+        if !found.has_common() {
             return Ok(None);
         }
-        let weighted = distance_at_histogram(rows, a, &shares, &reference.stats)?;
-        let part = if distance > 0.0 { 1.0 - weighted.distance / distance } else { 0.0 };
+        let weighted = distance_at_histogram(rows, a, &found.of_reference(), &reference.stats)?;
+        let other_way = reference.rows.as_ref().filter(|_| weighted.lost > 0.0).map(|others| {
+            distance_at_histogram(others, b, &found.of_generated(), &generated.stats)
+        });
+        let other_way = other_way.transpose()?.map(|weighted| weighted.distance);
+        let least = other_way.map_or(weighted.distance, |other| other.min(weighted.distance));
+        let part = if distance > 0.0 { 1.0 - least / distance } else { 0.0 };
+        let mut histogram = found.classes;
+        histogram.retain(|class| class.generated + class.reference > 0);
         Ok(Some(Self {
             difference: 0.5
                 * histogram.iter().map(|c| (c.shares[0] - c.shares[1]).abs()).sum::<f64>(),
             distance_at_reference_histogram: weighted.distance,
-            part,
             lost: weighted.lost,
+            distance_at_generated_histogram: other_way,
+            part,
             differs: histogram.iter().any(ClassCount::differs),
             histogram,
         }))
@@ -138,7 +124,7 @@ impl ClassReport {
             self.unlike().into_iter().take(NAMED).map(ClassCount::cause).collect();
         if let Some(first) = causes.first_mut().filter(|_| self.part > 0.0) {
             first.text = format!(
-                "{} With all classes as frequent as in the reference, {title} would be {} smaller.",
+                "{} With all classes equally frequent in both sets, {title} would be {} smaller.",
                 first.text,
                 percent(self.part)
             );
@@ -169,6 +155,92 @@ impl ClassCount {
             share: self.difference(),
             class: Some(self.class),
         }
+    }
+}
+
+/// A warning if much of the distance `title`, which is `distance`, is the mix of classes, as far as rows and
+/// logits of both sets are at hand.
+///
+/// # Errors
+/// If logits cannot be read.
+pub(crate) fn about_classes(
+    generated: &FeatureSet,
+    reference: &FeatureSet,
+    (title, distance): (&str, f64),
+) -> Result<Option<Warning>> {
+    let (Some(rows), Some(stats)) = (&generated.features, &reference.stats) else {
+        return Ok(None);
+    };
+    let (Some(a), Some(b)) = (&generated.logits, &reference.logits) else { return Ok(None) };
+    if a.len() != rows.len() {
+        return Ok(None);
+    }
+    let (a, b) = (predicted(a)?, predicted(b)?);
+    let histogram = Histogram::new(&a, &b, &Labels::default());
+    if !histogram.classes.iter().any(ClassCount::differs) || !histogram.has_common() {
+        return Ok(None);
+    }
+    let weighted = distance_at_histogram(rows, &a, &histogram.of_reference(), stats)?;
+    let part = 1.0 - weighted.distance / distance;
+    Ok((part > MUCH).then(|| {
+        let text = format!(
+            "{} of {title} is the mix of classes: it goes away when generated images are drawn to the \
+             class frequencies of the reference",
+            percent(part)
+        );
+        let hint = Some(Hint::of("see {explain.}"));
+        Warning { text, hint }
+    }))
+}
+
+/// How frequent classes are in both sets.
+struct Histogram {
+    /// All classes, also those without images.
+    classes: Vec<ClassCount>,
+}
+
+impl Histogram {
+    /// Counts the classes of generated and reference images.
+    fn new(a: &[usize], b: &[usize], labels: &Labels) -> Self {
+        let classes = a.iter().chain(b).max().map_or(0, |last| last + 1);
+        let count = |of: &[usize]| {
+            let mut counts = vec![0_usize; classes];
+            for &class in of {
+                counts[class] += 1;
+            }
+            counts
+        };
+        let (of_a, of_b) = (count(a), count(b));
+        let (n, m) = (a.len().max(1) as f64, b.len().max(1) as f64);
+        let class = |class: usize| {
+            let [x, y] = [of_a[class], of_b[class]];
+            let shares = [x as f64 / n, y as f64 / m];
+            let pooled = (x + y) as f64 / (n + m);
+            let error = (pooled * (1.0 - pooled) * (1.0 / n + 1.0 / m)).sqrt();
+            let enough = pooled * n.min(m) >= EXPECTED && error > 0.0;
+            ClassCount {
+                class,
+                title: labels.title(class),
+                generated: x,
+                reference: y,
+                shares,
+                deviations: enough.then(|| (shares[0] - shares[1]) / error),
+            }
+        };
+        Self { classes: (0..classes).map(class).collect() }
+    }
+
+    fn of_generated(&self) -> Vec<f64> {
+        self.classes.iter().map(|class| class.shares[0]).collect()
+    }
+
+    fn of_reference(&self) -> Vec<f64> {
+        self.classes.iter().map(|class| class.shares[1]).collect()
+    }
+
+    /// Whether some class is in both sets.
+    fn has_common(&self) -> bool {
+        self.classes.iter().any(|class| class.generated > 0 && class.reference > 0)
     }
 }
 

@@ -20,7 +20,7 @@ const LEAST: f64 = 0.01;
 /// What two sets differ in by one kernel.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ModeReport {
-    /// Name of the kernel: `cosine` or `gaussian`.
+    /// Name of the kernel: `cosine` or `Gaussian`.
     pub kernel: &'static str,
     /// Width of the Gaussian kernel.
     pub sigma: Option<f64>,
@@ -72,7 +72,17 @@ impl Compared {
     }
 }
 
+/// The excess up to which a mode may be chance.
+fn beyond(by_chance: f64) -> f64 {
+    (BEYOND * by_chance).max(LEAST)
+}
+
 impl ModeReport {
+    /// The excess up to which a mode may be chance.
+    pub fn beyond(&self) -> f64 {
+        beyond(self.by_chance)
+    }
+
     pub(super) fn new(
         generated: &Member,
         reference: &Member,
@@ -86,7 +96,7 @@ impl ModeReport {
             let found = modes.of(side, count, IMAGES).into_iter();
             let describe = |mode: ganscope_vendi::Mode| ModeFound {
                 excess: mode.excess,
-                beyond_chance: mode.excess > (BEYOND * by_chance).max(LEAST),
+                beyond_chance: mode.excess > beyond(by_chance),
                 kind: member.kind(&mode.images, labels),
                 images: member.shown(&mode.images),
             };
@@ -94,7 +104,7 @@ impl ModeReport {
         };
         let (kernel, sigma) = match kernel {
             Kernel::Linear => ("cosine", None),
-            Kernel::Gaussian { sigma, .. } => ("gaussian", Some(sigma)),
+            Kernel::Gaussian { sigma, .. } => ("Gaussian", Some(sigma)),
         };
         Ok(Self {
             kernel,

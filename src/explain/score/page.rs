@@ -62,6 +62,20 @@ fn strip(member: &Member, images: &[Shown], columns: usize, caption: String) -> 
     Ok(Cell::new(grid(&tiles, columns, GAP, PAPER)).caption(caption))
 }
 
+/// Adds pictures beside each other; lines of text where there are none.
+fn show(page: &mut Page, cells: &[Cell]) -> Result<()> {
+    let (pictures, texts): (Vec<Cell>, Vec<Cell>) =
+        cells.iter().cloned().partition(|cell| cell.picture.width > 0);
+    if !pictures.is_empty() {
+        page.gallery(&pictures)?;
+    }
+    for Cell { caption, note, .. } in &texts {
+        let note = if note.is_empty() { String::new() } else { format!(" ({note})") };
+        page.paragraph(&format!("{caption}{note}"));
+    }
+    Ok(())
+}
+
 impl ExplainedScore {
     /// A page that shows everything and needs no other file.
     ///
@@ -91,6 +105,7 @@ impl ExplainedScore {
         self.images.add_to(&mut page)?;
         self.add_copies(&mut page)?;
         self.add_pixels(&mut page)?;
+        self.images.add_table(&mut page);
         let convention =
             self.convention.as_ref().map_or("unknown features".into(), ToString::to_string);
         page.footer(&[format!(
@@ -202,8 +217,7 @@ impl ExplainedScore {
                 }
             }
         }
-        page.gallery(&cells)?;
-        Ok(())
+        show(page, &cells)
     }
 
     fn add_modes(&self, page: &mut Page) -> Result<()> {
@@ -223,15 +237,15 @@ impl ExplainedScore {
     }
 
     fn add_kernel(&self, page: &mut Page, report: &ModeReport) -> Result<()> {
-        let (kernel, chance) = (report.kernel, percent(report.by_chance));
+        let (kernel, chance) = (report.kernel, percent(report.beyond()));
         let [generated, reference] = &self.members;
         let sides = [
-            ("Missing", "shown by the reference", &report.missing, reference),
-            ("Over-represented", "shown by the generated set", &report.over_represented, generated),
+            ("Missing", "the reference", &report.missing, reference),
+            ("Over-represented", "the generated set", &report.over_represented, generated),
         ];
         for (name, whose, modes, member) in sides {
             page.subheading(&format!("{name}, {kernel} kernel"));
-            page.paragraph(&format!("{whose}; up to {chance} is chance."));
+            page.paragraph(&format!("Shown by {whose}. An excess up to {chance} may be chance."));
             if modes.is_empty() {
                 page.paragraph("None.");
             }
@@ -241,7 +255,7 @@ impl ExplainedScore {
                 let cell = strip(member, &mode.images, COLUMNS, caption)?;
                 Ok(cell.note(mostly(mode.kind.as_ref())))
             };
-            page.gallery(&modes.iter().map(cell).collect::<Result<Vec<_>>>()?)?;
+            show(page, &modes.iter().map(cell).collect::<Result<Vec<_>>>()?)?;
         }
         Ok(())
     }
@@ -294,14 +308,16 @@ impl ExplainedScore {
              {verdict}",
             percent(report.difference)
         ));
-        let part = format!(
-            "With generated images weighted so that classes are as frequent as in the reference, \
-             {title} is {} instead of {}: {} of it is the mix of classes.",
-            number(report.distance_at_reference_histogram),
-            number(self.distance),
-            percent(report.part.max(0.0))
-        );
-        page.paragraph(&part);
+        let weighted = |whose: &str, other: &str, distance: f64| {
+            format!(
+                "With images of the {whose} weighted so that classes are as frequent as in the \
+                 {other}, {title} is {} instead of {}.",
+                number(distance),
+                number(self.distance)
+            )
+        };
+        let distance = report.distance_at_reference_histogram;
+        page.paragraph(&weighted("generated set", "reference", distance));
         if report.lost > 0.0 {
             page.warning(&format!(
                 "No generated image is of classes that are {} of the reference: weights cannot \
@@ -309,6 +325,10 @@ impl ExplainedScore {
                 percent(report.lost)
             ));
         }
+        if let Some(distance) = report.distance_at_generated_histogram {
+            page.paragraph(&weighted("reference", "generated set", distance));
+        }
+        page.paragraph(&format!("{} of it is the mix of classes.", percent(report.part.max(0.0))));
         let mut classes: Vec<_> = report.histogram.iter().collect();
         let size = |class: &super::classes::ClassCount| class.deviations.map_or(0.0, f64::abs);
         classes.sort_by(|a, b| size(b).total_cmp(&size(a)));

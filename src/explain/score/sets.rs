@@ -81,7 +81,7 @@ impl Member {
 }
 
 /// The index of the largest value of each row.
-fn predicted(logits: &Logits) -> Result<Vec<usize>> {
+pub(super) fn predicted(logits: &Logits) -> Result<Vec<usize>> {
     let mut classes = Vec::with_capacity(logits.len());
     for batch in logits.batches() {
         let largest = |row: &[f32]| {

@@ -206,14 +206,13 @@ impl Contributions {
                 page.subheading(&gallery.title).paragraph(gallery.about).gallery(&gallery.cells)?;
             }
         }
-        self.add_table(page);
         Ok(())
     }
 
     /// Adds the table of images, the worst first.
-    fn add_table(&self, page: &mut Page) {
+    pub(in super::super) fn add_table(&self, page: &mut Page) {
         let count = self.images.len();
-        page.subheading("All images");
+        page.heading("All images");
         let rest = if count > ROWS {
             format!("The {ROWS} worst of {count}; ")
         } else {
@@ -259,6 +258,7 @@ mod tests {
         found.inception_score_title = "Inception Score (x)".into();
         let mut page = Page::new("x");
         found.add_to(&mut page).unwrap();
+        found.add_table(&mut page);
         let html = page.html();
         for text in [
             "FD (x) without the 6 worst",
