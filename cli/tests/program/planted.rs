@@ -8,7 +8,7 @@ use ganscope::weights::{Array, ReadOptions, npy, read};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::setup::{picture, run};
+use crate::setup::{ganscope, picture, run};
 
 /// Images of each set.
 const IMAGES: usize = 1000;
@@ -85,6 +85,10 @@ fn a_class_that_is_missing_and_one_that_is_doubled_are_named() {
     let part = report["classes"]["part"].as_f64().unwrap();
     assert!(part > 0.5, "{part}");
     assert_eq!(report["causes"][0]["section"], "classes");
+    let score = ["score", "a", "-r", "reference", "--extractor", "fashion-cnn", "--no-cache"];
+    let output = ganscope(&score).current_dir(folder.path()).assert().success();
+    let stderr = String::from_utf8(output.get_output().stderr.clone()).unwrap();
+    assert!(stderr.contains("of FD (fashion-cnn) is the mix of classes"), "{stderr}");
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use ganscope_fid::{distance_at_histogram, frechet_distance};
-use ganscope_stats::{FeatureSet, FeatureStats};
+use ganscope_fid::{Weighted, distance_at_histogram, frechet_distance};
+use ganscope_stats::{FeatureSet, FeatureStats, Features};
 use serde::Serialize;
 
 use super::causes::{Cause, percent};
@@ -90,21 +90,19 @@ impl ClassReport {
         if !found.has_common() {
             return Ok(None);
         }
-        let weighted = distance_at_histogram(rows, a, &found.of_reference(), &reference.stats)?;
-        let other_way = reference.rows.as_ref().filter(|_| weighted.lost > 0.0).map(|others| {
-            distance_at_histogram(others, b, &found.of_generated(), &generated.stats)
-        });
-        let other_way = other_way.transpose()?.map(|weighted| weighted.distance);
-        let least = other_way.map_or(weighted.distance, |other| other.min(weighted.distance));
-        let part = if distance > 0.0 { 1.0 - least / distance } else { 0.0 };
+        let of_generated = Classified { classes: a, stats: &generated.stats };
+        let of_reference = Classified { classes: b, stats: &reference.stats };
+        let others = reference.rows.as_ref();
+        let equal = found.equalized((of_generated, rows), (of_reference, others))?;
+        let part = if distance > 0.0 { 1.0 - equal.least() / distance } else { 0.0 };
         let mut histogram = found.classes;
         histogram.retain(|class| class.generated + class.reference > 0);
         Ok(Some(Self {
             difference: 0.5
                 * histogram.iter().map(|c| (c.shares[0] - c.shares[1]).abs()).sum::<f64>(),
-            distance_at_reference_histogram: weighted.distance,
-            lost: weighted.lost,
-            distance_at_generated_histogram: other_way,
+            distance_at_reference_histogram: equal.generated.distance,
+            lost: equal.generated.lost,
+            distance_at_generated_histogram: equal.reference,
             part,
             differs: histogram.iter().any(ClassCount::differs),
             histogram,
@@ -168,29 +166,55 @@ pub(crate) fn about_classes(
     reference: &FeatureSet,
     (title, distance): (&str, f64),
 ) -> Result<Option<Warning>> {
-    let (Some(rows), Some(stats)) = (&generated.features, &reference.stats) else {
+    let (Some(rows), Some(a), Some(b)) =
+        (&generated.features, &generated.logits, &reference.logits)
+    else {
         return Ok(None);
     };
-    let (Some(a), Some(b)) = (&generated.logits, &reference.logits) else { return Ok(None) };
+    let (Some(of_a), Some(of_b)) = (&generated.stats, &reference.stats) else { return Ok(None) };
     if a.len() != rows.len() {
         return Ok(None);
     }
+    let others = reference.features.as_ref().filter(|rows| rows.len() == b.len());
     let (a, b) = (predicted(a)?, predicted(b)?);
     let histogram = Histogram::new(&a, &b, &Labels::default());
     if !histogram.classes.iter().any(ClassCount::differs) || !histogram.has_common() {
         return Ok(None);
     }
-    let weighted = distance_at_histogram(rows, &a, &histogram.of_reference(), stats)?;
-    let part = 1.0 - weighted.distance / distance;
+    let of_generated = Classified { classes: &a, stats: of_a };
+    let of_reference = Classified { classes: &b, stats: of_b };
+    let equal = histogram.equalized((of_generated, rows), (of_reference, others))?;
+    let part = 1.0 - equal.least() / distance;
     Ok((part > MUCH).then(|| {
         let text = format!(
-            "{} of {title} is the mix of classes: it goes away when generated images are drawn to the \
-             class frequencies of the reference",
+            "{} of {title} is the mix of classes: it goes away when images are drawn so that \
+             classes are equally frequent in both sets",
             percent(part)
         );
         let hint = Some(Hint::of("see {explain.}"));
         Warning { text, hint }
     }))
+}
+
+/// A set with its classes.
+#[derive(Clone, Copy)]
+struct Classified<'a> {
+    classes: &'a [usize],
+    stats: &'a FeatureStats,
+}
+
+/// A distance with images weighted so that classes are equally frequent.
+struct Equalized {
+    /// With weights of the generated images.
+    generated: Weighted,
+    /// With weights of the reference images, where the former lose a class.
+    reference: Option<f64>,
+}
+
+impl Equalized {
+    fn least(&self) -> f64 {
+        self.reference.map_or(self.generated.distance, |other| other.min(self.generated.distance))
+    }
 }
 
 /// How frequent classes are in both sets.
@@ -228,6 +252,23 @@ impl Histogram {
             }
         };
         Self { classes: (0..classes).map(class).collect() }
+    }
+
+    /// The distance of the generated set and the reference with equally frequent classes.
+    ///
+    /// `others` are the rows of the reference, as far as they are known.
+    fn equalized(
+        &self,
+        (generated, rows): (Classified<'_>, &Features),
+        (reference, others): (Classified<'_>, Option<&Features>),
+    ) -> Result<Equalized> {
+        let (histogram, classes) = (self.of_reference(), generated.classes);
+        let found = distance_at_histogram(rows, classes, &histogram, reference.stats)?;
+        let other_way = others.filter(|_| found.lost > 0.0).map(|others| {
+            distance_at_histogram(others, reference.classes, &self.of_generated(), generated.stats)
+        });
+        let other_way = other_way.transpose()?.map(|weighted| weighted.distance);
+        Ok(Equalized { generated: found, reference: other_way })
     }
 
     fn of_generated(&self) -> Vec<f64> {
