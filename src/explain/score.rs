@@ -315,11 +315,16 @@ fn read(request: &ExplainScoreRequest, warned: &mut Warned<'_>) -> Result<Read> 
     let of_held_out =
         held_out.as_ref().map(|source| gather(source, needs, warned.watch)).transpose()?;
     let network = extractor.as_ref().map(network);
-    warned.extend(warnings::about_sets(&[&of_generated, &of_reference], needs, network));
+    warned.extend(warnings::about_sets(&[&of_generated, &of_reference], Needs::STATS, network));
     warned.extend(warnings::about_pair(&of_generated, &of_reference));
-    // Rows that are kept of some images alone have moments of their own.
     let FeatureSet { stats, features: rows, .. } = &mut of_generated.set;
-    if rows.as_ref().map(|rows| rows.len() as u64) != stats.as_ref().and_then(FeatureStats::count) {
+    let counts = rows.as_ref().zip(stats.as_ref().and_then(FeatureStats::count));
+    if let Some((rows, images)) = counts.filter(|(rows, images)| rows.len() as u64 != *images) {
+        let (name, rows) = (generated.name(), rows.len());
+        let text = format!(
+            "`{name}` holds the features of {rows} of its {images} images: these are explained"
+        );
+        warned.extend([text.into()]);
         *stats = None;
     }
     if of_reference.set.features.is_none() {
