@@ -291,12 +291,12 @@ fn read(request: &ExplainScoreRequest, warned: &mut Warned<'_>) -> Result<Read> 
         source.images().is_none()
             || source.stored().is_some_and(|stored| stored.set.holds().contains(needs))
     };
-    let stored = [&generated, &reference].into_iter().find_map(Source::convention).cloned();
+    let stored = [&reference, &generated].into_iter().find_map(Source::convention).cloned();
     let all_stored = [Some(&generated), Some(&reference), held_out.as_ref()];
     let extractor = if all_stored.into_iter().flatten().all(is_stored) {
         None
     } else {
-        Some(features.open_extractor(needs, reference.convention(), warned.watch)?)
+        Some(features.open_extractor(needs, stored.as_ref(), warned.watch)?)
     };
     let convention = extractor.as_ref().map(|extractor| extractor.convention.clone()).or(stored);
     let chosen = Chosen { metrics: Vec::new(), by_name: true };
