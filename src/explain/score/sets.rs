@@ -5,8 +5,8 @@ use ganscope_stats::{FeatureStats, Features, Logits};
 use serde::Serialize;
 
 use crate::error::{Context as _, Error, Hint, Result};
-use crate::explain::figures::thumbnail;
 use crate::features::{Gathered, SetFacts};
+use crate::figures::thumbnail;
 use crate::source::Source;
 
 /// Pixels a side of a picture in a list.

@@ -5,9 +5,9 @@ use ganscope_explain::heat::Palette;
 use super::Contributions;
 use crate::error::Result;
 use crate::explain::distance::PixelMaps;
-use crate::explain::figures::{end, over, thumbnail};
+use crate::explain::figures::{end, over};
 use crate::figures::page::{Page, TableCell};
-use crate::figures::{Cell, Curve, Point, Row, Sheet, number};
+use crate::figures::{Cell, Curve, Point, Row, Sheet, number, thumbnail};
 
 /// Pictures of lists have about so many pixels a side.
 const SIDE: usize = 128;
