@@ -2,8 +2,8 @@
 //!
 //! [`explain`] makes maps of images and returns them with their numbers; [`figures`] and [`sheets`]
 //! draw and write them. [`maximize`] and [`latent`] look for the picture that a class or a unit answers to most,
-//! [`units`] shows filters and what a unit answers to, and [`distance`] which pixels raise the
-//! distance of a set.
+//! [`units`] shows filters and what a unit answers to, [`distance`] which pixels raise the
+//! distance of a set, and [`score`] why that distance is what it is.
 
 pub mod distance;
 pub mod figures;
@@ -12,6 +12,7 @@ pub mod latent;
 pub mod maximize;
 pub mod options;
 pub mod report;
+pub mod score;
 pub mod sheets;
 pub mod target;
 pub mod units;

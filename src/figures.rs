@@ -14,6 +14,8 @@ mod font;
 pub mod page;
 pub mod sheet;
 
+use ganscope_images::{Image, Preprocess, Resize};
+
 pub use curve::{Curve, Point};
 pub use sheet::{Cell, Row, Scale, Sheet, number};
 
@@ -60,3 +62,16 @@ pub enum Error {
 
 /// `Result` with [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A small picture for the lists of a page: small images keep their pixels, enlarged to about `side`;
+/// large ones are resized to a square as networks see them.
+pub(crate) fn thumbnail(image: &Image, side: usize) -> Image {
+    let longer = image.width.max(image.height).max(1);
+    if longer <= side {
+        return image.enlarged(side / longer);
+    }
+    let preprocess = Preprocess { resize: Resize::PillowBicubic, size: side };
+    let mut values = vec![0.0; preprocess.values()];
+    preprocess.apply(image, &mut values);
+    Image::rounded(side, side, &values)
+}

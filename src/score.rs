@@ -1,7 +1,6 @@
 //! Scoring generated image sets.
 
 pub(crate) mod chosen;
-pub mod leave_one_out;
 pub mod map;
 pub mod rows;
 pub mod statistics;
@@ -18,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog;
 use crate::error::{Context as _, Error, Hint, Kind, Result};
+use crate::explain::score::classes::about_classes;
 use crate::features::{FeatureRequest, Gathered, Gatherer, SetFacts};
 use crate::metrics::MetricOptions;
 use crate::models::extractor::Extractor;
@@ -272,7 +272,12 @@ pub fn score_with(request: &ScoreRequest, custom: Custom, watch: &mut dyn Watch)
     }
 
     let mut gatherer = extractor.as_ref().map(|e| Gatherer::new(&request.features, e));
+    // Classes of images that are read anyway tell how much of FID is their mix.
+    let tells_classes = chosen.needs(Side::Generated).contains(Needs::FEATURES | Needs::LOGITS);
     let mut gather = |source: &Source, side: Side, watch: &mut dyn Watch| match &mut gatherer {
+        Some(gatherer) if tells_classes && source.stored().is_none() => {
+            gatherer.gather(source, chosen.needs(side) | Needs::LOGITS, watch)
+        }
         Some(gatherer) => gatherer.gather(source, chosen.needs(side), watch),
         None => Ok(Gathered::of_stored(source)),
     };
@@ -307,6 +312,11 @@ pub fn score_with(request: &ScoreRequest, custom: Custom, watch: &mut dyn Watch)
     let scores = score_sets(&sets, reference.as_ref(), convention.as_ref(), &chosen.metrics)?;
     for set in &sets {
         warned.extend(reference.iter().flat_map(|reference| warnings::about_pair(set, reference)));
+        let fid = scores.iter().find(|row| row.name == "fid" && row.generated == set.facts.path);
+        if let (Some(row), Some(reference)) = (fid, &reference) {
+            let distance = (row.title.as_str(), row.value);
+            warned.extend(about_classes(&set.set, &reference.set, distance)?);
+        }
     }
     Ok(Report {
         scores,

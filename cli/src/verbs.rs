@@ -17,6 +17,7 @@ use ganscope::cache::PruneRequest;
 use ganscope::explain::ExplainRequest;
 use ganscope::explain::latent::LatentRequest;
 use ganscope::explain::maximize::MaximizeRequest;
+use ganscope::explain::score::ExplainScoreRequest;
 use ganscope::explain::units::UnitRequest;
 use ganscope::features::FeatureRequest;
 use ganscope::latents::directions::{DirectionFiles, DirectionsRequest};
@@ -26,7 +27,6 @@ use ganscope::latents::path_length::PathLengthRequest;
 use ganscope::latents::pictures::{PictureFiles, PicturesRequest};
 use ganscope::latents::walk::{WalkRequest, WalkStyle};
 use ganscope::score::ScoreRequest;
-use ganscope::score::leave_one_out::LeaveOneOutRequest;
 use ganscope::score::statistics::{RowsRequest, StatisticsRequest};
 use ganscope::score::sweep::SweepRequest;
 use ganscope_web::ServeRequest;
@@ -80,8 +80,8 @@ static PROGRAM: Verb =
         verb("explain", include_str!("../help/explain.txt"), explain::run)
             .filling(&[fills::<ExplainRequest>()])
             .with(&[
-                verb("fid", include_str!("../help/explain-fid.txt"), explain::score::run)
-                    .filling(&[fills::<LeaveOneOutRequest>()]),
+                verb("score", include_str!("../help/explain-score.txt"), explain::score::run)
+                    .filling(&[fills::<ExplainScoreRequest>()]),
                 verb(
                     "maximize",
                     include_str!("../help/explain-maximize.txt"),

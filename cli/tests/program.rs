@@ -27,6 +27,8 @@ mod kills;
 mod latents;
 #[path = "program/parameters.rs"]
 mod parameters;
+#[path = "program/planted.rs"]
+mod planted;
 #[path = "program/score.rs"]
 mod score;
 #[path = "program/sets.rs"]

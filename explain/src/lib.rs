@@ -11,8 +11,8 @@
 //! | what a unit looks for | [`gradient`](gradient()) with other rectifiers, [`Maximization`], [`latent`] |
 //!
 //! An [`Explainer`] runs any of them by name on a classifier. [`measure`] and [`road`] tell how good
-//! an explanation is, [`distance`] which pixels of an image raise the distance of its set, and [`heat`]
-//! draws maps.
+//! an explanation is, [`distance`] which pixels of an image raise the distance of its set, [`looks`] how
+//! the pictures of two sets differ by plain measures, and [`heat`] draws maps.
 
 pub mod cam;
 pub mod distance;
@@ -23,6 +23,7 @@ mod gradient;
 pub mod heat;
 pub mod latent;
 mod lime;
+pub mod looks;
 pub mod lrp;
 mod maximize;
 pub mod measure;

@@ -29,7 +29,7 @@ pub struct PixelMaps {
 /// # Errors
 /// If the steps of the extractor are not known, or the gradient is not one of its features.
 pub fn pixel_maps(extractor: &Extractor, image: &Image, by_features: &[f64]) -> Result<PixelMaps> {
-    let Some(NetworkParts { network, features, scaling }) = &extractor.parts else {
+    let Some(NetworkParts { network, features, scaling, .. }) = &extractor.parts else {
         let name = &extractor.convention.extractor;
         return Err(Error::request(format!("the steps of {name} are not known")));
     };

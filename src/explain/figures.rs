@@ -205,20 +205,6 @@ fn legend(found: &Explained, target: &str) -> String {
     parts.join(" ")
 }
 
-/// A small picture for the lists of a page: small images keep their pixels, enlarged to about `side`;
-/// large ones are resized to a square as networks see them.
-pub(crate) fn thumbnail(image: &Image, side: usize) -> Image {
-    let longer = image.width.max(image.height).max(1);
-    if longer <= side {
-        return image.enlarged(side / longer);
-    }
-    let preprocess =
-        ganscope_images::Preprocess { resize: ganscope_images::Resize::PillowBicubic, size: side };
-    let mut values = vec![0.0; preprocess.values()];
-    preprocess.apply(image, &mut values);
-    Image::rounded(side, side, &values)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -84,6 +84,26 @@ impl Page {
         self.push(format_args!("<h2>{}</h2>", escape(text)))
     }
 
+    /// Adds the heading of a section that [`list`](Self::list) can refer to by `id`.
+    pub fn section(&mut self, id: &str, text: &str) -> &mut Self {
+        self.push(format_args!("<h2 id=\"{}\">{}</h2>", escape(id), escape(text)))
+    }
+
+    /// Adds the heading of a part of a section.
+    pub fn subheading(&mut self, text: &str) -> &mut Self {
+        self.push(format_args!("<h3>{}</h3>", escape(text)))
+    }
+
+    /// Adds a numbered list: texts, each with the name and the id of the section that shows more.
+    pub fn list(&mut self, items: &[(&str, &str, &str)]) -> &mut Self {
+        let item = |(text, name, id): &(&str, &str, &str)| {
+            let [text, name, id] = [text, name, id].map(|text| escape(text));
+            format!("<li>{text} <a href=\"#{id}\">{name}</a></li>\n")
+        };
+        let items: String = items.iter().map(item).collect();
+        self.push(format_args!("<ol>\n{items}</ol>"))
+    }
+
     /// Adds a paragraph.
     pub fn paragraph(&mut self, text: &str) -> &mut Self {
         self.push(format_args!("<p>{}</p>", escape(text)))

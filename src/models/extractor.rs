@@ -85,6 +85,8 @@ pub struct NetworkParts {
     pub features: Node,
     /// How pixel values become network input.
     pub scaling: Normalization,
+    /// Names of its classes, as far as they are known.
+    pub labels: Vec<String>,
 }
 
 /// An extractor that was built, and how it is described.
@@ -194,6 +196,7 @@ pub(crate) fn inception(
         features: net.node(layer.step())?,
         network: net.clone(),
         scaling: scaling.clone(),
+        labels: Vec::new(),
     };
     let network = Inception::new(net, scaling, layer, needs, &options.device)?;
     Ok(Built { network: Box::new(network), layer: layer.to_string(), parts })
@@ -216,6 +219,7 @@ pub(crate) fn described(
         features: classifier.network.node(&layer)?,
         network: classifier.network.clone(),
         scaling: classifier.normalization.clone(),
+        labels: classifier.labels.clone(),
     };
     let network = Box::new(ClassifierFeatures::new(classifier, &layer, &options.device)?);
     Ok(Built { network, layer, parts })
@@ -268,6 +272,7 @@ fn transformer(
         features: vit.network().node(layer)?,
         network: vit.network().clone(),
         scaling: vit.normalization().clone(),
+        labels: Vec::new(),
     };
     // Settings that no digest of the weights covers are part of the convention.
     let settings = Some(vit.settings()).filter(|settings| !settings.is_empty());

@@ -141,7 +141,7 @@ fn a_killed_run_changes_no_byte_and_leaves_nothing_behind() {
             "s",
         ]),
         task(
-            &[&["explain", "fid", a, "-r", "fashion-test", "--heat", "2", "-o", "r"], &cnn[..]]
+            &[&["explain", "score", a, "-r", "fashion-test", "--heat", "2", "-o", "r"], &cnn[..]]
                 .concat(),
         ),
         task(&["fetch", &url]),

@@ -37,7 +37,7 @@ const CALLS: &[&[&str]] = &[
         "each",
     ],
     &["explain", "lime,occlusion,smoothgrad", "a/00.png", "--model", "fashion-cnn", "-o", "e"],
-    &["explain", "fid", "a", "-r", "fashion-test", "--extractor", "fashion-cnn", "-o", "r"],
+    &["explain", "score", "a", "-r", "fashion-test", "--extractor", "fashion-cnn", "-o", "r"],
     &["cache", "prune", "--dry-run"],
     &["directions", "fashion-stylegan2", "--samples", "64", "-o", "d.npz", "--sheet", "d.png"],
     &["edit", "fashion-stylegan2", "--seeds", "1", "--direction", "d.npz:0=1", "-o", "e.png"],

@@ -5,7 +5,7 @@ use ganscope_stats::{Error, FeatureStats, Features, Result, Side};
 use nalgebra::{DMatrix, DVector};
 use rayon::prelude::*;
 
-use crate::{Gaussians, check_count};
+use crate::{Gaussians, check_count, check_width};
 
 /// Eigenvalues below this share of the largest are rounding errors of a singular covariance.
 const SINGULAR: f64 = 1e-12;
@@ -155,11 +155,7 @@ impl LeaveOneOut {
     }
 
     fn check_width(&self, got: usize) -> Result<()> {
-        let expected = self.mean.len();
-        if expected == got {
-            return Ok(());
-        }
-        Err(Error::Dimension { what: "the generated set", expected, got })
+        check_width("the generated set", self.mean.len(), got)
     }
 
     /// Difference of a row from the mean.

@@ -4,11 +4,15 @@
 //! Equilibrium", 2017, <https://arxiv.org/abs/1706.08500>. Agrees with `fid.py` of TTUR and with
 //! `metric_fid.py` of torch-fidelity.
 
+mod directions;
+mod histogram;
 mod infinity;
 mod leave_one_out;
 mod mifid;
 mod uncertainty;
 
+pub use directions::{Direction, Directions, directions};
+pub use histogram::{Weighted, distance_at_histogram};
 pub use infinity::{Extrapolation, FidInfinity, frechet_distance_at_infinity};
 pub use leave_one_out::{LeaveOneOut, worst_first};
 pub use mifid::{Memorization, Mifid, memorization};
@@ -51,12 +55,7 @@ struct Gaussians {
 
 impl Gaussians {
     fn new(generated: &FeatureStats, reference: &FeatureStats) -> Result<Self> {
-        if generated.dim() != reference.dim() {
-            let (what, expected, got) = ("the generated set", reference.dim(), generated.dim());
-            return Err(Error::Dimension { what, expected, got });
-        }
-        check_count(generated, DISTANCE, Side::Generated, 2)?;
-        check_count(reference, DISTANCE, Side::Reference, 2)?;
+        check_pair(generated, reference)?;
         let factor = |stats: &FeatureStats| factor_psd(stats.cov()?, stats.max_rank());
         let shift = generated.mean() - reference.mean();
         Ok(Self { shift, generated: factor(generated)?, reference: factor(reference)? })
@@ -73,6 +72,17 @@ impl Gaussians {
         let distance = self.shift.norm_squared() + spread - 2.0 * overlap;
         if distance.abs() <= ROUNDING * spread { 0.0 } else { distance }
     }
+}
+
+/// Checks that two sets are equally wide and have covariances.
+fn check_pair(generated: &FeatureStats, reference: &FeatureStats) -> Result<()> {
+    check_width("the generated set", reference.dim(), generated.dim())?;
+    check_count(generated, DISTANCE, Side::Generated, 2)?;
+    check_count(reference, DISTANCE, Side::Reference, 2)
+}
+
+fn check_width(what: &'static str, expected: usize, got: usize) -> Result<()> {
+    if expected == got { Ok(()) } else { Err(Error::Dimension { what, expected, got }) }
 }
 
 /// Checks that a set has `needed` images, if their number is known.

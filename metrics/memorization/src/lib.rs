@@ -5,9 +5,11 @@
 //! 2023, <https://arxiv.org/abs/2306.04675>, found that none of them separates the two; look at the
 //! [nearest training images](nearest_training_images).
 
+mod copies;
 mod copying;
 mod means;
 
+pub use copies::{Copies, copies};
 pub use copying::{Cell, CopyingTest, DataCopying, copying_score, data_copying};
 pub use means::{Clusters, cluster};
 

@@ -1,8 +1,12 @@
-//! Vendi score.
+//! Spectra of similarities: the Vendi score, and the modes in which two sets differ.
 //!
 //! Friedman and Dieng, "The Vendi Score: A Diversity Evaluation Metric for Machine Learning", 2023,
 //! <https://arxiv.org/abs/2210.02410>, and Pasarkar and Dieng, "Cousins of the Vendi Score", 2024,
 //! <https://arxiv.org/abs/2310.12952>. Agrees with the Vendi-Score package on features of length one.
+
+mod modes;
+
+pub use modes::{Kernel, Mode, Modes};
 
 use ganscope_stats::linalg::{symmetric_eigen, tr_mul};
 use ganscope_stats::{

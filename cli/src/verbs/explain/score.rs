@@ -1,23 +1,28 @@
-//! `ganscope explain fid`: which images make a distance what it is, and which of their pixels.
+//! `ganscope explain score`: why a distance is what it is.
 
+use ganscope::explain::score::{ExplainScoreRequest, explain_score};
 use ganscope::files::make_folder;
-use ganscope::score::leave_one_out::{LeaveOneOutRequest, leave_one_out};
 use ganscope::{Result, Watch as _};
 
 use crate::given::Given;
 use crate::terminal::Terminal;
 
+/// Causes that are printed.
+const MAIN: usize = 3;
+
 pub(in super::super) fn run(given: Given<'_>, terminal: &mut Terminal) -> Result<()> {
-    let (request, output) = (given.request::<LeaveOneOutRequest>()?, given.path("output"));
+    let (request, output) = (given.request::<ExplainScoreRequest>()?, given.path("output"));
+    request.check()?;
     make_folder(&output)?;
-    let found = leave_one_out(&request, terminal)?;
+    let found = explain_score(&request, terminal)?;
     found.write(&output)?;
-    let (title, top) = (&found.title, found.top);
-    let (all, rest) = (found.distance, found.without_worst);
-    terminal.data(&format!("{title} {all:.6}, without the {top} worst {rest:.6}\n"))?;
-    for (rank, i) in found.worst().into_iter().take(top).enumerate() {
-        let image = &found.images[i];
-        terminal.data(&format!("{:4} {:+.6} {}\n", rank + 1, image.distance, image.name))?;
+    let by_chance = found.by_chance.map_or(String::new(), |by| format!(", by chance {by:.6}"));
+    terminal.data(&format!("{} {:.6}{by_chance}\n", found.title, found.distance))?;
+    for (rank, cause) in found.causes.iter().take(MAIN).enumerate() {
+        terminal.data(&format!("{}. {}\n", rank + 1, cause.text))?;
+    }
+    if found.causes.is_empty() {
+        terminal.data("nothing differs by more than chance\n")?;
     }
     terminal.note(&format!("see `{}`", output.join("report.html").display()));
     Ok(())

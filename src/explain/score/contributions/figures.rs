@@ -1,17 +1,13 @@
-//! Sheets, a curve and a page of what each image adds to a score, and their files.
-
-use std::path::Path;
+//! Lists, a curve and heat maps of what each image adds to a score.
 
 use ganscope_explain::heat::Palette;
-use ganscope_images::save_png;
 
 use super::Contributions;
 use crate::error::Result;
 use crate::explain::distance::PixelMaps;
-use crate::explain::figures::{end, over, thumbnail};
+use crate::explain::figures::{end, over};
 use crate::figures::page::{Page, TableCell};
-use crate::figures::{Cell, Curve, Point, Row, Sheet, number};
-use crate::files::{make_folder, write_text};
+use crate::figures::{Cell, Curve, Point, Row, Sheet, number, thumbnail};
 
 /// Pictures of lists have about so many pixels a side.
 const SIDE: usize = 128;
@@ -25,8 +21,6 @@ const ROWS: usize = 1000;
 /// Images in an order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Gallery {
-    /// Name of its file.
-    pub name: &'static str,
     /// Heading.
     pub title: String,
     /// What it shows.
@@ -44,7 +38,6 @@ fn change(value: f64) -> String {
 impl Contributions {
     fn gallery(
         &self,
-        name: &'static str,
         title: String,
         about: &'static str,
         order: impl Iterator<Item = usize>,
@@ -52,11 +45,13 @@ impl Contributions {
     ) -> Result<Gallery> {
         let cell = |(rank, i): (usize, usize)| {
             let caption = format!("{}. {}", rank + 1, self.images[i].name);
-            Ok(Cell::new(thumbnail(&self.image(i)?, SIDE)).caption(caption).note(note(i)))
+            let picture = self.image(i)?.map(|image| thumbnail(&image, SIDE));
+            let cell = picture.map_or_else(Cell::empty, Cell::new);
+            Ok(cell.caption(caption).note(note(i)))
         };
-        // The sheet shows as many as are listed, also where fewer can be left out.
+        // As many as are listed, also where fewer can be left out.
         let cells = order.take(self.listed).enumerate().map(cell).collect::<Result<_>>()?;
-        Ok(Gallery { name, title, about, cells })
+        Ok(Gallery { title, about, cells })
     }
 
     /// The worst and the best images by each score.
@@ -69,14 +64,12 @@ impl Contributions {
         let distance = |i: usize| change(self.images[i].distance);
         let mut galleries = vec![
             self.gallery(
-                "worst",
                 format!("The images that raise {title} most"),
                 "Without any one of them the set would lie nearer to the reference.",
                 worst.iter().copied(),
                 distance,
             )?,
             self.gallery(
-                "best",
                 format!("The images that lower {title} most"),
                 "Without them the set would lie farther from the reference.",
                 worst.iter().rev().copied(),
@@ -86,7 +79,6 @@ impl Contributions {
         if let Some(order) = self.worst_by_score() {
             let note = |i: usize| change(self.images[i].inception_score.unwrap_or_default());
             galleries.push(self.gallery(
-                "worst-inception-score",
                 format!("The images that lower {} most", self.inception_score_title),
                 "The classifier is unsure about them, or sure of a class that is frequent.",
                 order.into_iter(),
@@ -98,10 +90,19 @@ impl Contributions {
                 format!("realism {}", number(self.images[i].realism.unwrap_or_default()))
             };
             galleries.push(self.gallery(
-                "least-realistic",
                 "The least realistic images".into(),
                 "Realism compares the distance to reference images with their distances to each \
                  other; at least 1 is inside the reference manifold.",
+                order.into_iter(),
+                note,
+            )?);
+        }
+        if let Some(order) = self.rarest() {
+            let note =
+                |i: usize| format!("rarity {}", number(self.images[i].rarity.unwrap_or_default()));
+            galleries.push(self.gallery(
+                "The rarest images inside the reference manifold".into(),
+                "Where real images are few: neither wrong nor copied.",
                 order.into_iter(),
                 note,
             )?);
@@ -170,23 +171,10 @@ impl Contributions {
         }
     }
 
-    /// A page that shows everything and needs no other file.
-    ///
-    /// # Errors
-    /// If an image cannot be read any more.
-    pub fn page(&self) -> Result<Page> {
-        self.page_of(&self.galleries()?, self.heat_sheet()?.as_ref())
-    }
-
-    fn page_of(&self, galleries: &[Gallery], heat: Option<&Sheet>) -> Result<Page> {
+    /// Adds the numbers, the curve and the lists to a page.
+    pub(in super::super) fn add_to(&self, page: &mut Page) -> Result<()> {
         let title = &self.title;
-        let mut page = Page::new(&format!("What each image adds to {title}"));
         let count = self.images.len();
-        let (generated, reference) = (&self.generated, &self.reference);
-        page.paragraph(&format!("{count} images of {generated} against {reference}."));
-        for warning in &self.warnings {
-            page.warning(&warning.text);
-        }
         let mut scores: Vec<Vec<TableCell>> = vec![
             vec![title.as_str().into(), format!("{:.4}", self.distance).into()],
             vec![
@@ -213,24 +201,16 @@ impl Contributions {
                 shown.len()
             ));
         }
-        for (i, gallery) in galleries.iter().enumerate() {
-            page.heading(&gallery.title).paragraph(gallery.about).gallery(&gallery.cells)?;
-            if let Some(sheet) = heat.filter(|_| i == 0) {
-                page.heading(&format!("The pixels of the worst images that raise {title}"));
-                page.paragraph(&format!(
-                    "The gradient of {title} with respect to the features of an image, carried \
-                     back to the last map (Grad-CAM) and to the pixels (relevance, gradient)."
-                ));
-                page.sheet(sheet)?;
+        if self.album.has_pictures() {
+            for gallery in self.galleries()? {
+                page.subheading(&gallery.title).paragraph(gallery.about).gallery(&gallery.cells)?;
             }
         }
-        self.add_table(&mut page);
-        page.footer(&[format!("{}; ganscope {}", self.convention, self.ganscope)]);
-        Ok(page)
+        Ok(())
     }
 
     /// Adds the table of images, the worst first.
-    fn add_table(&self, page: &mut Page) {
+    pub(in super::super) fn add_table(&self, page: &mut Page) {
         let count = self.images.len();
         page.heading("All images");
         let rest = if count > ROWS {
@@ -245,39 +225,19 @@ impl Contributions {
             head.push(self.inception_score_title.clone());
         }
         if first.is_some_and(|image| image.realism.is_some()) {
-            head.push("realism".to_owned());
+            head.extend(["realism", "rarity"].map(str::to_owned));
         }
         let row = |(rank, i): (usize, usize)| -> Vec<TableCell> {
             let image = &self.images[i];
             let distance = format!("{:+.6}", image.distance).into();
             let mut row = vec![image.name.as_str().into(), (rank + 1).to_string().into(), distance];
             row.extend(image.inception_score.map(|value| format!("{value:+.6}").into()));
-            row.extend(image.realism.map(|value| format!("{value:.4}").into()));
+            let neighbors = [image.realism, image.rarity].into_iter().flatten();
+            row.extend(neighbors.map(|value| format!("{value:.4}").into()));
             row
         };
         let rows: Vec<_> = self.worst().into_iter().take(ROWS).enumerate().map(row).collect();
         page.table(&head, &rows);
-    }
-
-    /// Writes `contributions.csv`, `contributions.json`, the sheets and `report.html` into `folder`.
-    ///
-    /// # Errors
-    /// If a file cannot be written, or an image cannot be read any more.
-    pub fn write(&self, folder: &Path) -> Result<()> {
-        make_folder(folder)?;
-        write_text(&folder.join("contributions.csv"), &self.csv())?;
-        let json = serde_json::to_string_pretty(self)? + "\n";
-        write_text(&folder.join("contributions.json"), &json)?;
-        let (galleries, heat) = (self.galleries()?, self.heat_sheet()?);
-        for Gallery { name, title, about, cells } in &galleries {
-            let (title, legend) = (title.clone(), (*about).to_owned());
-            let sheet = Sheet { title, legend, columns: 5, ..Sheet::of(cells.clone()) };
-            save_png(&folder.join(format!("{name}.png")), &sheet.image()?)?;
-        }
-        if let Some(sheet) = &heat {
-            save_png(&folder.join("heat.png"), &sheet.image()?)?;
-        }
-        write_text(&folder.join("report.html"), &self.page_of(&galleries, heat.as_ref())?.html())
     }
 }
 
@@ -292,16 +252,15 @@ mod tests {
     }
 
     #[test]
-    fn a_page_has_names_titles_warnings_and_every_image_of_a_small_set() {
+    fn a_page_has_titles_and_every_image_of_a_small_set() {
         let mut found = super::super::tests::contributions();
         found.title = "FD (x)".into();
         found.inception_score_title = "Inception Score (x)".into();
-        found.warnings.push("few <images>".into());
-        found.generated = "a <set>".into();
-        let html = found.page().unwrap().html();
+        let mut page = Page::new("x");
+        found.add_to(&mut page).unwrap();
+        found.add_table(&mut page);
+        let html = page.html();
         for text in [
-            "a &lt;set&gt;",
-            "few &lt;images&gt;",
             "FD (x) without the 6 worst",
             "Inception Score (x) of all images at once",
             "lower Inception Score (x) most",
@@ -309,8 +268,8 @@ mod tests {
             assert!(html.contains(text), "{text}");
         }
         assert_eq!(html.matches("<circle").count(), 60);
-        // Four lists of six, and the table.
-        assert_eq!(html.matches("<figcaption>").count(), 24);
+        // Five lists of six, and the table.
+        assert_eq!(html.matches("<figcaption>").count(), 30);
         assert_eq!(html.matches("<tr>").count(), 3 + 1 + 60);
         assert!(!html.contains("adds -") && !html.contains("src=\"http"));
     }
