@@ -53,13 +53,13 @@ def resident() -> int:
 def growth(updates: int) -> list[float]:
     """Resident megabytes after tenths of many updates, by an extractor of little work."""
     fid = ganscope.FrechetDistance("fashion-cnn")
-    images = np.random.default_rng(0).integers(0, 256, (BATCH, 3, 32, 32), np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (8, 3, 32, 32), np.uint8)
     found = []
     for i in range(updates):
         fid.update(images, real=False)
         if i % (updates // 10) == updates // 10 - 1:
             found.append(resident() / 2**20)
-    assert fid.count(real=False) == updates * BATCH
+    assert fid.count(real=False) == updates * len(images)
     return found
 
 
