@@ -1,7 +1,17 @@
 #!/usr/bin/env bash
 # Lints, builds and tests the Python package in fresh environments, which vanish.
+#
+#   python/check.sh         what the gate runs: the profile `dev`, whose dependencies were built for the tests
+#   python/check.sh --all   the wheel that users get (`--release`), and the tests beside PyTorch, torch-fidelity,
+#                           torchmetrics and clean-fid, which are 3 GB to install
+#
+# Tests whose packages are not there are reported as skipped.
 set -euo pipefail
 cd "$(dirname "$0")"
+profile=(--profile dev) built=debug extras=progress,test,notebook,ray
+if [ "${1:-}" = --all ]; then
+    profile=(--release) built=release extras=$extras,originals
+fi
 
 if ! python3 -c 'import sys, venv; sys.exit(sys.version_info < (3, 10))' 2> /dev/null; then
     echo "skipped: there is no python3 from 3.10 on"
@@ -16,16 +26,21 @@ if ! "$scratch/build/bin/pip" install --quiet --disable-pip-version-check 'matur
 fi
 
 cargo fmt --check
-# Beside the workspace, in its target folder and its profile `dev`: what is not ours was built for the
-# tests already. A build for users is `maturin build --release`.
+# In the target folder of the workspace, where what is not ours was built already.
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/../target}
 cargo clippy --locked --quiet -- -D warnings
-"$scratch/build/bin/maturin" build --quiet --profile dev --locked -o "$scratch"
+"$scratch/build/bin/maturin" build --quiet "${profile[@]}" --locked -o "$scratch"
+
+wheel=$(echo "$scratch"/ganscope-*.whl)
+"$scratch/build/bin/pip" install --quiet --disable-pip-version-check twine
+"$scratch/build/bin/twine" check --strict "$wheel"
 
 python3 -m venv "$scratch/test"
-wheel=$(echo "$scratch"/ganscope-*.whl)
 "$scratch/test/bin/pip" install --quiet --disable-pip-version-check "$wheel[progress,test]"
-program=$CARGO_TARGET_DIR/debug/ganscope
+# Where one of these cannot be had, its tests are skipped.
+"$scratch/test/bin/pip" install --quiet --disable-pip-version-check "$wheel[$extras]" \
+    || echo "skipped: pip cannot install $extras"
+program=$CARGO_TARGET_DIR/$built/ganscope
 if [ -x "$program" ]; then export GANSCOPE_PROGRAM=$program; fi
 # From elsewhere, so that the package that was installed is the one that is tested.
 here=$PWD

@@ -13,7 +13,7 @@ use candle_core::Device;
 use etcetera::BaseStrategy as _;
 use ganscope_images::{BatchOptions, Facts, ImageSet, Limits, Resize, SetOptions, Survey};
 use ganscope_stats::files::Convention;
-use ganscope_stats::{FeatureSet, Needs};
+use ganscope_stats::{FeatureSet, Needs, Rows as _};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -286,7 +286,7 @@ impl<'a> Gatherer<'a> {
         needs: Needs,
         watch: &mut dyn Watch,
     ) -> Result<Gathered> {
-        let stored = Gathered::of_stored(source);
+        let stored = Gathered::of_stored(source, needs, watch)?;
         match source.images().filter(|_| !stored.set.holds().contains(needs)) {
             None => Ok(stored),
             Some(images) => {
@@ -434,16 +434,26 @@ fn not_kept(reason: &str, watch: &mut dyn Watch) {
 }
 
 impl Gathered {
-    /// The content of the stored statistics of a set; empty for a set of images.
-    pub fn of_stored(source: &Source) -> Self {
-        let set = source.stored().map_or_else(FeatureSet::default, |stored| stored.set.clone());
+    /// The content of the stored statistics of a set, or what `needs` names of its rows; empty for a set of
+    /// images.
+    ///
+    /// # Errors
+    /// If the rows cannot be read, or the task is stopped.
+    pub fn of_stored(source: &Source, needs: Needs, watch: &mut dyn Watch) -> Result<Self> {
+        let set = match source.rows() {
+            Some(rows) => {
+                let mut counter = Counter::new(watch, source.name(), 0, rows.len());
+                rows.read(needs, |done| counter.at(done))?
+            }
+            None => source.stored().map_or_else(FeatureSet::default, |stored| stored.set.clone()),
+        };
         let facts = SetFacts {
             path: source.name().into(),
             images: set.count(),
             convention: source.convention().cloned(),
             skipped: Vec::new(),
         };
-        Self { set, facts, survey: None, places: Vec::new() }
+        Ok(Self { set, facts, survey: None, places: Vec::new() })
     }
 }
 

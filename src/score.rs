@@ -279,7 +279,7 @@ pub fn score_with(request: &ScoreRequest, custom: Custom, watch: &mut dyn Watch)
             gatherer.gather(source, chosen.needs(side) | Needs::LOGITS, watch)
         }
         Some(gatherer) => gatherer.gather(source, chosen.needs(side), watch),
-        None => Ok(Gathered::of_stored(source)),
+        None => Gathered::of_stored(source, chosen.needs(side), watch),
     };
     let mut sets = Vec::new();
     for source in &generated {
@@ -396,7 +396,7 @@ fn lacks_computed(
     let missing = metric.needs(side).difference(extractor.computes());
     let (title, name) = (metric.title(), &extractor.convention.extractor);
     let message = format!("{title} needs {missing}, which {name} does not compute at this layer");
-    (source.stored().is_none() && missing != Needs::NONE).then(|| Error::request(message))
+    (source.holds().is_none() && missing != Needs::NONE).then(|| Error::request(message))
 }
 
 /// The sizes of a network that warnings use.
@@ -432,7 +432,7 @@ fn is_image(path: &Path) -> bool {
 
 /// Why a metric cannot be computed from a set that consists of stored statistics.
 fn lacks_stored(metric: &dyn Metric, source: &Source, side: Side) -> Option<Error> {
-    let stored = source.stored().filter(|_| source.images().is_none())?;
+    let held = source.holds().filter(|_| source.images().is_none())?;
     let published = catalog::EXTRACTORS[0].name;
     if let Some(c) = source.convention().filter(|c| c.extractor != published)
         && metric.needs(side).contains(Needs::SPATIAL)
@@ -441,7 +441,7 @@ fn lacks_stored(metric: &dyn Metric, source: &Source, side: Side) -> Option<Erro
         let message = format!("{title} needs spatial features, which {name} does not compute");
         return Some(Error::request(message));
     }
-    let (part, held) = (metric.needs(side).difference(stored.set.holds()), stored.set.holds());
+    let part = metric.needs(side).difference(held);
     let missing = ganscope_stats::Error::Missing { metric: metric.title(), part, side, held };
     (part != Needs::NONE).then(|| named(missing.into(), metric, source.name()))
 }
@@ -462,7 +462,7 @@ impl Task<'_> {
         watch: &mut dyn Watch,
     ) -> Result<Option<Extractor>> {
         let suffices = |(source, side): (&Source, Side)| {
-            source.stored().is_some_and(|s| s.set.holds().contains(self.chosen.needs(side)))
+            source.holds().is_some_and(|held| held.contains(self.chosen.needs(side)))
         };
         let held_out = held_out.iter().map(|source| (source, Side::Reference));
         if sides(generated, reference.as_ref()).chain(held_out).all(suffices) {
@@ -481,7 +481,7 @@ impl Task<'_> {
         convention: Option<&Convention>,
         warned: &mut Warned<'_>,
     ) -> Result<()> {
-        if source.stored().is_none() {
+        if source.holds().is_none() {
             return Ok(());
         }
         if let Some(convention) = convention.filter(|_| !self.force) {

@@ -3,18 +3,20 @@
 use std::path::Path;
 
 use ganscope_images::{ImageSet, SetOptions};
-use ganscope_stats::files::{self, Contents, Convention, Stored};
+use ganscope_stats::Needs;
+use ganscope_stats::files::{self, Contents, Convention, RowFile, Stored};
 
 use crate::catalog::EXTRACTORS;
 use crate::error::{Context as _, Error, Hint, Result};
 use crate::models::shipped::shipped;
 use crate::preset::PRESETS;
 
-/// A generated or a reference set: images, stored statistics, or both.
+/// A generated or a reference set: images, stored statistics or both, or a file of rows of features.
 #[derive(Debug)]
 pub struct Source {
     name: String,
     stored: Option<Stored>,
+    rows: Option<RowFile>,
     images: Option<ImageSet>,
 }
 
@@ -27,7 +29,7 @@ impl Source {
     /// If there is nothing, or nothing that contains images or statistics.
     pub fn open(name: &str, options: &SetOptions) -> Result<Self> {
         let path = Path::new(name);
-        let source = |stored, images| Self { name: name.to_owned(), stored, images };
+        let source = |stored, rows, images| Self { name: name.to_owned(), stored, rows, images };
         if let Some(file) = shipped(name).filter(|_| !path.exists()) {
             let stored = files::read_bytes(file.bytes).map_err(|error| {
                 Error::request(format!(
@@ -35,23 +37,23 @@ impl Source {
                 ))
                 .with_hint("`fashion-test` is the shipped set; else give images, or statistics")
             })?;
-            return Ok(source(Some(stored), None));
+            return Ok(source(Some(stored), None, None));
         }
         let contents = path.is_file().then(|| files::open(path)).transpose()?;
         let images = contents.as_ref().is_none_or(Contents::may_be_images);
-        let stored = contents.and_then(|contents| contents.stored);
+        let (stored, rows) = contents.map_or((None, None), |found| (found.stored, found.rows));
         let images = images.then(|| ImageSet::open(path, options));
-        Ok(source(stored, images.transpose()?))
+        Ok(source(stored, rows, images.transpose()?))
     }
 
     /// A set of images in memory or from elsewhere.
     pub fn of_images(name: impl Into<String>, images: ImageSet) -> Self {
-        Self { name: name.into(), stored: None, images: Some(images) }
+        Self { name: name.into(), stored: None, rows: None, images: Some(images) }
     }
 
     /// Statistics or rows of features that are at hand.
     pub fn of_stored(name: impl Into<String>, stored: Stored) -> Self {
-        Self { name: name.into(), stored: Some(stored), images: None }
+        Self { name: name.into(), stored: Some(stored), rows: None, images: None }
     }
 
     /// Its name, as given.
@@ -78,6 +80,17 @@ impl Source {
     /// Its stored statistics, if it has any.
     pub fn stored(&self) -> Option<&Stored> {
         self.stored.as_ref()
+    }
+
+    /// Its file of rows, if it is one.
+    pub fn rows(&self) -> Option<&RowFile> {
+        self.rows.as_ref()
+    }
+
+    /// The parts of its stored statistics or rows; `None` for a set of images alone.
+    pub fn holds(&self) -> Option<Needs> {
+        let rows = self.rows.as_ref().map(|_| RowFile::HOLDS);
+        rows.or_else(|| Some(self.stored.as_ref()?.set.holds()))
     }
 
     /// How its stored statistics were taken, where the file says so.

@@ -5,6 +5,7 @@
 mod errors;
 mod explain;
 mod generator;
+mod network;
 mod score;
 mod sets;
 mod statistics;
@@ -21,6 +22,8 @@ mod _ganscope {
     use crate::explain::explain;
     #[pymodule_export]
     use crate::generator::Generator;
+    #[pymodule_export]
+    use crate::network::Network;
     #[pymodule_export]
     use crate::score::{catalog, score, score_rows};
     #[pymodule_export]

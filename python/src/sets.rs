@@ -8,7 +8,11 @@ use ganscope::score::statistics::Stored;
 use ganscope::source::Source;
 use ganscope::stats::{FeatureSet, Features};
 use ganscope::{Error, Result};
-use numpy::{PyArray1, PyArrayMethods as _, PyReadonlyArray2, PyReadonlyArrayDyn};
+use numpy::ndarray::Dimension;
+use numpy::{
+    Element, PyArray1, PyArrayMethods as _, PyReadonlyArray, PyReadonlyArray2, PyReadonlyArrayDyn,
+    PyUntypedArrayMethods as _,
+};
 use pyo3::prelude::*;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -82,16 +86,22 @@ impl Given {
 
 fn array(array: PyResult<Bound<'_, PyAny>>) -> PyResult<(Vec<usize>, Vec<u8>)> {
     let array: PyReadonlyArrayDyn<'_, u8> = array?.extract()?;
-    let view = array.as_array();
-    Ok((view.shape().to_vec(), view.iter().copied().collect()))
+    Ok((array.shape().to_vec(), in_order(&array)))
 }
 
 /// Rows of features, (N, dim) float32.
 pub(crate) fn rows(array: &Bound<'_, PyAny>) -> PyResult<Features> {
     let rows: PyReadonlyArray2<'_, f32> = array.extract()?;
     let dim = rows.as_array().ncols();
-    let values = rows.as_array().iter().copied().collect();
-    checked(array.py(), Features::from_vec(values, dim))
+    checked(array.py(), Features::from_vec(in_order(&rows), dim))
+}
+
+/// The values of an array in C order.
+fn in_order<T: Element + Copy, D: Dimension>(array: &PyReadonlyArray<'_, T, D>) -> Vec<T> {
+    match array.as_slice() {
+        Ok(values) => values.to_vec(),
+        Err(_) => array.as_array().iter().copied().collect(),
+    }
 }
 
 /// The order of axes that was given.

@@ -20,6 +20,23 @@ SAMPLES = ROOT / "models" / "samples"
 warnings.simplefilter("ignore", ganscope.ScoreWarning)
 
 
+# Rows of the comparison with the originals: tool, metric, its value, ours, the value in float64 where it is known.
+comparisons: list[tuple[str, str, float, float, float | None]] = []
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Prints the comparison as the table of docs/python.md."""
+    if not comparisons:
+        return
+    terminalreporter.section("originals and stand-ins")
+    terminalreporter.line("| tool | number | its value | ours, off by | its own error |")
+    terminalreporter.line("|---|---|---|---|---|")
+    for tool, metric, theirs, ours, truth in comparisons:
+        off = abs(ours - (theirs if truth is None else truth)) / abs(theirs if truth is None else truth)
+        error = "" if truth is None else f"{abs(theirs - truth) / abs(truth):.1e}"
+        terminalreporter.line(f"| {tool} | {metric} | {theirs:.6g} | {off:.1e} | {error} |")
+
+
 @pytest.fixture(autouse=True)
 def no_cache(tmp_path, monkeypatch):
     """Every test has a cache of its own."""

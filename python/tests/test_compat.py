@@ -1,6 +1,6 @@
 """Stand-ins: the numbers of torch-fidelity, torchmetrics and clean-fid, under their keys.
 
-Golden numbers come from the originals on recipe weights; where the originals are installed, they run, too.
+Golden numbers come from the originals on recipe weights; `test_originals.py` runs the originals themselves.
 """
 
 import json
@@ -224,65 +224,6 @@ def test_what_torchmetrics_does_and_its_stand_in_does_not_is_told(weights):
         fid.update(images.transpose(0, 2, 3, 1), real=True)
     with pytest.raises(ValueError, match="expected"):
         fid.update(images[0], real=True)
-
-
-# The originals themselves.
-
-
-@pytest.fixture(scope="session")
-def checkpoint(tmp_path_factory):
-    torch = pytest.importorskip("torch")
-    path = tmp_path_factory.mktemp("checkpoint") / "inception.pth"
-    torch.save({name: torch.from_numpy(np.array(array)) for name, array in inception().items()}, path)
-    return str(path)
-
-
-def test_torch_fidelity_itself_agrees(checkpoint, folders):
-    original = pytest.importorskip("torch_fidelity")
-    arguments = {
-        "input1": str(folders / "fake"),
-        "input2": str(folders / "real"),
-        "isc": True,
-        "isc_splits": 4,
-        "kid": True,
-        "kid_subset_size": 20,
-        "kid_subsets": 5,
-        "feature_extractor": "inception-v3-compat",
-        "feature_extractor_weights_path": checkpoint,
-        "cuda": False,
-        "batch_size": 1,
-        "cache": False,
-        "verbose": False,
-    }
-    theirs, ours = (tool.calculate_metrics(**arguments) for tool in (original, torch_fidelity))
-    assert ours.keys() == theirs.keys()
-    for key in ("inception_score_mean", "kernel_inception_distance_mean"):
-        assert ours[key] == pytest.approx(theirs[key], rel=END_TO_END), key
-
-
-@pytest.mark.parametrize("antialias", [False, True])
-def test_torchmetrics_itself_agrees(checkpoint, folders, antialias):
-    original = pytest.importorskip("torchmetrics.image.fid")
-    pytest.importorskip("torch_fidelity")
-    torch = pytest.importorskip("torch")
-    images = torch.from_numpy(fakes(folders).transpose(0, 3, 1, 2).copy())
-    values = []
-    for kind in (original.FrechetInceptionDistance, torchmetrics.FrechetInceptionDistance):
-        fid = kind(feature=64, feature_extractor_weights_path=checkpoint, antialias=antialias)
-        fid.update(images[:24], real=True)
-        fid.update(images[16:], real=False)
-        values.append(float(fid.compute()))
-    # torchmetrics sums outer products, which cancel, of 64 features in float64.
-    assert values[1] == pytest.approx(values[0], rel=END_TO_END)
-
-
-def test_the_kernel_distance_of_clean_fid_itself_agrees():
-    original = pytest.importorskip("cleanfid.fid")
-    a, b = (np.random.RandomState(seed).normal(size=(40, 8)).astype(np.float32) for seed in (0, 1))
-    # Equally large sets of less than 1000: every subset is the whole.
-    # In float64, since clean-fid computes in the type of its features.
-    theirs = original.kernel_distance(a.astype(np.float64), b.astype(np.float64), num_subsets=2)
-    assert ganscope.metrics.kernel_distance(a, b, subset_size=40).mean == pytest.approx(theirs, rel=FLOAT32)
 
 
 def test_tensors_are_sets(folders):

@@ -45,6 +45,11 @@ GOOD = pictures(4, 0)
         (np.zeros((2, 2, 2, 2, 3), np.uint8), ValueError, "(N, H, W, C)"),
         (np.full((4, 10), np.nan), ValueError, "NaN"),
         (np.full((4, 10), np.inf), ValueError, "infinite"),
+        (np.full((4, 10), -np.inf), ValueError, "infinite"),
+        (np.zeros((4, 10), np.complex64), TypeError, "complex64"),
+        # Flattened images: their covariance would have 575 GB.
+        (np.zeros((2, 3 * 299 * 299), np.float32), ValueError, "at most 32768"),
+        (np.array(5, np.uint8), ValueError, "(N, H, W, C)"),
         (np.zeros((0, 10)), ValueError, "0"),
         (np.array(["a"]), TypeError, "dtype"),
         ([], ValueError, "empty"),
@@ -64,6 +69,24 @@ GOOD = pictures(4, 0)
 )
 def test_what_is_no_set_is_refused(wrong, kind, text):
     fails(kind, text, wrong)
+
+
+def test_what_is_no_set_of_images_leaves_a_stream_as_it_was():
+    fid = ganscope.FrechetDistance(extractor="fashion-cnn")
+    fid.update(GOOD, real=True)
+    before = fid.state()
+    for wrong in (GOOD / 255, GOOD.astype(np.int16) - 300, np.zeros((0, 8, 8, 3), np.uint8), np.full((4, 10), np.nan), [], 7):
+        with pytest.raises(ganscope.Error):
+            fid.update(wrong, real=True)
+    assert fid.count(real=True) == 4 and fid.state() == before
+
+
+def test_a_file_of_rows_with_nan_is_told_with_the_row(tmp_path):
+    rows = np.zeros((50, 3), np.float32)
+    rows[41, 2] = np.nan
+    np.save(tmp_path / "rows.npy", rows)
+    error = fails(ValueError, "row 41", tmp_path / "rows.npy", reference=tmp_path / "rows.npy")
+    assert "rows.npy" in str(error)
 
 
 def test_axes_tell_shapes_apart():
@@ -167,24 +190,34 @@ def test_an_interrupt_ends_the_work(tmp_path):
     assert process.communicate(timeout=20)[0] == "interrupted True\n"
 
 
-def in_fork(queue):
-    try:
-        ganscope.score(GOOD, GOOD, "fid", **CNN)
-        queue.put("no exception")
-    except ganscope.StateError as error:
-        queue.put(str(error))
+def in_fork(queue, fid, generator):
+    for work in (
+        lambda: ganscope.score(GOOD, GOOD, "fid", **CNN),
+        lambda: fid.update(GOOD, real=True),
+        lambda: generator.images(1),
+    ):
+        try:
+            work()
+            queue.put("no exception")
+        except ganscope.StateError as error:
+            queue.put(str(error))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_fork_after_work_is_told():
-    ganscope.score(GOOD, GOOD, "fid", **CNN)
+    fid, generator = ganscope.FrechetDistance(extractor="fashion-cnn"), ganscope.Generator("fashion-stylegan2")
+    fid.update(GOOD, real=True)
     context = multiprocessing.get_context("fork")
     queue = context.Queue()
-    child = context.Process(target=in_fork, args=(queue,))
+    child = context.Process(target=in_fork, args=(queue, fid, generator))
     child.start()
-    assert "forked" in queue.get(timeout=20)
+    for _ in range(3):
+        assert "forked" in queue.get(timeout=60)
     child.join()
+    assert child.exitcode == 0
+    fid.update(GOOD, real=True)
+    assert fid.count(real=True) == 8
 
 
 def test_the_work_lets_other_threads_run():

@@ -84,3 +84,26 @@ def test_unknown_models_and_options_are_told():
         ganscope.Generator("fashion-stylegan")
     with pytest.raises(TypeError, match="no option"):
         ganscope.Generator("fashion-stylegan2", noise="none")
+
+
+def test_two_threads_at_once_are_told_apart():
+    import threading
+
+    started, resume = threading.Event(), threading.Event()
+
+    def progress(*step):
+        started.set()
+        resume.wait(20)
+
+    with ganscope.Generator("fashion-stylegan2") as generator:
+        generator._progress = progress
+        ws = generator.map([1, 2])
+        thread = threading.Thread(target=generator.synthesize, args=(ws,))
+        thread.start()
+        assert started.wait(20)
+        for call in (lambda: generator.map(1), generator.close):
+            with pytest.raises(ganscope.StateError, match="another thread"):
+                call()
+        resume.set()
+        thread.join()
+        assert generator.map([1, 2]).shape == ws.shape

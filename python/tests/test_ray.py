@@ -1,4 +1,4 @@
-"""Statistics on a Ray cluster of two nodes on this machine, one of which is killed."""
+"""Statistics on a Ray cluster of three nodes on this machine, one of which is killed."""
 
 import sys
 import threading
@@ -20,10 +20,10 @@ ray = pytest.importorskip("ray", reason="ray is not installed")
 def cluster():
     from ray.cluster_utils import Cluster
 
-    cluster = Cluster(initialize_head=True, connect=True, head_node_args={"num_cpus": 2})
-    second = cluster.add_node(num_cpus=2)
+    cluster = Cluster(initialize_head=True, connect=True, head_node_args={"num_cpus": 1})
+    nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
     cluster.wait_for_nodes()
-    yield cluster, second
+    yield cluster, nodes[-1]
     ray.shutdown()
     cluster.shutdown()
 
@@ -54,6 +54,25 @@ def test_actors_have_the_moments_of_one_process(cluster, paths):
     same(ganscope.ray.statistics(paths, "fashion-cnn", num_actors=2, num_cpus=1, block=16), paths)
 
 
+def test_blocks_are_merged_on_the_nodes_first(cluster, paths):
+    # 60 blocks, 16 of which are merged at once.
+    same(ganscope.ray.statistics(paths, "fashion-cnn", num_actors=2, block=2), paths)
+
+
+def test_datasets_of_arrays_and_of_bytes_are_sets(cluster, paths):
+    import ray.data
+
+    names = [str(path) for path in paths]
+    for dataset in (
+        ray.data.read_images(names),
+        ray.data.read_binary_files(names),
+        ray.data.from_items([{"path": name} for name in names]),
+    ):
+        same(ganscope.ray.statistics(dataset, "fashion-cnn", num_actors=2, block=50), paths)
+    with pytest.raises(Exception, match="no column of images"):
+        ganscope.ray.statistics(ray.data.range(3), "fashion-cnn")
+
+
 class Slow(ganscope.ray._Moments):
     """Tells on which node it begins a block, and takes its time."""
 
@@ -61,7 +80,7 @@ class Slow(ganscope.ray._Moments):
         import ray
 
         node = ray.get_runtime_context().get_node_id()
-        (Path(block["item"][0]).parent.parent / "begun" / f"{node} {uuid.uuid4()}").touch()
+        (Path(block["path"][0]).parent.parent / "begun" / f"{node} {uuid.uuid4()}").touch()
         time.sleep(0.3)
         return super().__call__(block)
 
@@ -71,21 +90,21 @@ def test_a_node_that_dies_loses_and_doubles_nothing(cluster, paths, tmp_path, mo
 
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
     monkeypatch.setattr(ganscope.ray, "_Moments", Slow)
-    nodes, second = cluster
+    nodes, last = cluster
     (tmp_path / "begun").mkdir()
     killed = threading.Event()
 
     def begun():
-        return [path.name for path in (tmp_path / "begun").iterdir() if path.name.startswith(second.node_id)]
+        return [path.name for path in (tmp_path / "begun").iterdir() if path.name.startswith(last.node_id)]
 
     def kill():
         while len(begun()) < 2:
             time.sleep(0.05)
-        nodes.remove_node(second)
+        nodes.remove_node(last)
         killed.set()
 
     threading.Thread(target=kill, daemon=True).start()
-    # Three actors do not fit on the two CPUs of the first node.
+    # Three actors need all three nodes.
     found = ganscope.ray.statistics(paths, "fashion-cnn", num_actors=3, num_cpus=1, block=4)
     assert killed.is_set()
     same(found, paths)

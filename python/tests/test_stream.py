@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import ganscope
-from conftest import pictures
+from conftest import ROOT, pictures
 
 
 def distance(**options):
@@ -140,3 +140,17 @@ def test_threads_with_objects_of_their_own_work_at_once(generated, reference):
     for thread in threads:
         thread.join()
     assert found == [expected] * 4
+
+
+def test_updates_cost_little_beside_the_network():
+    """A small version of benches/training_loop.py, whose numbers are in docs/python.md."""
+    sys.path.insert(0, str(ROOT / "python" / "benches"))
+    try:
+        import training_loop
+    finally:
+        sys.path.pop(0)
+    # The network of 28 pixels is small, and resizing 64 pixels to them counts as well; a copy for each image, or moments
+    # taken anew at each update, cost more than it.
+    update, network = training_loop.cost(64, 5, extractor="fashion-cnn")
+    assert update < 3 * network
+    assert len(training_loop.growth(20)) == 10

@@ -4,6 +4,7 @@ use std::fmt;
 
 use bitflags::bitflags;
 
+use crate::moments::check_width;
 use crate::{Error, FeatureStats, Features, LeastImages, Logits, Result, Side, StatsBuilder};
 
 bitflags! {
@@ -78,8 +79,10 @@ impl FeatureSet {
     /// The set of these features, one row per image, with their mean and covariance.
     ///
     /// # Errors
-    /// [`Error::NotFinite`] for an infinity or a NaN.
+    /// [`Error::NotFinite`] for an infinity or a NaN, [`Error::Parameter`] for rows that are too wide
+    /// for a covariance.
     pub fn of_rows(features: Features) -> Result<Self> {
+        check_width(features.dim())?;
         features.check_finite("features")?;
         let stats = Some(FeatureStats::from_features(&features));
         Ok(Self { stats, features: Some(features), ..Self::default() })

@@ -22,8 +22,9 @@ use nalgebra::{DMatrix, DVector};
 pub use convention::Convention;
 pub use npz::write_npz;
 pub use own::{to_bytes, write};
+pub use rows::RowFile;
 
-use crate::{Error, FeatureSet, Result};
+use crate::{Error, FeatureSet, Needs, Result};
 
 /// Arrays of images in an npz: of the ADM and of the BigGAN-PyTorch samplers.
 const IMAGES: [&str; 2] = ["arr_0", "x"];
@@ -62,6 +63,8 @@ pub struct Contents {
     pub kind: Kind,
     /// The statistics, if it contains any.
     pub stored: Option<Stored>,
+    /// The rows of features, if it is a file of them.
+    pub rows: Option<RowFile>,
 }
 
 impl Contents {
@@ -71,53 +74,56 @@ impl Contents {
     }
 }
 
-/// Looks into the file or folder `path` and reads its statistics, if it contains any.
+/// Looks into the file or folder `path` and reads its statistics, if it contains any. Rows of features are
+/// not read yet.
 ///
 /// # Errors
 /// If there is no such file, it cannot be read, or its statistics are damaged.
 pub fn open(path: &Path) -> Result<Contents> {
-    let other = Contents { kind: Kind::Other, stored: None };
+    let contents = |kind, stored| Contents { kind, stored, rows: None };
+    let of_rows = |rows| Contents { kind: Kind::Rows, stored: None, rows: Some(rows) };
     let found = || -> Result<Contents> {
         let metadata = std::fs::metadata(path).map_err(ganscope_weights::Error::from)?;
         if metadata.is_dir() {
-            return Ok(other);
+            return Ok(contents(Kind::Other, None));
         }
         if let Ok(mut archive) = Archive::open(path) {
             let images = IMAGES.iter().any(|name| npz::has(&archive, name));
             if npz::has_statistics(&archive) {
                 let kind = if images { Kind::StatisticsAndImagesNpz } else { Kind::StatisticsNpz };
-                return Ok(Contents { kind, stored: Some(npz::read(&mut archive)?) });
+                return Ok(contents(kind, Some(npz::read(&mut archive)?)));
             }
-            if let Some(set) = rows::of_npz(&mut archive)? {
-                return Ok(Contents { kind: Kind::Rows, stored: Some(unconditioned(set)) });
+            if let Some(rows) = RowFile::of_npz(path, &mut archive)? {
+                return Ok(of_rows(rows));
             }
-            return Ok(if images { Contents { kind: Kind::ImagesNpz, ..other } } else { other });
+            return Ok(contents(if images { Kind::ImagesNpz } else { Kind::Other }, None));
         }
-        if let Some(set) = rows::of_npy(path)? {
-            return Ok(Contents { kind: Kind::Rows, stored: Some(unconditioned(set)) });
+        if let Some(rows) = RowFile::of_npy(path)? {
+            return Ok(of_rows(rows));
         }
         if !own::is_own(path)? {
-            return Ok(other);
+            return Ok(contents(Kind::Other, None));
         }
         let weights = ganscope_weights::read(path, &ReadOptions::default())?;
-        Ok(Contents { kind: Kind::Statistics, stored: Some(own::stored(weights)?) })
+        Ok(contents(Kind::Statistics, Some(own::stored(weights)?)))
     };
     found().map_err(Error::reading(path))
 }
 
-/// A set of another program, which does not tell its convention.
-fn unconditioned(set: FeatureSet) -> Stored {
-    Stored { set, convention: None }
-}
-
-/// Reads statistics of any of the formats above.
+/// Reads statistics of any of the formats above, and the rows of a file of them.
 ///
 /// # Errors
 /// [`Error::NotStatistics`] if the file contains no statistics, and those of [`open`].
 pub fn read(path: &Path) -> Result<Stored> {
     let expected = "an npz with `mu` and `sigma` or a safetensors file of statistics is needed";
     let missing = || Error::reading(path)(Error::NotStatistics(expected.into()));
-    open(path)?.stored.ok_or_else(missing)
+    let Contents { stored, rows, .. } = open(path)?;
+    match rows {
+        Some(rows) => {
+            Ok(Stored { set: rows.read(Needs::all(), |_| Ok::<(), Error>(()))?, convention: None })
+        }
+        None => stored.ok_or_else(missing),
+    }
 }
 
 /// Reads statistics that [`write()`] wrote from memory.

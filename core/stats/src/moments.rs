@@ -22,6 +22,9 @@ const PANEL: usize = 128;
 /// float32 files are symmetric to their rounding.
 const ASYMMETRY: f64 = 1e-6;
 
+/// Widest rows that moments are taken of: their scatter has 8 GiB.
+const WIDEST: usize = 1 << 15;
+
 /// First and second moments of a set of feature rows.
 ///
 /// The scatter is `sum_i (x_i - m)(x_i - m)^T`; the covariance divides it by `count - 1`.
@@ -215,9 +218,10 @@ impl StatsBuilder {
     /// No rows yet, each `dim` wide.
     ///
     /// # Errors
-    /// [`Error::Parameter`] if `dim` is zero.
+    /// [`Error::Parameter`] if `dim` is zero or above 32,768.
     pub fn new(dim: usize) -> Result<Self> {
         check_rows(0, dim)?;
+        check_width(dim)?;
         Ok(Self::empty(dim))
     }
 
@@ -322,6 +326,15 @@ fn shift(mean: &mut DVector<f64>, a: u64, other: &DVector<f64>, b: u64) -> (f64,
         *m += d * (b / (a + b));
     }
     (a * b / (a + b), delta)
+}
+
+/// Fails if rows are so wide that their scatter cannot be kept in memory.
+pub(crate) fn check_width(dim: usize) -> Result<()> {
+    if dim <= WIDEST {
+        return Ok(());
+    }
+    let expected = "at most 32768 for a covariance";
+    Err(Error::Parameter { name: "the dimension of features", expected, got: dim.to_string() })
 }
 
 fn degrees_of_freedom(count: u64) -> Result<f64> {

@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import score
 from .._errors import exception
+from .._sets import as_array
 from ._refuse import refuse_other, unsupported
 
 _TOOL = "torch_fidelity"
@@ -76,6 +77,9 @@ _ONLY: dict[str, Any] = {
     "samples_resize_and_crop": 0,
 }
 
+# How many images are drawn from each input that is a generator.
+_SAMPLES = ("input1_model_num_samples", "input2_model_num_samples")
+
 _INCEPTION = "inception-v3-compat"
 
 
@@ -83,10 +87,12 @@ def calculate_metrics(**kwargs: Any) -> dict[str, float]:
     """Metrics of ``input1``, against ``input2`` where they compare, as torch-fidelity computes them.
 
     Args:
-        **kwargs: those of torch-fidelity. Inputs are whatever ``ganscope.score`` takes, or a map-style dataset whose
-            items are uint8 images ``(3, H, W)``; registered names and generators are not supported. ``cuda`` is
-            without effect. Precision and recall are those of Inception features: torch-fidelity takes VGG-16 unless
-            ``feature_extractor="inception-v3-compat"`` is given, which is required here.
+        **kwargs: those of torch-fidelity. Inputs are whatever ``ganscope.score`` takes, a map-style dataset whose
+            items are uint8 images ``(3, H, W)``, or a ``GenerativeModelBase`` such as ``GenerativeModelModuleWrapper``,
+            of which ``input1_model_num_samples`` images are drawn and kept in memory; registered names and files of
+            generators are not supported. ``cuda`` is without effect. Precision and recall are those of Inception
+            features: torch-fidelity takes VGG-16 unless ``feature_extractor="inception-v3-compat"`` is given, which
+            is required here.
 
     Returns:
         Values by torch-fidelity's keys.
@@ -94,6 +100,8 @@ def calculate_metrics(**kwargs: Any) -> dict[str, float]:
     given = {**_DEFAULTS, **kwargs}
     known = {*_DEFAULTS, *_IDLE, *_ONLY}
     for name in kwargs:
+        if name in _SAMPLES:
+            continue
         if name.startswith(("ppl_", "input1_model_", "input2_model_", "kid_kernel_rbf_")):
             raise unsupported(_TOOL, f"`{name}`")
         if name not in known:
@@ -118,11 +126,12 @@ def calculate_metrics(**kwargs: Any) -> dict[str, float]:
     cache = given["cache_root"] if given["cache"] and given["cache_root"] else bool(given["cache"])
     comparing = [metric for metric in metrics if metric != "is"]
     parts = [["is"], comparing] if layer not in (None, "2048") and "is" in metrics else [metrics]
+    inputs = [_input(given[f"input{i + 1}"], given.get(name), name, given) for i, name in enumerate(_SAMPLES)]
     found: dict[str, tuple[float, float | None]] = {}
     for part in filter(None, parts):
         report = score(
-            _input(given["input1"]),
-            _input(given["input2"]) if part != ["is"] else None,
+            inputs[0],
+            inputs[1] if part != ["is"] else None,
             part,
             preset="torch-fidelity",
             extractor="inception",
@@ -166,16 +175,52 @@ def _is_dataset(images: Any) -> bool:
     return hasattr(images, "__getitem__") and hasattr(images, "__len__") and not plain
 
 
-def _input(images: Any) -> Any:
-    """The set behind an input of torch-fidelity."""
+def _input(images: Any, count: int | None, name: str, given: dict[str, Any]) -> Any:
+    """The set behind an input of torch-fidelity; ``name`` is the argument with the number of samples."""
     if isinstance(images, str):
         if images.startswith(_REGISTERED):
             raise unsupported(_TOOL, f"the registered input `{images}`", "give its images as a folder or an array")
         if images.endswith((".onnx", ".pth", ".pt")):
-            raise unsupported(_TOOL, "generators as input", "give its images; `ganscope.Generator` draws them")
+            raise unsupported(_TOOL, "files of generators as input", "wrap it in GenerativeModelModuleWrapper")
         return images
+    if all(hasattr(images, part) for part in ("z_size", "z_type", "num_classes")):
+        if not isinstance(count, int) or count < 1:
+            raise exception("bad-request", f"`{name}` is {count!r}, expected a positive number", None)
+        return _drawn(images, count, given["batch_size"], given["rng_seed"])
     if _is_dataset(images):
         return [np.moveaxis(np.asarray(images[i]), 0, -1) for i in range(len(images))]
     if callable(images):
-        raise unsupported(_TOOL, "generators as input", "give its images; `ganscope.Generator` draws them")
+        hint = "wrap it in GenerativeModelModuleWrapper, or give its images; `ganscope.Generator` draws them"
+        raise unsupported(_TOOL, "bare generators as input", hint)
     return images
+
+
+def _drawn(generator: Any, count: int, batch: int, seed: int) -> np.ndarray[Any, Any]:
+    """Images of a generator of torch from the noise that torch-fidelity draws for ``seed``, (N, 3, H, W)."""
+    import torch
+
+    random = np.random.RandomState(seed)
+    if generator.z_type not in _NOISE:
+        raise unsupported(_TOOL, f"noise of type {generator.z_type!r}", f"only {', '.join(_NOISE)}")
+    drawn = []
+    with torch.no_grad():
+        for start in range(0, count, batch):
+            size = min(batch, count - start)
+            noise = _NOISE[generator.z_type](random, (size, generator.z_size))
+            inputs = [torch.from_numpy(noise)]
+            if generator.num_classes > 0:
+                inputs.append(torch.from_numpy(random.randint(0, generator.num_classes, size, np.int64)))
+            drawn.append(as_array(generator(*inputs).cpu()))
+    return np.concatenate(drawn)
+
+
+def _unit(random: np.random.RandomState, shape: tuple[int, int]) -> np.ndarray[Any, Any]:
+    noise = random.rand(*shape).astype(np.float32)
+    return noise / np.sqrt((noise**2).sum(-1, keepdims=True)).clip(1e-7)
+
+
+_NOISE = {
+    "normal": lambda random, shape: random.randn(*shape).astype(np.float32),
+    "unit": _unit,
+    "uniform_0_1": lambda random, shape: random.rand(*shape).astype(np.float32),
+}

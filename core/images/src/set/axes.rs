@@ -133,11 +133,23 @@ impl Layout {
         let plane = self.height * self.width;
         let pixels = match self.axes {
             _ if self.channels == 1 => row.iter().flat_map(|&v| [v; 3]).collect(),
-            Axes::ChannelFirst => (0..3 * plane).map(|i| row[i % 3 * plane + i / 3]).collect(),
+            Axes::ChannelFirst => interleaved(row, plane),
             _ => row.to_vec(),
         };
         Image { width: self.width, height: self.height, pixels }
     }
+}
+
+/// Pixels of three planes of `plane` bytes.
+fn interleaved(planes: &[u8], plane: usize) -> Vec<u8> {
+    let (red, others) = planes.split_at(plane);
+    let (green, blue) = others.split_at(plane);
+    let mut pixels = vec![0; 3 * plane];
+    let (triples, _) = pixels.as_chunks_mut::<3>();
+    for (triple, ((&r, &g), &b)) in triples.iter_mut().zip(red.iter().zip(green).zip(blue)) {
+        *triple = [r, g, b];
+    }
+    pixels
 }
 
 impl fmt::Display for Layout {

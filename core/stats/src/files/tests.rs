@@ -1,7 +1,7 @@
 use ganscope_weights::{Dtype, npz};
 
 use super::*;
-use crate::{FeatureStats, Features};
+use crate::{FeatureStats, Features, Needs, Rows as _};
 
 fn set() -> FeatureSet {
     let rows = ganscope_golden::tensor("files", &[9, 4], (-1.0, 1.0), 0);
@@ -34,7 +34,8 @@ fn our_own_file_returns_every_bit() {
     assert_eq!(to_bytes(&stored).unwrap(), std::fs::read(&path).unwrap());
     let empty = Stored { set: FeatureSet::default(), convention: Some(convention()) };
     assert_eq!(read_bytes(&to_bytes(&empty).unwrap()).unwrap(), empty);
-    assert_eq!(open(&path).unwrap(), Contents { kind: Kind::Statistics, stored: Some(stored) });
+    let contents = open(&path).unwrap();
+    assert_eq!((contents.kind, contents.stored), (Kind::Statistics, Some(stored)));
 }
 
 /// Equal up to the rounding of a few operations on values below one.
@@ -60,7 +61,7 @@ fn an_npz_contains_mean_unbiased_covariance_count_and_convention() {
         serde_json::from_slice(arrays["ganscope_convention"].data()).unwrap();
     assert_eq!(json["resize"], "tf-bilinear");
 
-    let Contents { kind, stored } = open(&path).unwrap();
+    let Contents { kind, stored, .. } = open(&path).unwrap();
     let back = stored.unwrap();
     assert_eq!((kind, back.convention), (Kind::StatisticsNpz, Some(convention())));
     assert_eq!(back.set.stats.as_ref().unwrap().mean(), set().stats.unwrap().mean());
@@ -253,9 +254,18 @@ fn rows_of_other_programs_become_features_with_their_moments() {
         path
     };
     for path in [npy, npz("feats"), npz("reps")] {
-        let Contents { kind, stored } = open(&path).unwrap();
+        let Contents { kind, stored, rows: found } = open(&path).unwrap();
+        assert_eq!((kind, stored), (Kind::Rows, None), "{}", path.display());
+        let found = found.unwrap();
+        assert_eq!((found.len(), found.dim()), (9, 4));
         let expected = FeatureSet::of_rows(rows.clone()).unwrap();
-        assert_eq!((kind, stored.unwrap().set), (Kind::Rows, expected), "{}", path.display());
+        for needs in [Needs::all(), Needs::STATS, Needs::FEATURES] {
+            assert_eq!(
+                found.read(needs, |_| Ok::<(), Error>(())).unwrap(),
+                expected.clone().only(needs)
+            );
+        }
+        assert_eq!(read(&path).unwrap().set, expected);
     }
 }
 
@@ -265,8 +275,57 @@ fn rows_with_nan_are_refused_and_images_are_no_rows() {
     let path = folder.path().join("x.npy");
     let write = |array: Array| ganscope_weights::npy::write(&path, &array).unwrap();
     write(Array::from_f32([2, 1], &[0.0, f32::NAN]).unwrap());
-    let error = open(&path).unwrap_err();
+    let error = read(&path).unwrap_err();
     assert!(matches!(error, Error::Read { .. }), "{error}");
     write(Array::from_u8([1, 2, 2, 3], vec![7; 12]).unwrap());
-    assert_eq!(open(&path).unwrap(), Contents { kind: Kind::Other, stored: None });
+    let other = Contents { kind: Kind::Other, stored: None, rows: None };
+    assert_eq!(open(&path).unwrap(), other);
+}
+
+#[test]
+fn a_file_of_rows_is_read_block_by_block() {
+    // Blocks of 16 MiB: 4096 rows of 1024 float32, so that this file has three.
+    let (rows, dim) = (9000, 1024);
+    let value = |i: usize| ((i * 37) % 101) as f32;
+    let data: Vec<f32> = (0..rows * dim).map(value).collect();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows.npy");
+    ganscope_weights::npy::write(&path, &Array::from_f32([rows, dim], &data).unwrap()).unwrap();
+    let found = open(&path).unwrap().rows.unwrap();
+    let mut told = Vec::new();
+    let set = found.read(Needs::FEATURES, |done| {
+        told.push(done);
+        Ok::<(), Error>(())
+    });
+    assert_eq!(told, [4096, 8192, 9000]);
+    assert_eq!(set.unwrap().features.unwrap().as_slice(), data);
+    let stopped = found.read(Needs::FEATURES, |_| Err(Error::UnknownCount));
+    assert!(matches!(stopped, Err(Error::UnknownCount)));
+
+    let mut bytes = std::fs::read(&path).unwrap();
+    let at = bytes.len() - 4;
+    bytes[at..].copy_from_slice(&f32::NAN.to_le_bytes());
+    std::fs::write(&path, &bytes).unwrap();
+    let error = std::error::Error::source(&read(&path).unwrap_err()).unwrap().to_string();
+    assert!(error.contains("8999"), "{error}");
+    std::fs::write(&path, &bytes[..at]).unwrap();
+    assert!(read(&path).is_err());
+}
+
+#[test]
+fn rows_in_fortran_order_are_read_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows.npy");
+    ganscope_weights::npy::write(
+        &path,
+        &Array::from_f32([2, 3], &[1., 4., 2., 5., 3., 6.]).unwrap(),
+    )
+    .unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    let text = b"'fortran_order': False";
+    let at = bytes.windows(text.len()).position(|part| part == text).unwrap();
+    let changed = [&bytes[..at], b"'fortran_order': True ", &bytes[at + text.len()..]].concat();
+    std::fs::write(&path, changed).unwrap();
+    let set = read(&path).unwrap().set;
+    assert_eq!(set.features.unwrap().as_slice(), [1., 2., 3., 4., 5., 6.]);
 }

@@ -141,3 +141,11 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn rows_too_wide_for_a_covariance_are_refused() {
+    let wide = StatsBuilder::new(1 << 20).unwrap_err().to_string();
+    assert!(wide.contains("at most 32768"), "{wide}");
+    let flat = Features::from_vec(vec![0.0; 2 * 300_000], 300_000).unwrap();
+    assert!(crate::FeatureSet::of_rows(flat).is_err());
+}
