@@ -160,4 +160,22 @@ pub trait Generator: Send + Sync {
     /// Images for style inputs: `ws` (N, `num_ws`, `w_dim`) to (N, `img_channels`, H, W), nominally
     /// in [-1, 1].
     fn synthesize(&self, ws: &Tensor, options: &Synthesis) -> Result<Tensor>;
+
+    /// The noise maps of the checkpoint, (R, R) each, in the order in which the synthesis adds them; none
+    /// of a family without noise inputs.
+    fn noise_maps(&self) -> Vec<Tensor> {
+        Vec::new()
+    }
+
+    /// As [`synthesize`](Self::synthesize) with [`NoiseMode::Const`], with `maps` in place of
+    /// [`noise_maps`](Self::noise_maps); it can be differentiated with respect to them, too.
+    ///
+    /// # Errors
+    /// If there are other maps than those of the checkpoint.
+    fn synthesize_with_noise(&self, ws: &Tensor, maps: &[Tensor]) -> Result<Tensor> {
+        match maps {
+            [] => self.synthesize(ws, &Synthesis::default()),
+            _ => Err(Error::Input("the generator has no noise inputs".into())),
+        }
+    }
 }

@@ -14,7 +14,7 @@ use super::{to_channels_first, to_channels_last};
 pub struct Extras<'a> {
     /// Factor of each image and output channel, (N, O): StyleGAN2's demodulation.
     pub scale: Option<&'a Tensor>,
-    /// Term of each output pixel, (H, W) or (N, H, W); a constant without gradient.
+    /// Term of each output pixel, (H, W) or (N, H, W).
     pub noise: Option<&'a Tensor>,
     /// Term of each output value, (N, H, W, O).
     pub residual: Option<&'a Tensor>,
@@ -65,7 +65,7 @@ impl Conv2d {
 
     /// `activation(scale * conv(x) + noise + bias + residual)`.
     pub fn forward_with(&self, x: &Tensor, extras: Extras<'_>) -> Result<Tensor> {
-        let tensors = [Some(x), extras.scale, extras.residual];
+        let tensors = [Some(x), extras.scale, extras.noise, extras.residual];
         let tracked = tensors.into_iter().flatten().any(Tensor::track_op);
         if has_kernels(x) && !tracked {
             return self.run(x, extras);
