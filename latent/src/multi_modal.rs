@@ -166,6 +166,18 @@ impl Generator for MultiModal {
     fn synthesize(&self, ws: &Tensor, options: &Synthesis) -> ganscope_model::Result<Tensor> {
         self.generator.synthesize(ws, options)
     }
+
+    fn noise_maps(&self) -> Vec<Tensor> {
+        self.generator.noise_maps()
+    }
+
+    fn synthesize_with_noise(
+        &self,
+        ws: &Tensor,
+        maps: &[Tensor],
+    ) -> ganscope_model::Result<Tensor> {
+        self.generator.synthesize_with_noise(ws, maps)
+    }
 }
 
 /// The first style input of each image.
