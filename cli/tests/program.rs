@@ -27,6 +27,8 @@ mod kills;
 mod latents;
 #[path = "program/parameters.rs"]
 mod parameters;
+#[path = "program/project.rs"]
+mod project;
 #[path = "program/score.rs"]
 mod score;
 #[path = "program/sets.rs"]
