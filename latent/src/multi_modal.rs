@@ -134,6 +134,10 @@ impl Generator for MultiModal {
         self.generator.info()
     }
 
+    fn image_size(&self) -> [usize; 2] {
+        self.generator.image_size()
+    }
+
     fn device(&self) -> &Device {
         self.generator.device()
     }

@@ -210,17 +210,27 @@ impl ProjectRequest {
     }
 }
 
-/// The middle square of an image, resized to `side` pixels as the published projector does it.
-fn target(image: &Image, side: usize) -> Image {
+/// The middle square of an image, resized to `height` pixels as the published projector does it. Images
+/// for a generator that is not square are taken as they are.
+fn target(image: &Image, [height, width]: [usize; 2]) -> Result<Image> {
+    if [image.height, image.width] == [height, width] {
+        return Ok(image.clone());
+    }
+    if height != width {
+        let found = format!("an image of {} x {} pixels", image.width, image.height);
+        return Err(Error::request(format!("{found} for a generator of {width} x {height}"))
+            .with_hint(format!("resize it to {width} x {height}")));
+    }
+    let side = height;
     let [rows, columns] = image.middle_square();
     let square = image.cropped(rows, columns);
     if square.width == side {
-        return square;
+        return Ok(square);
     }
     let preprocess = Preprocess { resize: Resize::PillowLanczos, size: side };
     let mut values = vec![0.0; preprocess.values()];
     preprocess.apply(&square, &mut values);
-    Image::rounded(side, side, &values)
+    Ok(Image::rounded(side, side, &values))
 }
 
 /// Root mean squared difference of two pictures of one size, on 0..255.
@@ -292,10 +302,12 @@ mod tests {
     fn a_target_is_the_middle_square_in_the_size_of_the_generator() {
         let mut image = Image::filled(30, 20, [9; 3]);
         image.paste(&Image::filled(20, 20, [200; 3]), [5, 0]);
-        assert_eq!(target(&image, 20), Image::filled(20, 20, [200; 3]));
-        assert_eq!(target(&image, 32), Image::filled(32, 32, [200; 3]));
-        let other = Image::filled(20, 20, [197; 3]);
-        assert_eq!(rmse(&target(&image, 20), &other), 3.0);
+        let square = Image::filled(20, 20, [200; 3]);
+        assert_eq!(target(&image, [20, 20]).unwrap(), square);
+        assert_eq!(target(&image, [32, 32]).unwrap(), Image::filled(32, 32, [200; 3]));
+        assert_eq!(target(&image, [20, 30]).unwrap(), image);
+        assert!(target(&image, [32, 16]).unwrap_err().to_string().contains("16 x 32"));
+        assert_eq!(rmse(&square, &Image::filled(20, 20, [197; 3])), 3.0);
     }
 
     #[test]

@@ -348,7 +348,7 @@ impl Walking<'_> {
 
     /// What makes frames with captions of the pictures of a step.
     fn strip(&self, zoom: Option<usize>) -> Result<Strip> {
-        let width = self.drawing.generator.info().img_resolution;
+        let [_, width] = self.drawing.generator.network.image_size();
         let captions: Vec<String> = self.spaces.iter().map(|spaces| spaces.join(", ")).collect();
         let zoom = zoom.unwrap_or(LEAST_MOVING.div_ceil(width.max(1)));
         Ok(Strip::new(&captions, width, zoom)?)

@@ -18,7 +18,8 @@ pub struct GeneratorInfo {
     pub num_ws: usize,
     /// Classes; 0 for an unconditional generator.
     pub c_dim: usize,
-    /// Height and width of an image, in pixels.
+    /// Height of an image, in pixels; its width, too, but for [`Generator::image_size`] of a family whose
+    /// images are not square.
     pub img_resolution: usize,
     /// Color channels of an image: 3, or 1 for gray.
     pub img_channels: usize,
@@ -141,6 +142,11 @@ impl Default for Synthesis {
 pub trait Generator: Send + Sync {
     /// Sizes and conventions.
     fn info(&self) -> GeneratorInfo;
+
+    /// Height and width of an image, in pixels.
+    fn image_size(&self) -> [usize; 2] {
+        [self.info().img_resolution; 2]
+    }
 
     /// Device that the tensors live on.
     fn device(&self) -> &Device;

@@ -25,7 +25,7 @@ pub struct StyleGan2 {
     num_ws: usize,
     device: Device,
     mapping: Mapping,
-    /// (1, 4, 4, C)
+    /// (1, 4, 4, C), or half as wide
     constant: Tensor,
     blocks: Vec<Block>,
 }
@@ -67,7 +67,8 @@ impl StyleGan2 {
         let mapping =
             Mapping::official(&mut checkpoint, &config.mapping_kwargs, sizes, num_ws, device)?;
         let channels = config.channels(4);
-        let constant = checkpoint.tensor("synthesis.b4.const", &[channels, 4, 4], device)?;
+        let shape = [channels, 4, config.width(4)];
+        let constant = checkpoint.tensor("synthesis.b4.const", &shape, device)?;
         let constant = constant.permute((1, 2, 0))?.unsqueeze(0)?.contiguous()?;
         let blocks = (2..=size.ilog2())
             .map(|log2| Block::new(&mut checkpoint, &config, 1 << log2, device))
@@ -124,6 +125,11 @@ impl StyleGan2 {
 }
 
 impl StyleGan2Config {
+    /// Width of a map of this height.
+    fn width(&self, resolution: usize) -> usize {
+        if self.square { resolution } else { resolution / 2 }
+    }
+
     fn channels(&self, resolution: usize) -> usize {
         (self.channel_base / resolution).min(self.channel_max)
     }
@@ -258,7 +264,7 @@ impl Layer {
                 let message = format!("`{name}.noise_strength` is not one number");
                 return Err(Error::Config(message));
             };
-            let shape = [resolution, resolution];
+            let shape = [resolution, config.width(resolution)];
             let map = checkpoint.tensor(&format!("{name}.noise_const"), &shape, device)?;
             Some(Noise::new(map, strength as f64))
         } else {
@@ -359,6 +365,11 @@ impl Generator for StyleGan2 {
             rounding: Rounding::StyleGan,
             truncation: TruncationKind::Psi,
         }
+    }
+
+    fn image_size(&self) -> [usize; 2] {
+        let height = self.config.img_resolution;
+        [height, self.config.width(height)]
     }
 
     fn device(&self) -> &Device {

@@ -62,8 +62,8 @@ impl<'r> Task<'r> {
         let images = Images::open(&request.images, request.limits)?;
         images.need_some()?;
         let drawing = Drawing::open_with_class(&request.drawing, EACH, watch)?;
-        let side = drawing.generator.info().img_resolution;
-        let targets = (0..images.len()).map(|i| Ok(target(&images.get(i)?, side)));
+        let size = drawing.generator.network.image_size();
+        let targets = (0..images.len()).map(|i| target(&images.get(i)?, size));
         let targets = targets.collect::<Result<Vec<_>>>()?;
         let name = request.loss();
         let device = drawing.generator.network.device().clone();
