@@ -190,6 +190,12 @@ pub const GENERATORS: &[GeneratorEntry] = &[
         build: generator::biggan,
     },
     GeneratorEntry {
+        name: "r3gan",
+        about: "R3GAN: residual blocks without styles, normalization or noise",
+        recognizes: ganscope_r3gan::is_r3gan,
+        build: generator::r3gan,
+    },
+    GeneratorEntry {
         name: "stylegan",
         about: "StyleGAN 1, 2 and 3: a mapping network and a synthesis by styles",
         recognizes: |weights| ganscope_stylegan::Family::of(weights).is_some(),

@@ -7,7 +7,7 @@
 
 pub mod distance;
 pub mod figures;
-mod images;
+pub(crate) mod images;
 pub mod latent;
 pub mod maximize;
 pub mod options;

@@ -55,6 +55,9 @@ pub enum Error {
     /// The encoder of GIF fails.
     #[error("encode a GIF: {0}")]
     Gif(#[from] gif::EncodingError),
+    /// The encoder of PNG fails.
+    #[error("encode a PNG: {0}")]
+    Png(#[from] png::EncodingError),
     /// A WebP animation of more than 4 GiB.
     #[error("a WebP animation is limited to 4 GiB")]
     WebpLength,

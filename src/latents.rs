@@ -8,6 +8,8 @@ pub mod output;
 pub mod path_length;
 pub mod pictures;
 pub mod plane;
+pub mod project;
+pub mod video;
 pub mod walk;
 
 use std::path::{Path, PathBuf};
@@ -15,7 +17,7 @@ use std::path::{Path, PathBuf};
 use candle_core::Tensor;
 use ganscope_biggan::BnStats;
 use ganscope_images::Image;
-use ganscope_latent::{Centers, Class, Prior, Sampler, ThresholdPrior};
+use ganscope_latent::{Centers, Class, Prior, Sampler, Seeds, ThresholdPrior};
 use ganscope_model::{GeneratorInfo, NoiseMode, Synthesis, TruncationKind, render, to_images};
 use ganscope_stats::Features;
 use ganscope_stylegan::Transform;
@@ -355,6 +357,52 @@ impl Drawing {
             values.extend(ws.flatten_all()?.to_vec1::<f32>()?);
         }
         Ok(Array::from_f32([seeds.len(), num_ws, w_dim], &values)?)
+    }
+
+    /// Style inputs, (N, `num_ws`, `w_dim`), with a name each: of seeds, under the truncation of the
+    /// request, or of a file, as they are.
+    pub(crate) fn points(
+        &self,
+        seeds: &Seeds,
+        file: Option<&Path>,
+    ) -> Result<(Vec<String>, Tensor)> {
+        let network = &*self.generator.network;
+        if let Some(path) = file {
+            let codes = Codes::read(path)?;
+            return Ok(((0..codes.len()).map(|i| format!("w {i}")).collect(), codes.of(network)?));
+        }
+        let names = seeds.iter().map(|seed| format!("seed {seed}")).collect();
+        Ok((names, self.sampler.ws(network, &seeds.to_vec())?))
+    }
+
+    /// Style inputs of no truncation under that of the request, which must be one in W.
+    ///
+    /// # Errors
+    /// If the generator truncates its latents, or towards several centers.
+    pub(crate) fn truncated(&self, ws: &Tensor) -> Result<Tensor> {
+        self.truncated_by(ws, self.request.truncation)
+    }
+
+    /// The same under another psi.
+    pub(crate) fn truncated_by(&self, ws: &Tensor, psi: f64) -> Result<Tensor> {
+        let network = &*self.generator.network;
+        let GeneratorInfo { z_dim, num_ws, c_dim, truncation, .. } = network.info();
+        if truncation == TruncationKind::Threshold || self.request.truncation_centers.is_some() {
+            return Err(Error::request("style inputs are truncated towards the mean of W alone")
+                .with_hint(Hint::of("leave {truncation} and {truncation_centers} out")));
+        }
+        let cutoff = self.request.truncation_cutoff;
+        let moved = ganscope_model::Truncation { psi, cutoff }.rows(num_ws)?;
+        if moved == 0 {
+            return Ok(ws.clone());
+        }
+        let z = Tensor::zeros((1, z_dim), candle_core::DType::F32, network.device())?;
+        let class = (c_dim > 0).then_some(&[0][..]);
+        let mean = network.map(&z, class, ganscope_model::Truncation::psi(0.0))?;
+        let mean = mean.narrow(1, 0, moved)?;
+        let away = (ws.narrow(1, 0, moved)?.broadcast_sub(&mean)? * psi)?;
+        let towards = away.broadcast_add(&mean)?;
+        Ok(Tensor::cat(&[&towards, &ws.narrow(1, moved, num_ws - moved)?], 1)?)
     }
 
     /// The pictures of style inputs, (N, `num_ws`, `w_dim`), or (N, `w_dim`) for one `w` in all of them,

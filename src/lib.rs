@@ -36,6 +36,7 @@ pub use ganscope_hub as hub;
 pub use ganscope_images as images;
 pub use ganscope_latent as latent;
 pub use ganscope_model as model;
+pub use ganscope_r3gan as r3gan;
 pub use ganscope_stats as stats;
 pub use ganscope_stylegan as stylegan;
 pub use ganscope_weights as weights;

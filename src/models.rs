@@ -5,5 +5,6 @@ pub mod device;
 pub mod distance;
 pub mod extractor;
 pub mod generator;
+pub mod loss;
 pub mod shipped;
 pub mod weights;

@@ -25,6 +25,8 @@ use ganscope::latents::edit::EditRequest;
 use ganscope::latents::mix::MixRequest;
 use ganscope::latents::path_length::PathLengthRequest;
 use ganscope::latents::pictures::{PictureFiles, PicturesRequest};
+use ganscope::latents::project::{ProjectFiles, ProjectRequest};
+use ganscope::latents::video::VideoRequest;
 use ganscope::latents::walk::{WalkRequest, WalkStyle};
 use ganscope::score::ScoreRequest;
 use ganscope::score::statistics::{RowsRequest, StatisticsRequest};
@@ -69,12 +71,16 @@ static PROGRAM: Verb =
             .filling(&[fills::<PicturesRequest>(), fills::<PictureFiles>()]),
         verb("interpolate", include_str!("../help/interpolate.txt"), latents::interpolate)
             .filling(&[fills::<WalkRequest>(), fills::<WalkStyle>()]),
+        verb("video", include_str!("../help/video.txt"), latents::video)
+            .filling(&[fills::<VideoRequest>()]),
         verb("mix", include_str!("../help/mix.txt"), latents::mix)
             .filling(&[fills::<MixRequest>()]),
         verb("directions", include_str!("../help/directions.txt"), directions::find)
             .filling(&[fills::<DirectionsRequest>(), fills::<DirectionFiles>()]),
         verb("edit", include_str!("../help/edit.txt"), directions::edit)
             .filling(&[fills::<EditRequest>()]),
+        verb("project", include_str!("../help/project.txt"), directions::project)
+            .filling(&[fills::<ProjectRequest>(), fills::<ProjectFiles>()]),
         verb("path-length", include_str!("../help/path-length.txt"), latents::path_length)
             .filling(&[fills::<PathLengthRequest>()]),
         verb("explain", include_str!("../help/explain.txt"), explain::run)

@@ -29,6 +29,8 @@ mod latents;
 mod parameters;
 #[path = "program/planted.rs"]
 mod planted;
+#[path = "program/project.rs"]
+mod project;
 #[path = "program/score.rs"]
 mod score;
 #[path = "program/sets.rs"]

@@ -32,9 +32,18 @@ pub enum Error {
     /// A spline through points of which the last is not the first.
     #[error("a spline needs a closed walk, whose last point is its first")]
     OpenSpline,
+    /// A walk in Z through style inputs.
+    #[error("a walk in Z needs latents, and style inputs have none")]
+    NoLatents,
     /// No plane lies between latents of high and of low score.
     #[error("no boundary: {0}")]
     Boundary(String),
+    /// A generator whose images do not depend on its latents by known operations.
+    #[error("the generator cannot be differentiated")]
+    Undifferentiated,
+    /// The state of a projection lacks a tensor, or has it in another shape.
+    #[error("the state of the projection has no fitting `{0}`")]
+    State(String),
     /// The generator failed.
     #[error(transparent)]
     Model(#[from] ganscope_model::Error),

@@ -5,6 +5,7 @@
 //! - [`walk`] goes from one latent to the next in Z or in W; [`Spline`] makes smooth closed walks.
 //!   [`Lengths`] measures their steps.
 //! - [`mix`], [`mix_table`] and [`shift`] operate on `ws`.
+//! - [`projector`] finds the latent of a given image.
 //! - [`PathLength`] measures how evenly a generator moves; [`components`] and [`boundary`] find its
 //!   directions.
 //! - [`Seeds`], [`Truncations`] and [`Styles`] read lists as they are typed.
@@ -19,6 +20,7 @@ pub mod interpolate;
 mod mixing;
 mod multi_modal;
 mod path_length;
+pub mod projector;
 mod ranges;
 mod sample;
 mod sampler;
@@ -38,4 +40,4 @@ pub use ranges::{Seeds, Styles, Truncations};
 pub use sample::{Prior, truncated_noise_sample, z_from_seed};
 pub use sampler::{Batch, Class, Sampler, ThresholdPrior};
 pub use spline::Spline;
-pub use walk::{Lengths, Space, Summary, Waypoint, is_same_walk, walk};
+pub use walk::{Lengths, Space, Summary, Waypoint, is_same_walk, walk, walk_through};

@@ -134,6 +134,10 @@ impl Generator for MultiModal {
         self.generator.info()
     }
 
+    fn image_size(&self) -> [usize; 2] {
+        self.generator.image_size()
+    }
+
     fn device(&self) -> &Device {
         self.generator.device()
     }
@@ -165,6 +169,18 @@ impl Generator for MultiModal {
 
     fn synthesize(&self, ws: &Tensor, options: &Synthesis) -> ganscope_model::Result<Tensor> {
         self.generator.synthesize(ws, options)
+    }
+
+    fn noise_maps(&self) -> Vec<Tensor> {
+        self.generator.noise_maps()
+    }
+
+    fn synthesize_with_noise(
+        &self,
+        ws: &Tensor,
+        maps: &[Tensor],
+    ) -> ganscope_model::Result<Tensor> {
+        self.generator.synthesize_with_noise(ws, maps)
     }
 }
 

@@ -129,6 +129,12 @@ impl Sampler {
 
     /// `ws` (N, `num_ws`, `w_dim`), one seed per row.
     pub fn ws(&self, generator: &dyn Generator, seeds: &[u32]) -> Result<Tensor> {
+        let z = self.latents(generator, seeds)?;
+        self.map(generator, &z, seeds)
+    }
+
+    /// `ws` (N, `num_ws`, `w_dim`) of latents `z` (N, `z_dim`), each with the class of its seed.
+    pub fn map(&self, generator: &dyn Generator, z: &Tensor, seeds: &[u32]) -> Result<Tensor> {
         let c_dim = generator.info().c_dim as u32;
         let class = |&seed: &u32| match self.class {
             Some(Class::One(class)) => Some(class),
@@ -136,9 +142,8 @@ impl Sampler {
             None => None,
         };
         let classes: Option<Vec<u32>> = seeds.iter().map(class).collect();
-        let z = self.latents(generator, seeds)?;
         let classes = classes.filter(|_| self.class.is_some());
-        Ok(generator.map(&z, classes.as_deref(), self.truncation)?)
+        Ok(generator.map(z, classes.as_deref(), self.truncation)?)
     }
 
     /// Images (N, C, H, W), one seed each.

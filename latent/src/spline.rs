@@ -38,9 +38,14 @@ impl Spline {
         Ok(Self { keys, frames_per_key, curvature })
     }
 
+    /// Number of key points.
+    pub fn keys(&self) -> usize {
+        self.curvature.ncols()
+    }
+
     /// Frames of one round.
     pub fn len(&self) -> usize {
-        self.curvature.ncols() * self.frames_per_key
+        self.keys() * self.frames_per_key
     }
 
     /// Whether there is no frame, which is never the case.

@@ -99,7 +99,11 @@ pub fn walk(
         Ok((ws.dims().to_vec(), ws.flatten_all()?.to_vec1::<f32>()?))
     };
     if space == Space::WSpline {
-        return spline(generator, points, steps, truncation);
+        if points.first() != points.last() {
+            return Err(Error::OpenSpline);
+        }
+        let keys = walk(generator, points, 2, Space::W, truncation)?;
+        return spline(&keys, steps);
     }
     let mut rows = Vec::new();
     let mut shape = Vec::new();
@@ -133,18 +137,41 @@ pub fn walk(
     Ok(Tensor::from_vec(rows, shape, generator.device())?)
 }
 
-/// A smooth closed walk in W through all points but the last, which is the first again.
-fn spline(
-    generator: &dyn Generator,
-    points: &[Waypoint],
-    steps: usize,
-    truncation: Truncation,
-) -> Result<Tensor> {
-    if points.first() != points.last() {
-        return Err(Error::OpenSpline);
+/// The `ws` (N, `num_ws`, `w_dim`) of a walk in W through `keys` (K, `num_ws`, `w_dim`), with `steps`
+/// images from one to the next, both included.
+///
+/// # Errors
+/// If there are fewer than two keys or steps, the space is not one of W, or a spline does not end where it
+/// begins.
+pub fn walk_through(keys: &Tensor, steps: usize, space: Space) -> Result<Tensor> {
+    let (count, num_ws, w_dim) = keys.dims3()?;
+    for (name, value) in [("number of end points", count), ("steps", steps)] {
+        if value < 2 {
+            let expected = "at least 2".into();
+            return Err(Error::OutOfRange { name, got: value as f64, expected });
+        }
     }
-    let keys = walk(generator, points, 2, Space::W, truncation)?;
-    let keys = keys.narrow(0, 0, points.len() - 1)?.contiguous()?;
+    let flat: Vec<Vec<f32>> = keys.reshape((count, num_ws * w_dim))?.to_vec2()?;
+    match space {
+        Space::Z | Space::ZSlerp => Err(Error::NoLatents),
+        Space::WSpline if flat.first() != flat.last() => Err(Error::OpenSpline),
+        Space::WSpline => spline(keys, steps),
+        Space::W => {
+            let mut rows = flat[0].clone();
+            for pair in flat.windows(2) {
+                for step in 1..steps {
+                    rows.extend(lerp(&pair[0], &pair[1], step as f64 / (steps - 1) as f64));
+                }
+            }
+            let shape = ((count - 1) * (steps - 1) + 1, num_ws, w_dim);
+            Ok(Tensor::from_vec(rows, shape, keys.device())?)
+        }
+    }
+}
+
+/// A smooth closed walk through all keys but the last, which is the first again.
+fn spline(keys: &Tensor, steps: usize) -> Result<Tensor> {
+    let keys = keys.narrow(0, 0, keys.dim(0)? - 1)?.contiguous()?;
     let mut frames = Spline::new(keys, steps - 1)?.frames().collect::<Result<Vec<_>>>()?;
     frames.push(frames[0].clone());
     Ok(Tensor::cat(&frames, 0)?)
@@ -323,6 +350,20 @@ mod tests {
         }
         let open = walk(&TOY, &points[..3], 4, Space::WSpline, Truncation::NONE).unwrap_err();
         assert!(open.to_string().contains("closed"), "{open}");
+    }
+
+    #[test]
+    fn a_walk_through_style_inputs_is_that_of_their_seeds() {
+        let closed = [point(1, 0), point(2, 0), point(3, 0), point(1, 0)];
+        let keys = walk(&TOY, &closed, 2, Space::W, Truncation::NONE).unwrap();
+        for space in [Space::W, Space::WSpline] {
+            let found = walk_through(&keys, 5, space).unwrap().flatten_all().unwrap();
+            assert_eq!(found.to_vec1::<f32>().unwrap(), rows(&closed, 5, space).concat());
+        }
+        let open = keys.narrow(0, 0, 3).unwrap();
+        assert!(matches!(walk_through(&open, 5, Space::WSpline), Err(Error::OpenSpline)));
+        assert!(matches!(walk_through(&open, 5, Space::Z), Err(Error::NoLatents)));
+        assert!(walk_through(&open, 1, Space::W).is_err());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::error::{Error, Hint, Kind, Result};
 
 /// Every image of several files, folders and archives.
 #[derive(Debug)]
-pub(super) struct Images {
+pub(crate) struct Images {
     places: Vec<Place>,
 }
 
@@ -26,7 +26,7 @@ impl Images {
     ///
     /// # Errors
     /// If one cannot be opened.
-    pub(super) fn open(paths: &[String], limits: Limits) -> Result<Self> {
+    pub(crate) fn open(paths: &[String], limits: Limits) -> Result<Self> {
         let (mut places, mut taken) = (Vec::new(), HashSet::new());
         for path in paths {
             let set =
@@ -44,24 +44,24 @@ impl Images {
     ///
     /// # Errors
     /// If there are none.
-    pub(super) fn need_some(&self) -> Result<()> {
+    pub(crate) fn need_some(&self) -> Result<()> {
         if self.places.is_empty() {
             return Err(Error::request("there are no images").with_hint(Hint::of("give {images}")));
         }
         Ok(())
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.places.len()
     }
 
     /// Name of an image in its set.
-    pub(super) fn name(&self, i: usize) -> String {
+    pub(crate) fn name(&self, i: usize) -> String {
         self.places[i].set.name(self.places[i].index)
     }
 
     /// A folder name that no other image has.
-    pub(super) fn folder(&self, i: usize) -> &str {
+    pub(crate) fn folder(&self, i: usize) -> &str {
         &self.places[i].folder
     }
 
@@ -69,7 +69,7 @@ impl Images {
     ///
     /// # Errors
     /// If it cannot be read.
-    pub(super) fn get(&self, i: usize) -> Result<Image> {
+    pub(crate) fn get(&self, i: usize) -> Result<Image> {
         let Place { path, set, index, .. } = &self.places[i];
         Ok(set.get(*index).map_err(|error| unreadable(path, error))?.image)
     }

@@ -1,6 +1,8 @@
 //! Activation maximization in the latents of a generator: the picture that a class or a unit answers
 //! to most among those that the generator can make.
 
+use std::path::PathBuf;
+
 use candle_core::Tensor;
 use ganscope_explain::latent::{LatentMaximization, feature_map, network_input};
 use ganscope_images::Image;
@@ -12,6 +14,7 @@ use super::target::{Answer, Sought, TargetRequest};
 use crate::catalog;
 use crate::checks::within;
 use crate::error::{Error, Hint, Result};
+use crate::latents::codes::Codes;
 use crate::latents::{DrawingRequest, sampler};
 use crate::models::classifier::{Classifier, ClassifierRequest};
 use crate::models::generator::{Generator, to_images};
@@ -69,6 +72,8 @@ pub struct LatentRequest {
     /// Seeds of the latents. The ascent starts from the four that the network answers to most.
     #[serde(with = "text")]
     pub seeds: Seeds,
+    /// A file of style inputs to start from instead of seeds, in W; of each, the first style input.
+    pub ws: Option<PathBuf>,
 }
 
 impl Default for LatentRequest {
@@ -83,6 +88,7 @@ impl Default for LatentRequest {
             rate,
             decay,
             seeds: (0..=63).into(),
+            ws: None,
         }
     }
 }
@@ -105,7 +111,7 @@ pub struct LatentMaximized {
     pub generator: String,
     /// What is sought, for people.
     pub title: String,
-    /// Seed of the latent that it started from.
+    /// Seed of the latent that it started from, or its place in the file.
     pub seed: u32,
     /// The picture of that latent.
     pub start: Judged,
@@ -132,6 +138,10 @@ impl LatentRequest {
     pub fn check(&self) -> Result<()> {
         self.target.check()?;
         within("steps", self.steps, 1..=1_000_000)?;
+        if self.ws.is_some() && self.space == AscentSpace::Z {
+            return Err(Error::request("style inputs are no latents in Z")
+                .with_hint(Hint::of("choose w with {space}")));
+        }
         if self.space == AscentSpace::W && self.generator.truncation_centers.is_some() {
             return Err(Error::request(
                 "an ascent in W measures distances from the mean of W, which several centers replace",
@@ -155,7 +165,8 @@ pub fn maximize_latent(
     let classifier = catalog::open_classifier(&request.classifier(), watch)?;
     let generator = request.generator.open_generator(watch)?;
     let all = request.target.sought(&classifier)?;
-    let starts = STARTS.min(request.seeds.len());
+    let found = request.ws.as_deref().map(Codes::read).transpose()?;
+    let starts = STARTS.min(found.map_or(request.seeds.len(), |codes| codes.len()));
     let mut counter = Counter::new(watch, "ascents", 0, all.len() * starts);
     let mut found = Vec::with_capacity(all.len());
     for sought in all {
@@ -207,8 +218,7 @@ impl Search<'_> {
         let LatentRequest { steps, rate, decay, .. } = *self.request;
         let method = LatentMaximization { steps, rate, decay };
         let mut starts = Vec::new();
-        for seed in self.request.seeds.iter() {
-            let start = self.start(seed)?;
+        for start in self.starts()? {
             starts.push((self.judge(&start.latent, sought)?, start));
         }
         starts.sort_by(|a, b| {
@@ -244,6 +254,20 @@ impl Search<'_> {
             Some(Class::One(class)) => Some(vec![class]),
             _ => None,
         }
+    }
+
+    /// The latents to choose from.
+    fn starts(&self) -> Result<Vec<Start>> {
+        let Some(path) = &self.request.ws else {
+            return self.request.seeds.iter().map(|seed| self.start(seed)).collect();
+        };
+        let ws = Codes::read(path)?.of(&*self.generator.network)?;
+        let center = self.start(0)?.center;
+        let start = |i: usize| {
+            let latent = ws.narrow(0, i, 1)?.narrow(1, 0, 1)?.squeeze(1)?.contiguous()?;
+            Ok(Start { seed: i as u32, latent, center: center.clone() })
+        };
+        (0..ws.dim(0)?).map(start).collect()
     }
 
     fn start(&self, seed: u32) -> Result<Start> {

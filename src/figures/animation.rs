@@ -1,4 +1,4 @@
-//! Moving pictures: GIF, and WebP without loss.
+//! Moving pictures: GIF; WebP and PNG without loss.
 //!
 //! WebP container: <https://developers.google.com/speed/webp/docs/riff_container>.
 
@@ -146,6 +146,38 @@ pub fn webp<E: From<Error>>(
     Ok(bytes)
 }
 
+/// An animated PNG of `count` frames that repeats forever and keeps every pixel.
+///
+/// # Errors
+/// If a frame is an error or has another size than the first, there are fewer than `count`, or the frame
+/// rate is not from 0.1 to 1000.
+pub fn apng<E: From<Error>>(
+    count: usize,
+    mut frames: impl Iterator<Item = Result<Image, E>>,
+    fps: f64,
+) -> Result<Vec<u8>, E> {
+    let delay = milliseconds(fps)?;
+    let first = frames.next().ok_or(Error::NoFrames)??;
+    let mut size = None;
+    let (width, height) = same_size(&mut size, &first)?;
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, width, height);
+    encoder.set_color(png::ColorType::Rgb);
+    let begin = |mut encoder: png::Encoder<'_, _>| {
+        encoder.set_animated(count as u32, 0)?;
+        encoder.set_frame_delay(delay as u16, 1000)?;
+        encoder.write_header()
+    };
+    let mut writer = begin(encoder).map_err(Error::Png)?;
+    for frame in std::iter::once(Ok(first)).chain(frames).take(count) {
+        let frame = frame?;
+        same_size(&mut size, &frame)?;
+        writer.write_image_data(&frame.pixels).map_err(Error::Png)?;
+    }
+    writer.finish().map_err(Error::Png)?;
+    Ok(bytes)
+}
+
 /// The `VP8L` chunk of one image.
 fn still(frame: &Image) -> Result<Vec<u8>> {
     /// `RIFF`, length, `WEBP`.
@@ -226,6 +258,24 @@ mod tests {
             assert_eq!(rgb(decoded), frame.pixels);
             assert_eq!(decoded.delay().numer_denom_ms(), (42, 1));
         }
+    }
+
+    #[test]
+    fn a_png_gives_back_every_pixel_of_every_frame() {
+        let frames = frames(3);
+        let bytes = apng::<Error>(3, frames.iter().cloned().map(Ok), 50.0).unwrap();
+        let mut reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().unwrap();
+        let control = *reader.info().animation_control().unwrap();
+        assert_eq!((control.num_frames, control.num_plays), (3, 0));
+        for frame in &frames {
+            let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+            reader.next_frame(&mut pixels).unwrap();
+            assert_eq!(pixels, frame.pixels);
+            let control = reader.info().frame_control().unwrap();
+            assert_eq!((control.delay_num, control.delay_den), (20, 1000));
+        }
+        let few = apng::<Error>(4, frames.into_iter().map(Ok), 50.0);
+        assert!(matches!(few, Err(Error::Png(_))));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use ganscope_latent::{Seeds, Styles};
 use ganscope_weights::npz;
 use serde::{Deserialize, Serialize};
 
-use super::codes::{Codes, write_codes};
+use super::codes::write_codes;
 use super::directions::{moved, signed, steps};
 use super::output::Output;
 use super::{Drawing, DrawingRequest, EACH, ZOOM};
@@ -96,6 +96,15 @@ impl Move {
     }
 }
 
+/// The sum of moves, a vector of W.
+pub(super) fn sum_of(moves: &[Move], w_dim: usize) -> Result<Vec<f32>> {
+    let mut sum = vec![0.0; w_dim];
+    for step in moves {
+        sum.iter_mut().zip(step.vector(w_dim)?).for_each(|(sum, v)| *sum += v);
+    }
+    Ok(sum)
+}
+
 /// Which pictures are moved where.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -136,7 +145,7 @@ impl Default for EditRequest {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EditFiles {
-    /// A `.png` with a row for each picture, a moving `.gif` or `.webp`, or a folder of frames.
+    /// A `.png` with a row for each picture, a moving `.gif`, `.webp` or `.apng`, or a folder of frames.
     pub output: PathBuf,
     /// A file for the style inputs of the ends, an `.npz`.
     pub ws_output: Option<PathBuf>,
@@ -167,19 +176,8 @@ pub fn edit(request: &EditRequest, watch: &mut dyn Watch) -> Result<Edited> {
     let drawing = Drawing::open_with_class(&request.drawing, EACH, watch)?;
     let network = &*drawing.generator.network;
     let info = network.info();
-    let mut sum = vec![0.0; info.w_dim];
-    for step in &request.direction {
-        sum.iter_mut().zip(step.vector(info.w_dim)?).for_each(|(sum, v)| *sum += v);
-    }
-    let (names, ws) = if let Some(path) = &request.ws {
-        let codes = Codes::read(path)?;
-        let names = (0..codes.len()).map(|i| format!("w {i}")).collect();
-        (names, codes.of(network)?)
-    } else {
-        let seeds = request.seeds.to_vec();
-        let names = seeds.iter().map(|seed| format!("seed {seed}")).collect();
-        (names, drawing.sampler.ws(network, &seeds)?)
-    };
+    let sum = sum_of(&request.direction, info.w_dim)?;
+    let (names, ws) = drawing.points(&request.seeds, request.ws.as_deref())?;
     let all = (0..info.num_ws).collect();
     let styles = request.styles.as_ref().map_or(&all, |styles| &styles.0);
     let (rows, batch) = (ws.dim(0)?, request.drawing.batch.max(1));
@@ -224,7 +222,8 @@ pub fn write_edit(
         // There and back again, so that it may be repeated.
         let there = 0..request.steps;
         let back = (1..request.steps - 1).rev();
-        output.write_frames(there.chain(back).map(frame), 12.0)?;
+        let count = 2 * request.steps - 2;
+        output.write_frames(count, there.chain(back).map(frame), 12.0)?;
     }
     if let Some(path) = &files.ws_output {
         write_codes(path, &edited.ws)?;

@@ -37,6 +37,10 @@ pub struct MixRequest {
     /// Seeds of the columns, whose styles are taken.
     #[serde(with = "text")]
     pub cols: Seeds,
+    /// A file of style inputs for the rows instead of seeds.
+    pub rows_ws: Option<PathBuf>,
+    /// A file of style inputs for the columns instead of seeds.
+    pub cols_ws: Option<PathBuf>,
     /// Style inputs that come from the column.
     #[serde(with = "text")]
     pub styles: Styles,
@@ -49,6 +53,8 @@ impl Default for MixRequest {
             drawing: DrawingRequest::default(),
             rows: (0..=0).into(),
             cols: (1..=1).into(),
+            rows_ws: None,
+            cols_ws: None,
             styles: Styles((0..=6).collect()),
         }
     }
@@ -70,10 +76,10 @@ pub struct MixFiles {
 /// Mixed pictures.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mix {
-    /// Seeds of the rows.
-    pub rows: Vec<u32>,
-    /// Seeds of the columns.
-    pub cols: Vec<u32>,
+    /// Names of the rows, as `seed 3`, or `w 3` for the fourth style inputs of a file.
+    pub rows: Vec<String>,
+    /// Names of the columns.
+    pub cols: Vec<String>,
     /// Style inputs that come from the column.
     pub styles: Styles,
     /// Unmixed pictures of the rows.
@@ -91,13 +97,14 @@ pub struct Mix {
 /// If the generator cannot be opened or fails, lacks a style, or the task is stopped.
 pub fn mix(request: &MixRequest, watch: &mut dyn Watch) -> Result<Mix> {
     let MixRequest { drawing, styles, .. } = request;
-    let cells = request.rows.len().saturating_mul(request.cols.len());
-    within("rows x cols", cells, 1..=MOST_CELLS)?;
+    let check =
+        |rows: usize, cols: usize| within("rows x cols", rows.saturating_mul(cols), 1..=MOST_CELLS);
+    let of_seeds = |seeds: &Seeds, file: &Option<PathBuf>| file.as_ref().map_or(seeds.len(), |_| 1);
+    check(of_seeds(&request.rows, &request.rows_ws), of_seeds(&request.cols, &request.cols_ws))?;
     let drawing = Drawing::open(drawing, watch)?;
-    let network = &*drawing.generator.network;
-    let [rows, cols] = [&request.rows, &request.cols].map(Seeds::to_vec);
-    let [row_ws, col_ws] = [&rows, &cols].map(|seeds| drawing.sampler.ws(network, seeds));
-    let (row_ws, col_ws) = (row_ws?, col_ws?);
+    let (rows, row_ws) = drawing.points(&request.rows, request.rows_ws.as_deref())?;
+    let (cols, col_ws) = drawing.points(&request.cols, request.cols_ws.as_deref())?;
+    check(rows.len(), cols.len())?;
     let table = mix_table(&row_ws, &col_ws, &styles.0)?.collect::<Result<Vec<_>, _>>()?;
 
     // Every latent once: the columns, the rows, then the table row by row.
@@ -126,13 +133,13 @@ impl Mix {
     /// The table: the unmixed pictures apart at the top and at the left, with their seeds.
     pub fn sheet(&self, zoom: Option<usize>) -> Sheet {
         let cell = |picture: &Image| Cell::new(picture.enlarged(zoom.unwrap_or(1)));
-        let seeds = self.cols.iter().zip(&self.col_pictures);
-        let head = seeds.map(|(seed, picture)| cell(picture).caption(format!("seed {seed}")));
+        let cols = self.cols.iter().zip(&self.col_pictures);
+        let head = cols.map(|(name, picture)| cell(picture).caption(name.clone()));
         let head =
             Row { cells: std::iter::once(Cell::empty()).chain(head).collect(), ..Row::default() };
         let rows = self.rows.iter().zip(&self.row_pictures).zip(&self.mixed);
-        let rows = rows.map(|((seed, unmixed), mixed)| Row {
-            label: format!("seed {seed}"),
+        let rows = rows.map(|((name, unmixed), mixed)| Row {
+            label: name.clone(),
             cells: std::iter::once(unmixed).chain(mixed).map(cell).collect(),
             ..Row::default()
         });
@@ -149,6 +156,11 @@ impl Mix {
             ..Sheet::default()
         }
     }
+}
+
+/// `3` of `seed 3`, `w3` of `w 3`.
+fn file_part(name: &str) -> String {
+    name.trim_start_matches("seed ").replace(' ', "")
 }
 
 /// `0-3,7` for 0, 1, 2, 3, 7.
@@ -188,6 +200,7 @@ pub fn write_mix(request: &MixRequest, files: &MixFiles, watch: &mut dyn Watch) 
     if let Some(folder) = folder {
         for (row, pictures) in mix.rows.iter().zip(&mix.mixed) {
             for (col, picture) in mix.cols.iter().zip(pictures) {
+                let [row, col] = [row, col].map(|name| file_part(name));
                 save_png(&folder.join(format!("{row}-{col}.png")), picture)?;
             }
         }
@@ -223,6 +236,7 @@ mod tests {
             rows: "1,2".parse().unwrap(),
             cols: "55-57".parse().unwrap(),
             styles: Styles(vec![0, 1, 5]),
+            ..MixRequest::default()
         };
         let mix = mix(&request, &mut ()).unwrap();
         assert_eq!((mix.mixed.len(), mix.mixed[0].len()), (2, 3));

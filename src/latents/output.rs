@@ -23,6 +23,8 @@ pub enum Output {
     Gif(PathBuf),
     /// A moving picture without loss.
     Webp(PathBuf),
+    /// A moving picture without loss, as PNG.
+    Apng(PathBuf),
     /// A folder.
     Folder(PathBuf),
 }
@@ -33,11 +35,13 @@ impl Output {
     /// # Errors
     /// If the ending is another.
     pub fn of(path: &Path) -> Result<Self> {
-        let hint = "end the name in `.png`, `.gif` or `.webp`; without an ending it is a folder";
+        let hint =
+            "end the name in `.png`, `.gif`, `.webp` or `.apng`; without an ending it is a folder";
         match ending(path).as_deref() {
             Some("png") => Ok(Self::Png(path.to_owned())),
             Some("gif") => Ok(Self::Gif(path.to_owned())),
             Some("webp") => Ok(Self::Webp(path.to_owned())),
+            Some("apng") => Ok(Self::Apng(path.to_owned())),
             None => Ok(Self::Folder(path.to_owned())),
             Some(other) => Err(unknown(path, other).with_hint(hint)),
         }
@@ -64,17 +68,20 @@ impl Output {
     pub fn prepare(&self) -> Result<()> {
         match self {
             Self::Folder(folder) => make_folder(folder),
-            Self::Png(path) | Self::Gif(path) | Self::Webp(path) => check_writable(path),
+            Self::Png(path) | Self::Gif(path) | Self::Webp(path) | Self::Apng(path) => {
+                check_writable(path)
+            }
         }
     }
 
-    /// Writes frames as a moving picture, or one by one into a folder as `frame0000.png`; of a single
+    /// Writes `count` frames as a moving picture, or one by one into a folder as `frame0000.png`; of a single
     /// picture, the first.
     ///
     /// # Errors
     /// If a frame is an error, or they cannot be written.
     pub fn write_frames(
         &self,
+        count: usize,
         mut frames: impl Iterator<Item = Result<Image>>,
         fps: f64,
     ) -> Result<()> {
@@ -87,6 +94,7 @@ impl Output {
             }
             Self::Gif(path) => (path, animation::gif(frames, fps)?),
             Self::Webp(path) => (path, animation::webp(frames, fps)?),
+            Self::Apng(path) => (path, animation::apng(count, frames, fps)?),
             Self::Folder(folder) => {
                 for (i, frame) in frames.enumerate() {
                     save_png(&folder.join(format!("frame{i:04}.png")), &frame?)?;
@@ -173,7 +181,7 @@ mod tests {
         let output = Output::of(&folder.path().join("frames")).unwrap();
         output.prepare().unwrap();
         let frames = [[0; 3], [255; 3]].map(|color| Ok(Image::filled(2, 2, color)));
-        output.write_frames(frames.into_iter(), 24.0).unwrap();
+        output.write_frames(2, frames.into_iter(), 24.0).unwrap();
         assert!(folder.path().join("frames/frame0001.png").is_file());
     }
 

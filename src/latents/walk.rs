@@ -1,12 +1,13 @@
 //! Walks between seeds and classes: straight in Z, on arcs in Z, straight in W, smooth in W.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};
 use ganscope_images::{Image, grid, save_png};
-use ganscope_latent::{Lengths, Seeds, Space, Summary, Waypoint, is_same_walk};
+use ganscope_latent::{Lengths, Seeds, Space, Summary, Waypoint, is_same_walk, walk_through};
 use serde::{Deserialize, Serialize};
 
+use super::codes::Codes;
 use super::output::Output;
 use super::{Drawing, DrawingRequest, EACH, ZOOM, class};
 use crate::catalog;
@@ -31,6 +32,8 @@ pub struct WalkRequest {
     /// Seeds that are passed, as `85,265`.
     #[serde(with = "text")]
     pub seeds: Seeds,
+    /// A file of style inputs that are passed instead of seeds, in those of the spaces that are in W.
+    pub ws: Option<PathBuf>,
     /// Classes: one for all seeds, or one for each; [`EACH`] is `seed mod classes`. With one seed, the
     /// classes are walked through.
     pub class: Vec<String>,
@@ -53,6 +56,7 @@ impl Default for WalkRequest {
         Self {
             drawing: DrawingRequest::default(),
             seeds: (0..=1).into(),
+            ws: None,
             class: Vec::new(),
             steps: 9,
             spaces: vec![Space::Z, Space::ZSlerp, Space::W],
@@ -157,13 +161,9 @@ pub fn begin_walk<'w>(request: &WalkRequest, watch: &'w mut dyn Watch) -> Result
     request.check()?;
     let meter = Meter::open(request, watch)?;
     let drawing = Drawing::open_with_class(&request.drawing, EACH, watch)?;
-    let points = request.waypoints(&drawing)?;
-    let network = &*drawing.generator.network;
     let mut spaces: Vec<Vec<&'static str>> = Vec::new();
     let mut walks: Vec<Tensor> = Vec::new();
-    for &space in &request.spaces {
-        let truncation = drawing.sampler.truncation;
-        let ws = ganscope_latent::walk(network, &points, request.steps, space, truncation)?;
+    for (space, ws) in request.walks(&drawing)? {
         let mut same = None;
         for (i, other) in walks.iter().enumerate() {
             if is_same_walk(other, &ws)? {
@@ -223,7 +223,7 @@ pub fn write_walk(
             None => plain(&pictures?, rows, style.zoom),
         })
     };
-    output.write_frames(walking.by_ref().take(frames).map(frame), style.fps)?;
+    output.write_frames(frames, walking.by_ref().take(frames).map(frame), style.fps)?;
     // The last step of a closed walk is measured, too.
     walking.by_ref().try_for_each(|pictures| pictures.map(drop))?;
     Ok(walking.finish())
@@ -244,6 +244,34 @@ impl WalkRequest {
             catalog::distance(name)?;
         }
         Ok(())
+    }
+
+    /// The `ws` of each space.
+    fn walks(&self, drawing: &Drawing) -> Result<Vec<(Space, Tensor)>> {
+        let (network, steps) = (&*drawing.generator.network, self.steps);
+        if let Some(path) = &self.ws {
+            let mut keys = Codes::read(path)?.of(network)?;
+            if keys.dim(0)? < 2 {
+                return Err(Error::request(format!("`{}`: one latent", path.display()))
+                    .with_hint("a walk needs two end points"));
+            }
+            if self.closed {
+                keys = Tensor::cat(&[&keys, &keys.narrow(0, 0, 1)?], 0)?;
+            }
+            let in_w = self.spaces.iter().filter(|s| matches!(s, Space::W | Space::WSpline));
+            let walks = in_w.map(|&space| Ok((space, walk_through(&keys, steps, space)?)));
+            let walks = walks.collect::<Result<Vec<_>>>()?;
+            if walks.is_empty() {
+                return Err(Error::request("style inputs have no latents in Z")
+                    .with_hint(Hint::of("give {spaces} of W")));
+            }
+            return Ok(walks);
+        }
+        let (points, truncation) = (self.waypoints(drawing)?, drawing.sampler.truncation);
+        let walk = |&space: &Space| {
+            Ok((space, ganscope_latent::walk(network, &points, steps, space, truncation)?))
+        };
+        self.spaces.iter().map(walk).collect()
     }
 
     /// The latents and classes that are passed.
@@ -320,7 +348,7 @@ impl Walking<'_> {
 
     /// What makes frames with captions of the pictures of a step.
     fn strip(&self, zoom: Option<usize>) -> Result<Strip> {
-        let width = self.drawing.generator.info().img_resolution;
+        let [_, width] = self.drawing.generator.network.image_size();
         let captions: Vec<String> = self.spaces.iter().map(|spaces| spaces.join(", ")).collect();
         let zoom = zoom.unwrap_or(LEAST_MOVING.div_ceil(width.max(1)));
         Ok(Strip::new(&captions, width, zoom)?)

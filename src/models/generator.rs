@@ -8,6 +8,7 @@ use ganscope_hub::KNOWN;
 use ganscope_latent::{Centers, MultiModal};
 use ganscope_model::{Checkpoint, Generator as Network, GeneratorInfo, imagenet};
 pub use ganscope_model::{render, to_images};
+use ganscope_r3gan::R3Gan;
 use ganscope_stylegan::Transform;
 use ganscope_weights::{ReadOptions, Weights, read_bytes};
 use serde::Serialize;
@@ -143,7 +144,7 @@ fn from_bytes(
             format!("the file holds no generator of {}, but {found}", known.join(" or ")),
         )
         .with_hint(Hint::of(
-            "give BigGAN-deep, or StyleGAN 1, 2 or 3 as NVIDIA snapshot, state dict or safetensors; \
+            "give BigGAN-deep, R3GAN, or StyleGAN 1, 2 or 3, as official file, state dict or safetensors; \
              {inspect.} shows what a file contains",
         )));
     };
@@ -190,6 +191,17 @@ pub(crate) fn biggan(
         classes = (0..imagenet::CLASSES).filter_map(imagenet::label).map(str::to_owned).collect();
     }
     Ok(Built { network: Box::new(generator), classes, beside: read })
+}
+
+/// R3GAN, whose sizes all follow from its tensors.
+pub(crate) fn r3gan(
+    weights: Weights,
+    _path: Option<&Path>,
+    _options: &GeneratorOptions,
+    device: &Device,
+) -> Result<Built> {
+    let network = R3Gan::new(Checkpoint::from(weights), device)?;
+    Ok(Built { network: Box::new(network), classes: Vec::new(), beside: String::new() })
 }
 
 /// StyleGAN 1, 2 and 3.

@@ -16,6 +16,7 @@ use super::{Row, Task, VERSION, Warned, network, score_set, warnings};
 use crate::checks::{at_least, within};
 use crate::error::{Context as _, Error, Hint, Result};
 use crate::features::{FeatureRequest, Gathered, Gatherer, SetFacts};
+use crate::latents::codes::Codes;
 use crate::latents::{Drawing, DrawingRequest, EACH};
 use crate::metrics::MetricOptions;
 use crate::source::Source;
@@ -47,6 +48,8 @@ pub struct SweepRequest {
     pub first_seed: u32,
     /// Samples in a row of the grid, at least 1.
     pub columns: usize,
+    /// A file of style inputs that the grid shows instead of the first seeds, each under all truncations.
+    pub ws: Option<std::path::PathBuf>,
     /// Whether sets are compared that were taken under different conventions.
     pub force: bool,
 }
@@ -79,6 +82,7 @@ impl Default for SweepRequest {
             features: FeatureRequest::default(),
             first_seed: 0,
             columns: 10,
+            ws: None,
             force: false,
         }
     }
@@ -235,18 +239,28 @@ fn open_drawing(
     )
 }
 
-/// The same seeds at every truncation.
+/// The same seeds, or style inputs of a file, at every truncation.
 fn samples(
     request: &SweepRequest,
     drawing: &mut Drawing,
     watch: &mut dyn Watch,
 ) -> Result<Vec<Vec<Image>>> {
     let seeds: Vec<u32> = (request.first_seed..).take(request.columns).collect();
-    let total = request.truncations.len() * seeds.len();
+    let codes = request.ws.as_deref().map(Codes::read).transpose()?;
+    let ws = codes.map(|codes| codes.of(&*drawing.generator.network)).transpose()?;
+    let columns = ws.as_ref().map_or(seeds.len(), |ws| ws.dims()[0]);
+    within("columns", columns, 1..=1000)?;
+    let total = request.truncations.len() * columns;
     let mut counter = Counter::new(watch, "samples of the grid", 0, total);
     let mut rows = Vec::new();
     for &truncation in &request.truncations {
         drawing.set_truncation(truncation)?;
+        if let Some(ws) = &ws {
+            let made = drawing.render(&drawing.truncated(ws)?)?;
+            made.iter().try_for_each(|_| counter.add())?;
+            rows.push(made);
+            continue;
+        }
         let mut row = Vec::new();
         for batch in drawing.pictures(seeds.iter().copied()) {
             for image in batch? {

@@ -1,9 +1,11 @@
-//! `ganscope directions` and `ganscope edit`: directions of W, and pictures moved along them.
+//! `ganscope directions`, `edit` and `project`: directions of W, pictures moved along them, and latents
+//! of given pictures.
 
 use std::path::Path;
 
 use ganscope::latents::directions::{DirectionFiles, DirectionsRequest, write_directions};
 use ganscope::latents::edit::{EditFiles, EditRequest, write_edit};
+use ganscope::latents::project::{ProjectFiles, ProjectRequest, write_projections};
 use ganscope::latents::walk::digits;
 use ganscope::{Result, Watch as _};
 
@@ -34,5 +36,21 @@ pub(super) fn edit(given: Given<'_>, terminal: &mut Terminal) -> Result<()> {
     let edited = write_edit(&request, &files, terminal)?;
     let (rows, output) = (edited.names.len(), files.output.display());
     terminal.note(&format!("{rows} x {} pictures in `{output}`", request.steps));
+    Ok(())
+}
+
+pub(super) fn project(given: Given<'_>, terminal: &mut Terminal) -> Result<()> {
+    let (request, files): (ProjectRequest, ProjectFiles) = (given.request()?, given.request()?);
+    let found = write_projections(&request, &files, terminal)?;
+    let mut table = Table::new();
+    table.row(["image", "start", "end", "start / end", "RMSE of pixels"]);
+    for image in &found.images {
+        let numbers = [image.start, image.distance, image.start / image.distance, image.rmse];
+        let numbers = numbers.map(ganscope::latents::project::digits);
+        table.row(std::iter::once(image.stem.clone()).chain(numbers));
+    }
+    terminal.data(&table.right(1..5).print())?;
+    let (count, outdir) = (found.images.len(), files.outdir.display());
+    terminal.note(&format!("{}; {count} latents in `{outdir}/projected_w.npz`", found.loss));
     Ok(())
 }

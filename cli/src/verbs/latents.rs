@@ -1,9 +1,10 @@
-//! What draws from a generator: `generate`, `interpolate`, `mix`, `path-length`, `sweep`.
+//! What draws from a generator: `generate`, `interpolate`, `video`, `mix`, `path-length`, `sweep`.
 
 use ganscope::latent::Summary;
 use ganscope::latents::mix::{MixFiles, MixRequest, write_mix};
 use ganscope::latents::path_length::{PathLengthReport, PathLengthRequest};
 use ganscope::latents::pictures::{PictureFiles, PicturesRequest, write_pictures};
+use ganscope::latents::video::{VideoRequest, write_video};
 use ganscope::latents::walk::{Walk, WalkRequest, WalkStyle, digits, write_walk};
 use ganscope::score::sweep::SweepRequest;
 use ganscope::score::sweep::figures::{SweepFiles, write_sweep};
@@ -45,6 +46,13 @@ pub(super) fn interpolate(given: Given<'_>, terminal: &mut Terminal) -> Result<(
     Ok(())
 }
 
+pub(super) fn video(given: Given<'_>, terminal: &mut Terminal) -> Result<()> {
+    let (request, output) = (given.request::<VideoRequest>()?, given.path("output"));
+    let frames = write_video(&request, &output, terminal)?;
+    terminal.note(&format!("{frames} frames in `{}`", output.display()));
+    Ok(())
+}
+
 /// A line for each row.
 fn print(walk: &Walk) -> String {
     let mut table = Table::new();
@@ -64,8 +72,7 @@ pub(super) fn mix(given: Given<'_>, terminal: &mut Terminal) -> Result<()> {
     let is_folder = table != files.output;
     let folder =
         if is_folder { format!(" in `{}`", files.output.display()) } else { String::new() };
-    let (rows, cols, table) = (request.rows.len(), request.cols.len(), table.display());
-    terminal.note(&format!("{rows} x {cols} mixed pictures{folder}, table in `{table}`"));
+    terminal.note(&format!("mixed pictures{folder}, table in `{}`", table.display()));
     Ok(())
 }
 

@@ -238,8 +238,8 @@ fn a_discriminator() {
         ("b4.out.weight", &[1, 4]),
     ];
     insta::assert_snapshot!(refusal_of("d.safetensors", &tensors(&names), &[]), @r"
-    error: open generator `d.safetensors`: the file holds no generator of biggan-deep or stylegan, but a discriminator (`b4.fc.weight`)
-    hint: give BigGAN-deep, or StyleGAN 1, 2 or 3 as NVIDIA snapshot, state dict or safetensors; `ganscope inspect` shows what a file contains
+    error: open generator `d.safetensors`: the file holds no generator of biggan-deep or r3gan or stylegan, but a discriminator (`b4.fc.weight`)
+    hint: give BigGAN-deep, R3GAN, or StyleGAN 1, 2 or 3, as official file, state dict or safetensors; `ganscope inspect` shows what a file contains
     ");
 }
 
@@ -248,8 +248,8 @@ fn a_classifier() {
     let names: [(&str, &[usize]); 2] =
         [("features.0.weight", &[4, 3, 3, 3]), ("classifier.weight", &[10, 4])];
     insta::assert_snapshot!(refusal_of("vgg.safetensors", &tensors(&names), &[]), @r"
-    error: open generator `vgg.safetensors`: the file holds no generator of biggan-deep or stylegan, but a classifier (`classifier.weight`)
-    hint: give BigGAN-deep, or StyleGAN 1, 2 or 3 as NVIDIA snapshot, state dict or safetensors; `ganscope inspect` shows what a file contains
+    error: open generator `vgg.safetensors`: the file holds no generator of biggan-deep or r3gan or stylegan, but a classifier (`classifier.weight`)
+    hint: give BigGAN-deep, R3GAN, or StyleGAN 1, 2 or 3, as official file, state dict or safetensors; `ganscope inspect` shows what a file contains
     ");
 }
 

@@ -288,7 +288,7 @@ fn what_cannot_be_done_is_said_with_the_way_out() {
     expect(&generate(&[&skip, "--outdir", "g.zip"]), &["`g.zip` is the name of a file", "hint:"]);
     expect(
         &generate(&[&file("stylegan.safetensors")]),
-        &["no generator of biggan-deep or stylegan", "hint:"],
+        &["no generator of biggan-deep or r3gan or stylegan", "hint:"],
     );
     expect(&generate(&[&skip, "--key", "D"]), &["`D`"]);
     expect(&generate(&[&skip, "--rotate", "90"]), &["only StyleGAN3"]);

@@ -40,6 +40,7 @@ const CALLS: &[&[&str]] = &[
     &["explain", "score", "a", "-r", "fashion-test", "--extractor", "fashion-cnn", "-o", "r"],
     &["cache", "prune", "--dry-run"],
     &["directions", "fashion-stylegan2", "--samples", "64", "-o", "d.npz", "--sheet", "d.png"],
+    &["project", "fashion-stylegan2", "a/00.png", "--steps", "10", "-o", "p"],
     &["edit", "fashion-stylegan2", "--seeds", "1", "--direction", "d.npz:0=1", "-o", "e.png"],
     &["explain", "maximize", "--class", "1", "--model", "fashion-cnn", "-o", "x.png"],
     &["explain", "latent", "fashion-biggan", "--class", "1", "--seeds", "0-3", "-o", "l.png"],

@@ -18,7 +18,8 @@ pub struct GeneratorInfo {
     pub num_ws: usize,
     /// Classes; 0 for an unconditional generator.
     pub c_dim: usize,
-    /// Height and width of an image, in pixels.
+    /// Height of an image, in pixels; its width, too, but for [`Generator::image_size`] of a family whose
+    /// images are not square.
     pub img_resolution: usize,
     /// Color channels of an image: 3, or 1 for gray.
     pub img_channels: usize,
@@ -142,6 +143,11 @@ pub trait Generator: Send + Sync {
     /// Sizes and conventions.
     fn info(&self) -> GeneratorInfo;
 
+    /// Height and width of an image, in pixels.
+    fn image_size(&self) -> [usize; 2] {
+        [self.info().img_resolution; 2]
+    }
+
     /// Device that the tensors live on.
     fn device(&self) -> &Device;
 
@@ -160,4 +166,22 @@ pub trait Generator: Send + Sync {
     /// Images for style inputs: `ws` (N, `num_ws`, `w_dim`) to (N, `img_channels`, H, W), nominally
     /// in [-1, 1].
     fn synthesize(&self, ws: &Tensor, options: &Synthesis) -> Result<Tensor>;
+
+    /// The noise maps of the checkpoint, (R, R) each, in the order in which the synthesis adds them; none
+    /// of a family without noise inputs.
+    fn noise_maps(&self) -> Vec<Tensor> {
+        Vec::new()
+    }
+
+    /// As [`synthesize`](Self::synthesize) with [`NoiseMode::Const`], with `maps` in place of
+    /// [`noise_maps`](Self::noise_maps); it can be differentiated with respect to them, too.
+    ///
+    /// # Errors
+    /// If there are other maps than those of the checkpoint.
+    fn synthesize_with_noise(&self, ws: &Tensor, maps: &[Tensor]) -> Result<Tensor> {
+        match maps {
+            [] => self.synthesize(ws, &Synthesis::default()),
+            _ => Err(Error::Input("the generator has no noise inputs".into())),
+        }
+    }
 }

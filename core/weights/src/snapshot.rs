@@ -1,4 +1,4 @@
-//! Networks that were pickled whole: NVIDIA snapshots of torch and of TensorFlow.
+//! Networks that were pickled whole: NVIDIA snapshots of torch and of TensorFlow, and modules of R3GAN.
 //!
 //! A torch network is the `__dict__` of its module, recorded with the source code of its class
 //! (<https://github.com/NVlabs/stylegan3/blob/main/torch_utils/persistence.py>). The source is
@@ -39,6 +39,7 @@ pub(crate) fn network<'a>(
             walk.config(object)?;
             walk.module(value, "", 0)?;
         }
+        Global::Module => walk.module(value, "", 0)?,
         Global::TfNetwork => {
             walk.tf_config(object)?;
             walk.tf_network(object, "", 0)?;
@@ -112,11 +113,14 @@ impl<'a> Walk<'_, 'a> {
         check_depth(depth)?;
         self.budget.take(prefix.len() as u64 + ENTRY)?;
         let object = self.tensors.pickle().object(value);
-        let Some(object @ Object { class: Global::PersistentObject, .. }) = object else {
-            return malformed!(FORMAT, "the module `{prefix}` is {}", value.kind());
+        let state = match object {
+            Some(object @ Object { class: Global::PersistentObject, .. }) => {
+                let record = self.record(object)?;
+                self.get(record, "state")?
+            }
+            Some(Object { class: Global::Module, state, .. }) => state,
+            _ => return malformed!(FORMAT, "the module `{prefix}` is {}", value.kind()),
         };
-        let record = self.record(object)?;
-        let state = self.get(record, "state")?;
         let transient = self.get(state, "_non_persistent_buffers_set")?;
         let transient = self.tensors.pickle().members(transient).unwrap_or_default();
         self.budget.take(transient.len() as u64)?;

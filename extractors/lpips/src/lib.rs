@@ -3,10 +3,14 @@
 //! Zhang et al., "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric", 2018,
 //! <https://arxiv.org/abs/1801.03924>; version 0.1 of the published tool.
 
+mod gradient;
+
 use std::sync::Arc;
 
 use ganscope_model::network::{Builder, ConvSpec, PoolSpec};
 use ganscope_model::{Checkpoint, Engine, Error, FeatureMap, Network, Node, Result};
+
+pub use gradient::DistanceTo;
 
 /// Convolutions and channels of the five blocks of VGG-16.
 const BLOCKS: [(usize, usize); 5] = [(2, 64), (2, 128), (3, 256), (3, 512), (3, 512)];
@@ -25,6 +29,7 @@ const SMALLEST: usize = 16;
 #[derive(Debug)]
 pub struct Lpips {
     engine: Engine,
+    taps: Vec<Node>,
     /// One weight per channel, for each block.
     heads: Vec<Vec<f32>>,
 }
@@ -47,7 +52,7 @@ impl Lpips {
         });
         let heads = heads.collect::<Result<Vec<_>>>()?;
         checkpoint.finish()?;
-        Ok(Self { engine: Engine::new(Arc::new(network), &taps), heads })
+        Ok(Self { engine: Engine::new(Arc::new(network), &taps), taps, heads })
     }
 
     /// Distances of the images 2i and 2i + 1 of `images`, (2N, 3, H, W) in [-1, 1].
@@ -65,6 +70,17 @@ impl Lpips {
                 "{problem}: pairs of at least {SMALLEST}x{SMALLEST}"
             )));
         }
+        let mut distances = vec![0.0; n / 2];
+        for (map, head) in self.maps(images, (n, h, w))?.iter().zip(&self.heads) {
+            for (pair, distance) in distances.iter_mut().enumerate() {
+                *distance += block_distance(map, 2 * pair, head);
+            }
+        }
+        Ok(distances)
+    }
+
+    /// The map of each block, of images (N, 3, H, W) in [-1, 1].
+    fn maps(&self, images: &[f32], (n, h, w): (usize, usize, usize)) -> Result<Vec<FeatureMap>> {
         let plane = h * w;
         let input: Vec<f32> = (0..n * plane)
             .flat_map(|p| {
@@ -73,13 +89,7 @@ impl Lpips {
                 [0, 1, 2].map(|c| (value(c) - SHIFT[c]) / SCALE[c])
             })
             .collect();
-        let mut distances = vec![0.0; n / 2];
-        for (map, head) in self.engine.run(&input, (n, h, w))?.iter().zip(&self.heads) {
-            for (pair, distance) in distances.iter_mut().enumerate() {
-                *distance += block_distance(map, 2 * pair, head);
-            }
-        }
-        Ok(distances)
+        self.engine.run(&input, (n, h, w))
     }
 }
 
@@ -138,10 +148,10 @@ mod tests {
     /// The same for the small difference of features of nearly equal images, where digits cancel.
     const F32_CANCELLATION: f64 = 1e-3;
 
-    type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
+    pub(crate) type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
 
     /// Recipe weights under torchvision's names, and heads in (0, 1).
-    fn recipe() -> Tensors {
+    pub(crate) fn recipe() -> Tensors {
         let mut tensors = Tensors::new();
         let (mut channels, mut layer) = (3, 0);
         for (block, (convolutions, width)) in BLOCKS.into_iter().enumerate() {
@@ -165,7 +175,7 @@ mod tests {
     }
 
     /// The recipe images `ks` of `side` pixels, (N, 3, side, side) in [-1, 1].
-    fn images(ks: &[usize], side: usize) -> Vec<f32> {
+    pub(crate) fn images(ks: &[usize], side: usize) -> Vec<f32> {
         let image = |&k: &usize| {
             let pixels = golden::image(k, side, side);
             (0..3 * side * side).map(move |i| {
@@ -176,7 +186,7 @@ mod tests {
         ks.iter().flat_map(image).collect()
     }
 
-    fn lpips(tensors: Tensors) -> Result<Lpips> {
+    pub(crate) fn lpips(tensors: Tensors) -> Result<Lpips> {
         Lpips::new(Checkpoint::from_f32(tensors)?)
     }
 

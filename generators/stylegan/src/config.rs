@@ -70,8 +70,10 @@ pub struct StyleGan2Config {
     pub c_dim: usize,
     /// Length of `w`.
     pub w_dim: usize,
-    /// Height and width of the image, a power of two.
+    /// Height of the image, a power of two, and its width unless it is not square.
     pub img_resolution: usize,
+    /// Whether the image is as wide as high; otherwise it is half as wide (StyleGAN-Human).
+    pub square: bool,
     /// Color channels.
     pub img_channels: usize,
     /// Arguments of the mapping network.
@@ -102,6 +104,7 @@ impl Default for StyleGan2Config {
             c_dim: 0,
             w_dim: 512,
             img_resolution: 1024,
+            square: true,
             img_channels: 3,
             mapping_kwargs: MappingConfig::default(),
             channel_base: 32768,
@@ -126,8 +129,10 @@ pub struct StyleGan3Config {
     pub c_dim: usize,
     /// Length of `w`.
     pub w_dim: usize,
-    /// Height and width of the image.
+    /// Height of the image, and its width unless it is not square.
     pub img_resolution: usize,
+    /// Whether the image is as wide as high; otherwise it is half as wide (StyleGAN-Human).
+    pub square: bool,
     /// Color channels.
     pub img_channels: usize,
     /// Arguments of the mapping network.
@@ -172,6 +177,7 @@ impl Default for StyleGan3Config {
             c_dim: 0,
             w_dim: 512,
             img_resolution: 1024,
+            square: true,
             img_channels: 3,
             mapping_kwargs: MappingConfig { num_layers: 2, ..MappingConfig::default() },
             channel_base: 32768.0,

@@ -79,6 +79,19 @@ impl StyleGan1 {
     pub fn config(&self) -> &StyleGan1Config {
         &self.config
     }
+
+    /// Images of `ws` (N, `num_ws`, `w_dim`).
+    fn images(&self, ws: &Tensor, mut noise: NoiseSource<'_>) -> Result<Tensor> {
+        let n = check_ws(ws, self.num_ws, self.config.w_space_dim)?;
+        let (_, h, w, c) = self.constant.dims4()?;
+        let constant = self.constant.to_dtype(ws.dtype())?;
+        let mut x = constant.broadcast_as((n, h, w, c))?.contiguous()?;
+        for (index, layer) in self.layers.iter().enumerate() {
+            x = layer.forward(&x, &row(ws, index)?, &mut noise)?;
+        }
+        let image = to_channels_first(&self.to_rgb.forward(&x)?)?;
+        Ok(if self.config.final_tanh { image.tanh()? } else { image })
+    }
 }
 
 impl StyleGan1Config {
@@ -167,7 +180,7 @@ impl Layer {
             checkpoint.tensor(&format!("{name}.apply_noise.weight"), &[outputs], device)?;
         let shape = [1, 1, resolution, resolution];
         let map = checkpoint.tensor(&format!("{name}.apply_noise.noise"), &shape, device)?;
-        let noise = Noise::new(&map.squeeze(0)?.squeeze(0)?, 1.0)?;
+        let noise = Noise::new(map.squeeze(0)?.squeeze(0)?, 1.0);
         let style = equalized(
             checkpoint,
             &format!("{name}.style"),
@@ -179,7 +192,7 @@ impl Layer {
         Ok(Self { convolution, bias, noise, noise_gain, style })
     }
 
-    fn forward(&self, x: &Tensor, w: &Tensor, noise: &mut NoiseSource) -> Result<Tensor> {
+    fn forward(&self, x: &Tensor, w: &Tensor, noise: &mut NoiseSource<'_>) -> Result<Tensor> {
         let x = match &self.convolution {
             Convolution::None => x.clone(),
             Convolution::Same(conv) => conv.forward(x)?,
@@ -261,15 +274,14 @@ impl Generator for StyleGan1 {
     }
 
     fn synthesize(&self, ws: &Tensor, options: &Synthesis) -> Result<Tensor> {
-        let n = check_ws(ws, self.num_ws, self.config.w_space_dim)?;
-        let mut noise = NoiseSource::new(options, n);
-        let (_, h, w, c) = self.constant.dims4()?;
-        let constant = self.constant.to_dtype(ws.dtype())?;
-        let mut x = constant.broadcast_as((n, h, w, c))?.contiguous()?;
-        for (index, layer) in self.layers.iter().enumerate() {
-            x = layer.forward(&x, &row(ws, index)?, &mut noise)?;
-        }
-        let image = to_channels_first(&self.to_rgb.forward(&x)?)?;
-        Ok(if self.config.final_tanh { image.tanh()? } else { image })
+        self.images(ws, NoiseSource::new(options, ws.dim(0)?))
+    }
+
+    fn noise_maps(&self) -> Vec<Tensor> {
+        self.layers.iter().map(|layer| layer.noise.map().clone()).collect()
+    }
+
+    fn synthesize_with_noise(&self, ws: &Tensor, maps: &[Tensor]) -> Result<Tensor> {
+        self.images(ws, NoiseSource::given(maps, &self.noise_maps())?)
     }
 }

@@ -25,7 +25,7 @@ pub struct StyleGan2 {
     num_ws: usize,
     device: Device,
     mapping: Mapping,
-    /// (1, 4, 4, C)
+    /// (1, 4, 4, C), or half as wide
     constant: Tensor,
     blocks: Vec<Block>,
 }
@@ -67,7 +67,8 @@ impl StyleGan2 {
         let mapping =
             Mapping::official(&mut checkpoint, &config.mapping_kwargs, sizes, num_ws, device)?;
         let channels = config.channels(4);
-        let constant = checkpoint.tensor("synthesis.b4.const", &[channels, 4, 4], device)?;
+        let shape = [channels, 4, config.width(4)];
+        let constant = checkpoint.tensor("synthesis.b4.const", &shape, device)?;
         let constant = constant.permute((1, 2, 0))?.unsqueeze(0)?.contiguous()?;
         let blocks = (2..=size.ilog2())
             .map(|log2| Block::new(&mut checkpoint, &config, 1 << log2, device))
@@ -82,9 +83,53 @@ impl StyleGan2 {
     pub fn config(&self) -> &StyleGan2Config {
         &self.config
     }
+
+    fn layers(&self) -> impl Iterator<Item = &Layer> {
+        self.blocks.iter().flat_map(|block| block.conv0.iter().chain([&block.conv1]))
+    }
+
+    /// Images of `ws` (N, `num_ws`, `w_dim`).
+    fn images(&self, ws: &Tensor, mut noise: NoiseSource<'_>) -> Result<Tensor> {
+        let n = check_ws(ws, self.num_ws, self.config.w_dim)?;
+        let (_, h, w, c) = self.constant.dims4()?;
+        let constant = self.constant.to_dtype(ws.dtype())?;
+        let mut x = constant.broadcast_as((n, h, w, c))?.contiguous()?;
+        let mut image: Option<Tensor> = None;
+        // Rows of `ws` are shared: the colors of a block take the row of the next block's first
+        // layer.
+        let mut next = 0;
+        for block in &self.blocks {
+            let residual = match &block.skip {
+                Some((conv, upsample)) => Some(upsample.forward(&conv.forward(&x)?)?),
+                None => None,
+            };
+            for layer in block.conv0.iter().chain([&block.conv1]) {
+                x = layer.forward(&x, &row(ws, next)?, &mut noise)?;
+                next += 1;
+            }
+            if let Some(residual) = residual {
+                x = (x + residual)?;
+            }
+            image = image.map(|image| block.upsample.forward(&image)).transpose()?;
+            if let Some(to_rgb) = &block.to_rgb {
+                let colors = to_rgb.forward(&x, &row(ws, next)?)?;
+                image = Some(match image {
+                    Some(image) => (image + colors)?,
+                    None => colors,
+                });
+            }
+        }
+        let image = image.ok_or_else(|| Error::Config("no block makes colors".to_owned()))?;
+        Ok(to_channels_first(&image)?)
+    }
 }
 
 impl StyleGan2Config {
+    /// Width of a map of this height.
+    fn width(&self, resolution: usize) -> usize {
+        if self.square { resolution } else { resolution / 2 }
+    }
+
     fn channels(&self, resolution: usize) -> usize {
         (self.channel_base / resolution).min(self.channel_max)
     }
@@ -219,9 +264,9 @@ impl Layer {
                 let message = format!("`{name}.noise_strength` is not one number");
                 return Err(Error::Config(message));
             };
-            let shape = [resolution, resolution];
+            let shape = [resolution, config.width(resolution)];
             let map = checkpoint.tensor(&format!("{name}.noise_const"), &shape, device)?;
-            Some(Noise::new(&map, strength as f64)?)
+            Some(Noise::new(map, strength as f64))
         } else {
             None
         };
@@ -246,7 +291,7 @@ impl Layer {
         Ok(Self { affine, demodulation, convolution, noise })
     }
 
-    fn forward(&self, x: &Tensor, w: &Tensor, noise: &mut NoiseSource) -> Result<Tensor> {
+    fn forward(&self, x: &Tensor, w: &Tensor, noise: &mut NoiseSource<'_>) -> Result<Tensor> {
         let styles = self.affine.forward(w)?;
         let scale = self.demodulation.forward(&styles)?;
         let noise = noise.next(self.noise.as_ref(), x.dtype(), x.device())?;
@@ -322,6 +367,11 @@ impl Generator for StyleGan2 {
         }
     }
 
+    fn image_size(&self) -> [usize; 2] {
+        let height = self.config.img_resolution;
+        [height, self.config.width(height)]
+    }
+
     fn device(&self) -> &Device {
         &self.device
     }
@@ -332,44 +382,22 @@ impl Generator for StyleGan2 {
 
     /// Of a row that a layer and the colors of the block before share, the weights of the layer.
     fn style_weights(&self) -> Vec<Tensor> {
-        let layers = self.blocks.iter().flat_map(|block| block.conv0.iter().chain([&block.conv1]));
         let colors = self.blocks.last().and_then(|block| block.to_rgb.as_ref());
-        let layers = layers.map(|layer| &layer.affine).chain(colors.map(|colors| &colors.affine));
+        let layers =
+            self.layers().map(|layer| &layer.affine).chain(colors.map(|colors| &colors.affine));
         layers.map(|affine| affine.weight().clone()).collect()
     }
 
     fn synthesize(&self, ws: &Tensor, options: &Synthesis) -> Result<Tensor> {
-        let n = check_ws(ws, self.num_ws, self.config.w_dim)?;
-        let mut noise = NoiseSource::new(options, n);
-        let (_, h, w, c) = self.constant.dims4()?;
-        let constant = self.constant.to_dtype(ws.dtype())?;
-        let mut x = constant.broadcast_as((n, h, w, c))?.contiguous()?;
-        let mut image: Option<Tensor> = None;
-        // Rows of `ws` are shared: the colors of a block take the row of the next block's first
-        // layer.
-        let mut next = 0;
-        for block in &self.blocks {
-            let residual = match &block.skip {
-                Some((conv, upsample)) => Some(upsample.forward(&conv.forward(&x)?)?),
-                None => None,
-            };
-            for layer in block.conv0.iter().chain([&block.conv1]) {
-                x = layer.forward(&x, &row(ws, next)?, &mut noise)?;
-                next += 1;
-            }
-            if let Some(residual) = residual {
-                x = (x + residual)?;
-            }
-            image = image.map(|image| block.upsample.forward(&image)).transpose()?;
-            if let Some(to_rgb) = &block.to_rgb {
-                let colors = to_rgb.forward(&x, &row(ws, next)?)?;
-                image = Some(match image {
-                    Some(image) => (image + colors)?,
-                    None => colors,
-                });
-            }
-        }
-        let image = image.ok_or_else(|| Error::Config("no block makes colors".to_owned()))?;
-        Ok(to_channels_first(&image)?)
+        self.images(ws, NoiseSource::new(options, ws.dim(0)?))
+    }
+
+    fn noise_maps(&self) -> Vec<Tensor> {
+        let noise = self.layers().filter_map(|layer| layer.noise.as_ref());
+        noise.map(|noise| noise.map().clone()).collect()
+    }
+
+    fn synthesize_with_noise(&self, ws: &Tensor, maps: &[Tensor]) -> Result<Tensor> {
+        self.images(ws, NoiseSource::given(maps, &self.noise_maps())?)
     }
 }

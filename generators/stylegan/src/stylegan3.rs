@@ -138,7 +138,7 @@ impl Layer {
         let down = filter("down_filter", plan.down_taps, plan.down_radial)?;
         let up = up.map(|fir| {
             let fir = fir.gain((plan.up * plan.up) as f64).up(plan.up);
-            fir.padding(plan.padding).activation(activation)
+            fir.padding_by_axis(plan.padding).activation(activation)
         });
         let down = down.map(|fir| fir.down(plan.down));
         if up.is_none() {
@@ -182,6 +182,11 @@ impl Generator for StyleGan3 {
             rounding: Rounding::StyleGan,
             truncation: TruncationKind::Psi,
         }
+    }
+
+    fn image_size(&self) -> [usize; 2] {
+        let height = self.config.img_resolution;
+        [height, if self.config.square { height } else { height / 2 }]
     }
 
     fn device(&self) -> &Device {

@@ -127,6 +127,40 @@ fn stylegan1_agrees_with_the_pytorch_network() {
 }
 
 #[test]
+fn images_that_are_not_square_agree_with_stylegan_human() {
+    for name in ["stylegan-human-s2", "stylegan-human-s3"] {
+        let snapshot = load(file(&format!("{name}.pkl")), &Device::Cpu).unwrap();
+        let config = config(&format!("{name}-out-configs.json"), name);
+        let options = Options { config, ..Options::default() };
+        let plain =
+            load_with(file(&format!("{name}.safetensors")), &options, &Device::Cpu).unwrap();
+        for generator in [snapshot, plain] {
+            assert_eq!(generator.image_size(), [32, 16]);
+            let z = latents(generator.info().z_dim);
+            let mut images = 0;
+            for (path, expected) in golden::arrays(&format!("{name}-out.safetensors")) {
+                let case = path.strip_prefix(&format!("{name}/psi")).unwrap();
+                let psi: f64 = case[..3].parse().unwrap();
+                let ws = generator.map(&z, None, Truncation::psi(psi)).unwrap();
+                let none = case.contains("noise_none");
+                let noise_mode = if none { NoiseMode::None } else { NoiseMode::Const };
+                let actual = if case.ends_with("/ws") {
+                    ws
+                } else {
+                    images += 1;
+                    let options = Synthesis { noise_mode, ..Synthesis::default() };
+                    generator.synthesize(&ws, &options).unwrap()
+                };
+                assert_eq!(actual.dims(), expected.shape, "{path}");
+                let error = golden::relative_l2(&values(&actual), &expected.data);
+                assert!(error < F32_ACCUMULATION, "{path}: {error:e}");
+            }
+            assert!(images >= 2);
+        }
+    }
+}
+
+#[test]
 fn snapshots_give_the_images_of_their_safetensors() {
     for name in ["s2-skip", "s3-t"] {
         let snapshot = load(file(&format!("stylegan-{name}.pkl")), &Device::Cpu).unwrap();

@@ -147,12 +147,27 @@ impl<'a, T: Real> Trace<'a, T> {
         from: Node,
         seed: FeatureMap<T>,
         keep: &[Node],
+        rule: impl FnMut(&Visit<'_, T>) -> Result<Vec<FeatureMap<T>>>,
+    ) -> Result<Vec<FeatureMap<T>>> {
+        self.walk_all(vec![(from, seed)], keep, rule)
+    }
+
+    /// As [`walk`](Self::walk), with a signal at each of several values.
+    fn walk_all(
+        &self,
+        seeds: Vec<(Node, FeatureMap<T>)>,
+        keep: &[Node],
         mut rule: impl FnMut(&Visit<'_, T>) -> Result<Vec<FeatureMap<T>>>,
     ) -> Result<Vec<FeatureMap<T>>> {
-        let at = self.value(from);
-        if (seed.n, seed.shape) != (at.n, at.shape) {
-            let (got, expected) = ((seed.n, seed.shape), (at.n, at.shape));
-            return Err(Error::Input(format!("a signal {got:?} at a value {expected:?}")));
+        let mut signals: Vec<Option<FeatureMap<T>>> = vec![None; self.values.len()];
+        let last = seeds.iter().map(|(from, _)| from.index()).max().unwrap_or(0);
+        for (from, seed) in seeds {
+            let at = self.value(from);
+            if (seed.n, seed.shape) != (at.n, at.shape) {
+                let (got, expected) = ((seed.n, seed.shape), (at.n, at.shape));
+                return Err(Error::Input(format!("a signal {got:?} at a value {expected:?}")));
+            }
+            signals[from.index()] = Some(seed);
         }
         let steps = self.walker.network.steps();
         let mut wanted: Vec<bool> = vec![false; self.values.len()];
@@ -162,9 +177,7 @@ impl<'a, T: Real> Trace<'a, T> {
         for (i, step) in steps.iter().enumerate() {
             wanted[i + 1] |= step.inputs.iter().any(|n| wanted[n.index()]);
         }
-        let mut signals: Vec<Option<FeatureMap<T>>> = vec![None; self.values.len()];
-        signals[from.index()] = Some(seed);
-        for index in (0..from.index()).rev() {
+        for index in (0..last).rev() {
             let step = &steps[index];
             if !step.inputs.iter().any(|n| wanted[n.index()]) {
                 continue;
@@ -206,7 +219,20 @@ impl<'a, T: Real> Trace<'a, T> {
         keep: &[Node],
         rectifier: Rectifier,
     ) -> Result<Vec<FeatureMap<T>>> {
-        self.walk(from, seed, keep, |visit| Ok(visit.gradient(rectifier)))
+        self.gradient_of(vec![(from, seed)], keep, rectifier)
+    }
+
+    /// As [`gradient`](Self::gradient), of the sum over several values, each named once.
+    ///
+    /// # Errors
+    /// Those of [`walk`](Self::walk).
+    pub fn gradient_of(
+        &self,
+        seeds: Vec<(Node, FeatureMap<T>)>,
+        keep: &[Node],
+        rectifier: Rectifier,
+    ) -> Result<Vec<FeatureMap<T>>> {
+        self.walk_all(seeds, keep, |visit| Ok(visit.gradient(rectifier)))
     }
 }
 

@@ -14,7 +14,7 @@ use super::{to_channels_first, to_channels_last};
 pub struct Extras<'a> {
     /// Factor of each image and output channel, (N, O): StyleGAN2's demodulation.
     pub scale: Option<&'a Tensor>,
-    /// Term of each output pixel, (H, W) or (N, H, W); a constant without gradient.
+    /// Term of each output pixel, (H, W) or (N, H, W).
     pub noise: Option<&'a Tensor>,
     /// Term of each output value, (N, H, W, O).
     pub residual: Option<&'a Tensor>,
@@ -33,7 +33,12 @@ pub struct Conv2d {
 impl Conv2d {
     /// A convolution by `weight` (O, I, kh, kw), with `stride` and zero `padding` along both axes.
     pub fn new(weight: &Tensor, stride: usize, padding: usize) -> Result<Self> {
-        let filter = Arc::new(Filter::new(weight, stride, padding)?);
+        Self::grouped(weight, stride, padding, 1)
+    }
+
+    /// The same of groups of channels, which do not see each other; `weight` (O, I / groups, kh, kw).
+    pub fn grouped(weight: &Tensor, stride: usize, padding: usize, groups: usize) -> Result<Self> {
+        let filter = Arc::new(Filter::new(weight, stride, padding, groups)?);
         let algorithm = Algorithm::best(&filter.spec);
         let (activation, fused) = (Activation::None, Arc::default());
         Ok(Self { filter, bias: None, activation, algorithm, fused })
@@ -65,7 +70,7 @@ impl Conv2d {
 
     /// `activation(scale * conv(x) + noise + bias + residual)`.
     pub fn forward_with(&self, x: &Tensor, extras: Extras<'_>) -> Result<Tensor> {
-        let tensors = [Some(x), extras.scale, extras.residual];
+        let tensors = [Some(x), extras.scale, extras.noise, extras.residual];
         let tracked = tensors.into_iter().flatten().any(Tensor::track_op);
         if has_kernels(x) && !tracked {
             return self.run(x, extras);
@@ -144,7 +149,7 @@ impl ConvTranspose2d {
     /// A transposed convolution by `weight` (I, O, kh, kw), PyTorch's layout; `padding` rows and
     /// columns are cut off on each side.
     pub fn new(weight: &Tensor, stride: usize, padding: usize) -> Result<Self> {
-        Ok(Self(Arc::new(Filter::new(weight, stride, padding)?)))
+        Ok(Self(Arc::new(Filter::new(weight, stride, padding, 1)?)))
     }
 
     /// Spreads `x`.
@@ -165,7 +170,7 @@ impl ConvTranspose2d {
 /// The linear map of a convolution, and its adjoint; each is the gradient of the other.
 #[derive(Debug)]
 struct Filter {
-    /// (O, I, kh, kw)
+    /// (O, I / groups, kh, kw)
     weight: Tensor,
     spec: ConvSpec,
     conv: OnceLock<kernels::Conv2d>,
@@ -173,12 +178,16 @@ struct Filter {
 }
 
 impl Filter {
-    fn new(weight: &Tensor, stride: usize, padding: usize) -> Result<Self> {
+    fn new(weight: &Tensor, stride: usize, padding: usize, groups: usize) -> Result<Self> {
         let (o, i, kh, kw) = weight.dims4()?;
         if stride == 0 || weight.elem_count() == 0 {
             bail!("convolution of weight {:?} with stride {stride}", weight.dims());
         }
-        let spec = ConvSpec::new(i, o, [kh, kw]).stride(stride).padding(padding, padding);
+        if groups == 0 || !o.is_multiple_of(groups) {
+            bail!("{groups} groups of {o} channels");
+        }
+        let spec = ConvSpec::new(i * groups, o, [kh, kw]).stride(stride).padding(padding, padding);
+        let spec = ConvSpec { groups, ..spec };
         Ok(Self { weight: weight.detach(), spec, conv: OnceLock::new(), adjoint: OnceLock::new() })
     }
 
@@ -202,7 +211,13 @@ impl Filter {
         }
         let weight = self.weight.to_dtype(x.dtype())?;
         let (padding, stride) = (self.spec.padding[0][0], self.spec.stride[0]);
-        to_channels_last(&to_channels_first(x)?.conv2d(&weight, padding, stride, 1, 1)?)
+        to_channels_last(&to_channels_first(x)?.conv2d(
+            &weight,
+            padding,
+            stride,
+            1,
+            self.spec.groups,
+        )?)
     }
 
     /// The transposed convolution to a map of `size`.
@@ -220,7 +235,14 @@ impl Filter {
             (size.max(1) - 1) * stride + self.spec.kernel[axis] - 2 * padding
         };
         let beyond = size[0].saturating_sub(reach(0, h)).max(size[1].saturating_sub(reach(1, w)));
-        let x = to_channels_first(y)?.conv_transpose2d(&weight, padding, beyond, stride, 1)?;
+        let groups = self.spec.groups;
+        let (y, inner) = (to_channels_first(y)?, c / groups);
+        let group = |g: usize| {
+            let (y, weight) = (y.narrow(1, g * inner, inner)?, weight.narrow(0, g * inner, inner)?);
+            let (y, weight) = (y.contiguous()?, weight.contiguous()?);
+            y.conv_transpose2d(&weight, padding, beyond, stride, 1)
+        };
+        let x = Tensor::cat(&(0..groups).map(group).collect::<Result<Vec<_>>>()?, 1)?;
         to_channels_last(&x.narrow(2, 0, size[0])?.narrow(3, 0, size[1])?)
     }
 
@@ -354,6 +376,23 @@ mod tests {
             let conv = Conv2d::new(&weight(&[2, 3, kernel, kernel]), stride, padding).unwrap();
             assert_same(&[ramp(&[2, size, size, 3], 1)], |t| conv.forward(&t[0]));
         }
+    }
+
+    #[test]
+    fn groups_do_not_see_each_other() {
+        let weight = weight(&[4, 3, 3, 3]);
+        let conv = Conv2d::grouped(&weight, 1, 1, 2).unwrap();
+        let x = ramp(&[2, 5, 4, 6], 1);
+        let halves = [0, 1].map(|g| {
+            let half = Conv2d::new(&weight.narrow(0, 2 * g, 2).unwrap(), 1, 1).unwrap();
+            half.forward(&x.narrow(3, 3 * g, 3).unwrap().contiguous().unwrap()).unwrap()
+        });
+        let expected = Tensor::cat(&halves, 3).unwrap();
+        let difference = (conv.forward(&x).unwrap() - expected).unwrap().abs().unwrap();
+        assert!(difference.max_all().unwrap().to_scalar::<f64>().unwrap() < 1e-12);
+        assert_gradients(std::slice::from_ref(&x), |t| conv.forward(&t[0]));
+        assert_same(&[x], |t| conv.forward(&t[0]));
+        assert!(Conv2d::grouped(&weight, 1, 1, 3).is_err());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::{Activation, has_kernels, map_shape, values};
 pub struct Affine<'a> {
     /// Factor of each channel, (C) or (N, C).
     pub scale: Option<&'a Tensor>,
-    /// Term of each pixel, (H, W) or (N, H, W); a constant without gradient.
+    /// Term of each pixel, (H, W) or (N, H, W).
     pub noise: Option<&'a Tensor>,
     /// Factor of the noise in each channel, (C); a constant without gradient.
     pub noise_gain: Option<&'a Tensor>,
@@ -33,6 +33,20 @@ pub fn affine(x: &Tensor, terms: &Affine<'_>, activation: Activation) -> Result<
     let bias = per_channel(terms.bias, |x, shape| Tensor::zeros(shape, x.dtype(), x.device()))?;
     let noise = terms.noise.map(|t| like(t)?.broadcast_as((n, h, w))?.contiguous()).transpose()?;
     let gain = terms.noise_gain.map(|t| like(t)?.reshape(c)).transpose()?;
+    let add_noise = |y: Tensor, noise: &Tensor| {
+        let noise = noise.unsqueeze(3)?;
+        match &gain {
+            Some(gain) => y + noise.broadcast_mul(&gain.detach())?,
+            None => y.broadcast_add(&noise),
+        }
+    };
+    // The pass has no gradient for the noise.
+    if let Some(noise) = noise.as_ref().filter(|noise| has_kernels(x) && noise.track_op()) {
+        let terms = Affine { scale: Some(&scale), ..Affine::default() };
+        let y = add_noise(affine(x, &terms, Activation::None)?, noise)?;
+        let terms = Affine { bias: Some(&bias), ..Affine::default() };
+        return affine(&y, &terms, activation);
+    }
     if has_kernels(x) {
         let constant = |t: Tensor| t.flatten_all()?.to_vec1();
         let op = Epilogue {
@@ -43,12 +57,8 @@ pub fn affine(x: &Tensor, terms: &Affine<'_>, activation: Activation) -> Result<
         return x.contiguous()?.apply_op3(&scale, &bias, op);
     }
     let mut y = x.broadcast_mul(&scale.reshape((n, 1, 1, c))?)?;
-    if let Some(noise) = noise {
-        let noise = noise.detach().unsqueeze(3)?;
-        y = match gain {
-            Some(gain) => (y + noise.broadcast_mul(&gain.detach())?)?,
-            None => y.broadcast_add(&noise)?,
-        };
+    if let Some(noise) = &noise {
+        y = add_noise(y, noise)?;
     }
     activate(&y.broadcast_add(&bias.reshape((n, 1, 1, c))?)?, activation)
 }
@@ -228,6 +238,20 @@ mod tests {
                 };
                 affine(&t[0], &terms, activation)
             });
+        }
+    }
+
+    #[test]
+    fn noise_has_the_gradient_of_central_differences() {
+        let gain = ramp(&[5], 8);
+        let inputs = [ramp(&[2, 3, 4, 5], 1), ramp(&[2, 5], 2), ramp(&[2, 3, 4], 7)];
+        for noise_gain in [None, Some(&gain)] {
+            let f = |t: &[Tensor]| {
+                let (scale, noise) = (Some(&t[1]), Some(&t[2]));
+                affine(&t[0], &Affine { scale, noise, noise_gain, ..Affine::default() }, LEAKY)
+            };
+            assert_gradients(&inputs, f);
+            assert_same(&inputs, f);
         }
     }
 

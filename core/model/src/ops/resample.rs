@@ -101,7 +101,13 @@ impl Fir {
     /// The same with `[before, after]` zeros along both axes; negative values crop.
     #[must_use]
     pub fn padding(self, padding: [isize; 2]) -> Self {
-        Self { padding: [padding; 2], ..self }
+        self.padding_by_axis([padding; 2])
+    }
+
+    /// The same with zeros before and after the rows, and before and after the columns.
+    #[must_use]
+    pub fn padding_by_axis(self, padding: [[isize; 2]; 2]) -> Self {
+        Self { padding, ..self }
     }
 
     /// The same with an activation of the results.

@@ -27,6 +27,9 @@ pub(crate) enum Global {
     PersistentObject,
     /// `dnnlib.tflib.network.Network`.
     TfNetwork,
+    /// A class of modules that are pickled with their attributes, those of R3GAN and those of torch that
+    /// they are made of.
+    Module,
     /// A class of a `TorchScript` archive: a module whose attributes are its state.
     ScriptModule,
     /// `numpy.core.multiarray._reconstruct`: an array whose content is its state.
@@ -91,6 +94,39 @@ const ALLOWED: &[(&str, &str, Global)] = &[
     ("torch", "float32", Global::Inert),
     ("torch", "float64", Global::Inert),
     ("torch.nn.parameter", "Parameter", Global::Inert),
+    ("R3GAN.FusedOperators", "BiasedActivationCUDA", Global::Module),
+    ("R3GAN.Networks", "Convolution", Global::Module),
+    ("R3GAN.Networks", "DiscriminativeBasis", Global::Module),
+    ("R3GAN.Networks", "Discriminator", Global::Module),
+    ("R3GAN.Networks", "DiscriminatorStage", Global::Module),
+    ("R3GAN.Networks", "DownsampleLayer", Global::Module),
+    ("R3GAN.Networks", "GenerativeBasis", Global::Module),
+    ("R3GAN.Networks", "Generator", Global::Module),
+    ("R3GAN.Networks", "GeneratorStage", Global::Module),
+    ("R3GAN.Networks", "ResidualBlock", Global::Module),
+    ("R3GAN.Networks", "UpsampleLayer", Global::Module),
+    ("R3GAN.Resamplers", "InterpolativeDownsamplerCUDA", Global::Module),
+    ("R3GAN.Resamplers", "InterpolativeUpsamplerCUDA", Global::Module),
+    ("BaselineGAN.FusedOperators", "BiasedActivationCUDA", Global::Module),
+    ("BaselineGAN.Networks", "Convolution", Global::Module),
+    ("BaselineGAN.Networks", "DiscriminativeBasis", Global::Module),
+    ("BaselineGAN.Networks", "Discriminator", Global::Module),
+    ("BaselineGAN.Networks", "DiscriminatorStage", Global::Module),
+    ("BaselineGAN.Networks", "DownsampleLayer", Global::Module),
+    ("BaselineGAN.Networks", "GenerativeBasis", Global::Module),
+    ("BaselineGAN.Networks", "Generator", Global::Module),
+    ("BaselineGAN.Networks", "GeneratorStage", Global::Module),
+    ("BaselineGAN.Networks", "ResidualBlock", Global::Module),
+    ("BaselineGAN.Networks", "UpsampleLayer", Global::Module),
+    ("BaselineGAN.Resamplers", "InterpolativeDownsamplerCUDA", Global::Module),
+    ("BaselineGAN.Resamplers", "InterpolativeUpsamplerCUDA", Global::Module),
+    ("training.networks", "Discriminator", Global::Module),
+    ("training.networks", "Generator", Global::Module),
+    ("training.networks_baseline", "Discriminator", Global::Module),
+    ("training.networks_baseline", "Generator", Global::Module),
+    ("torch.nn.modules.container", "ModuleList", Global::Module),
+    ("torch.nn.modules.conv", "Conv2d", Global::Module),
+    ("torch.nn.modules.linear", "Linear", Global::Module),
 ];
 
 /// The package of all classes of a `TorchScript` archive, whose code is in the archive and is not run.

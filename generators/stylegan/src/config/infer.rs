@@ -90,6 +90,8 @@ pub(crate) fn stylegan2(
         "orig"
     };
     map.insert("architecture".into(), architecture.into());
+    let narrow = dims::<3>(checkpoint, "synthesis.b4.const").is_some_and(|[_, _, w]| w == 2);
+    map.insert("square".into(), (!narrow).into());
     let noise = checkpoint.contains("synthesis.b4.conv1.noise_strength");
     map.insert("use_noise".into(), noise.into());
     parse(merge(map, given, "stylegan2")?)
@@ -117,7 +119,8 @@ pub(crate) fn stylegan3(
     };
     if let Some((last, size, colors)) = checkpoint.names().filter_map(parts).max() {
         map.insert("num_layers".into(), last.into());
-        map.insert("img_resolution".into(), size.into());
+        let narrow = given.get("square") == Some(&Value::Bool(false));
+        map.insert("img_resolution".into(), (if narrow { 2 * size } else { size }).into());
         map.insert("img_channels".into(), colors.into());
     }
     let first = |leaf: &str| {

@@ -36,8 +36,8 @@ pub(super) struct Input {
     /// Frequencies along x and y, and phases, (C) each.
     frequencies: [Tensor; 2],
     phases: Tensor,
-    /// Places of the samples along an axis, (size).
-    grid: Tensor,
+    /// Places of the samples along y and x, (height) and (width).
+    grid: [Tensor; 2],
     bandwidth: f64,
     sampling_rate: f64,
     mix: Conv2d,
@@ -56,7 +56,7 @@ impl Input {
         w_dim: usize,
         device: &Device,
     ) -> Result<Self> {
-        let (channels, size) = (first.in_channels, first.in_size);
+        let channels = first.in_channels;
         let name = "synthesis.input";
         let affine = equalized(
             checkpoint,
@@ -78,24 +78,26 @@ impl Input {
         let weight = checkpoint.tensor(&format!("{name}.weight"), &[channels, channels], device)?;
         let weight = (weight / (channels as f64).sqrt())?.reshape((channels, channels, 1, 1))?;
         let rate = first.in_sampling_rate;
-        let places: Vec<f64> =
-            (0..size).map(|i| (i as f64 + 0.5 - size as f64 / 2.0) / rate).collect();
+        let places = |size: usize| {
+            let place = |i: usize| (i as f64 + 0.5 - size as f64 / 2.0) / rate;
+            Tensor::from_vec((0..size).map(place).collect(), size, device)
+        };
         Ok(Self {
             affine,
             transform,
             frequencies,
             phases,
-            grid: Tensor::from_vec(places, size, device)?,
+            grid: [places(first.in_size[0])?, places(first.in_size[1])?],
             bandwidth: first.in_cutoff,
             sampling_rate: rate,
             mix: Conv2d::new(&weight, 1, 0)?,
         })
     }
 
-    /// `w` (N, `w_dim`) to features (N, size, size, C).
+    /// `w` (N, `w_dim`) to features (N, height, width, C).
     pub(super) fn forward(&self, w: &Tensor) -> Result<Tensor> {
         let dtype = w.dtype();
-        let (n, c, size) = (w.dim(0)?, self.phases.dim(0)?, self.grid.dim(0)?);
+        let (n, c) = (w.dim(0)?, self.phases.dim(0)?);
         let [fx, fy] = &self.frequencies;
         let (fx, fy) = (fx.to_dtype(dtype)?, fy.to_dtype(dtype)?);
         let [to_x, to_y] = self.rows(w)?;
@@ -108,9 +110,9 @@ impl Input {
         let fade = self.sampling_rate / 2.0 - self.bandwidth;
         let amplitudes =
             length.affine(-1.0 / fade, 1.0 + self.bandwidth / fade)?.clamp(0.0, 1.0)?;
-        let grid = self.grid.to_dtype(dtype)?;
-        let x = grid.reshape((1, 1, size, 1))?.broadcast_mul(&x.reshape((n, 1, 1, c))?)?;
-        let y = grid.reshape((1, size, 1, 1))?.broadcast_mul(&y.reshape((n, 1, 1, c))?)?;
+        let [rows, columns] = [0, 1].map(|axis| self.grid[axis].to_dtype(dtype));
+        let x = columns?.reshape((1, 1, (), 1))?.broadcast_mul(&x.reshape((n, 1, 1, c))?)?;
+        let y = rows?.reshape((1, (), 1, 1))?.broadcast_mul(&y.reshape((n, 1, 1, c))?)?;
         let angle = x.broadcast_add(&y.broadcast_add(&phases.reshape((n, 1, 1, c))?)?)?;
         let waves = (angle * std::f64::consts::TAU)?.sin()?;
         let waves = waves.broadcast_mul(&amplitudes.reshape((n, 1, 1, c))?)?;

@@ -12,12 +12,13 @@ const LARGEST: usize = 1 << 16;
 /// One layer.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct LayerPlan {
-    /// `L{index}_{size}_{channels}`
+    /// `L{index}_{width}_{channels}`
     pub(super) name: String,
     pub(super) is_torgb: bool,
     pub(super) in_channels: usize,
     pub(super) out_channels: usize,
-    pub(super) in_size: usize,
+    /// Height and width.
+    pub(super) in_size: [usize; 2],
     pub(super) in_sampling_rate: f64,
     pub(super) in_cutoff: f64,
     pub(super) kernel: usize,
@@ -26,8 +27,8 @@ pub(super) struct LayerPlan {
     pub(super) down: usize,
     pub(super) down_taps: usize,
     pub(super) down_radial: bool,
-    /// Zeros around the upsampled map, before and after.
-    pub(super) padding: [isize; 2],
+    /// Zeros around the upsampled map, before and after its rows, and its columns.
+    pub(super) padding: [[isize; 2]; 2],
     pub(super) clamp: Option<f64>,
 }
 
@@ -65,6 +66,7 @@ pub(super) fn plan(config: &StyleGan3Config) -> Result<Vec<LayerPlan>> {
             rate(i) as usize + 2 * config.margin_size
         }
     };
+    let width = |i: usize| if config.square { size(i) } else { size(i) / 2 };
     let channels = |i: usize| {
         if i == count {
             config.img_channels
@@ -93,16 +95,19 @@ pub(super) fn plan(config: &StyleGan3Config) -> Result<Vec<LayerPlan>> {
                 if factor > 1 && !is_torgb { config.filter_size * factor } else { 1 }
             };
             let kernel = if is_torgb { 1 } else { config.conv_kernel };
-            let total = ((size(i) - 1) * down + taps(up) + taps(down)) as isize
-                - 1
-                - ((size(before) + kernel - 1) * up) as isize;
-            let low = (total + up as isize).div_euclid(2);
+            let padding = |from: usize, to: usize| {
+                let total = ((to - 1) * down + taps(up) + taps(down)) as isize
+                    - 1
+                    - ((from + kernel - 1) * up) as isize;
+                let low = (total + up as isize).div_euclid(2);
+                [low, total - low]
+            };
             Ok(LayerPlan {
-                name: format!("L{i}_{}_{}", size(i), channels(i)),
+                name: format!("L{i}_{}_{}", width(i), channels(i)),
                 is_torgb,
                 in_channels: channels(before),
                 out_channels: channels(i),
-                in_size: size(before),
+                in_size: [size(before), width(before)],
                 in_sampling_rate: rate(before),
                 in_cutoff: cutoff(before),
                 kernel,
@@ -111,7 +116,7 @@ pub(super) fn plan(config: &StyleGan3Config) -> Result<Vec<LayerPlan>> {
                 down,
                 down_taps: taps(down),
                 down_radial: config.use_radial_filters && i < count - critical,
-                padding: [low, total - low],
+                padding: [padding(size(before), size(i)), padding(width(before), width(i))],
                 clamp: config.conv_clamp,
             })
         })
@@ -161,7 +166,7 @@ mod tests {
             ..StyleGan3Config::default()
         };
         let paddings: Vec<[isize; 2]> =
-            plan(&config).unwrap().into_iter().map(|layer| layer.padding).collect();
+            plan(&config).unwrap().into_iter().map(|layer| layer.padding[0]).collect();
         let same = [9, 8];
         let expected = [same, same, [-6, -9], same, same, [-11, -12], [0, 0]];
         assert_eq!(paddings, expected);

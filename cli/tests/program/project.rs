@@ -1,0 +1,45 @@
+//! `project`: latents of given pictures.
+
+use ganscope::weights::npz;
+use serde_json::Value;
+
+use crate::setup::{ganscope, picture, place, run};
+
+#[test]
+fn a_projected_picture_is_what_its_latent_draws() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    run(folder.path(), &["generate", "fashion-stylegan2", "--seeds", "3", "-o", "a", "-q"]);
+    let words =
+        ["project", "fashion-stylegan2", "a/seed0003.png", "--space", "w+", "--steps", "150"];
+    let more = ["--start-seeds", "5-40", "--outdir", "p", "-q"];
+    assert!(run(folder.path(), &[&words[..], &more].concat()).contains("seed0003"));
+    let record = std::fs::read_to_string(path("p/project.json")).unwrap();
+    let found: Value = serde_json::from_str(&record).unwrap();
+    let of = |field: &str| found["images"][0][field].as_f64().unwrap();
+    assert!(of("distance") < 0.2 * of("start"), "{found}");
+    let w = npz::read(&path("p/projected_w.npz")).unwrap();
+    assert_eq!(w["w"].shape(), [1, 8, 64]);
+    let again = ["generate", "fashion-stylegan2", "--ws", "p/projected_w.npz", "-o", "b", "-q"];
+    run(folder.path(), &again);
+    let projected = picture(&path("p/proj.png"));
+    assert_eq!(picture(&path("b/w0000.png")), projected);
+    assert_eq!(picture(&path("p/target.png")), picture(&path("a/seed0003.png")));
+    assert!(place(&picture(&path("p/steps.png")), &projected.enlarged(2)).is_some());
+    assert!(path("p/loss.png").is_file());
+}
+
+#[test]
+fn pictures_that_are_not_there_and_losses_that_do_not_exist_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = |words: &[&str]| {
+        let all = [&["project", "fashion-stylegan2"], words, &["-o", "p"]].concat();
+        let output = ganscope(&all).current_dir(folder.path()).output().unwrap();
+        assert!(matches!(output.status.code(), Some(1 | 2)), "{output:?}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    assert!(error(&["none.png"]).contains("none.png"));
+    assert!(error(&["none.png", "--steps", "fast"]).contains("quick, standard, best"));
+    assert!(error(&["none.png", "--space", "z"]).contains("expected w or w+"));
+    assert!(!folder.path().join("p").exists());
+}
