@@ -289,7 +289,7 @@ fn read(request: &ExplainScoreRequest, warned: &mut Warned<'_>) -> Result<Read> 
     let needs = Needs::STATS | Needs::FEATURES;
     let is_stored = |source: &Source| {
         source.images().is_none()
-            || source.stored().is_some_and(|stored| stored.set.holds().contains(needs))
+            || source.holds().is_some_and(|holds| holds.contains(needs))
     };
     let stored = [&reference, &generated].into_iter().find_map(Source::convention).cloned();
     let all_stored = [Some(&generated), Some(&reference), held_out.as_ref()];
@@ -308,7 +308,7 @@ fn read(request: &ExplainScoreRequest, warned: &mut Warned<'_>) -> Result<Read> 
     let mut gatherer = extractor.as_ref().map(|extractor| Gatherer::new(features, extractor));
     let mut gather = |source: &Source, needs: Needs, watch: &mut dyn Watch| match &mut gatherer {
         Some(gatherer) => gatherer.gather(source, needs, watch),
-        None => Ok(Gathered::of_stored(source)),
+        None => Gathered::of_stored(source, needs, watch),
     };
     let mut of_generated = gather(&generated, needs | logits, warned.watch)?;
     let of_reference = gather(&reference, needs | logits, warned.watch)?;
