@@ -12,11 +12,11 @@ use rayon::prelude::*;
 use crate::conv::{Target, write_part};
 use crate::math::exp;
 use crate::scratch::Scratch;
-use crate::simd::{Isa, Job, LANES, Product, Simd, fold_lanes, sum_of_lanes};
+use crate::simd::{Isa, Job, LANES, Product, Simd, fold_lanes, read_part, sum_of_lanes};
 use crate::{Map, MapMut};
 
-/// Tasks per thread wanted, so that the last ones end together.
-const TASKS_PER_THREAD: usize = 4;
+/// Tasks per thread wanted, so that the last ones end together; those of a head pack its keys each.
+const TASKS_PER_THREAD: usize = 2;
 
 /// `softmax(Q K^T / sqrt(size)) V` of each head: the pixels of an image are its tokens.
 ///
@@ -94,14 +94,14 @@ impl Job for Head<'_> {
         ]);
         self.pack_keys(S::VECTORS, [depth, columns], keys);
         self.pack_values(S::VECTORS, [columns, depth], values);
-        // Depth beyond the last channel.
-        query.fill(0.0);
-        let scale = 1.0 / (self.size as f32).sqrt();
+        let scale = simd.splat(1.0 / (self.size as f32).sqrt());
         for first in self.rows.clone().step_by(S::ROWS) {
             let rows = (self.rows.end - first).min(S::ROWS);
             for row in 0..rows {
-                for (k, value) in self.channels(first + row, 0).iter().enumerate() {
-                    query[(k / LANES * S::ROWS + row) * LANES + k % LANES] = value * scale;
+                let (query, _) = query[row * LANES..].as_chunks_mut::<LANES>();
+                let parts = self.channels(first + row, 0).chunks(LANES);
+                for (part, to) in parts.zip(query.iter_mut().step_by(S::ROWS)) {
+                    simd.store(simd.mul(read_part(simd, part), scale), to);
                 }
             }
             // SAFETY: the strip contains `depth` and the panels `depth x columns` values; `scores`

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use candle_core::Device;
 use ganscope_kernels as kernels;
 use ganscope_kernels::{Activation, Conv2d, Extras, Map, MapMut};
+use rayon::prelude::*;
 
 use super::curves::QUICK;
 use super::on_device::OnDevice;
@@ -19,6 +20,9 @@ use crate::{Error, Result};
 /// Images that go through the network together: enough to fill the cores in small late layers,
 /// few enough that the maps of early layers stay in the last-level cache.
 const IMAGES_AT_ONCE: usize = 8;
+/// Rows of tokens that go through a transformer together on a thread: enough to fill the tiles of
+/// the matrix products, few enough that they stay in the caches of a core.
+const ROWS_AT_ONCE: usize = 256;
 
 /// A network with packed weights, ready to compute the values of some of its nodes.
 #[derive(Debug)]
@@ -30,7 +34,8 @@ pub struct Engine {
     roots: Vec<Node>,
     /// For each root the step after which nothing reads its buffer.
     last_use: Vec<usize>,
-    spare: Mutex<Vec<Vec<f32>>>,
+    /// Buffers to be used again, one set for each chunk of images that ran at the same time.
+    spare: Mutex<Vec<Vec<Vec<f32>>>>,
     /// The replacement of all that off the CPU.
     on_device: Option<OnDevice>,
 }
@@ -160,10 +165,32 @@ impl Engine {
             FeatureMap { n, shape, data: Vec::with_capacity(n * shape.len()) }
         };
         let mut outputs: Vec<FeatureMap> = self.taps.iter().map(map).collect();
-        for images in input.chunks(IMAGES_AT_ONCE * image.max(1)) {
-            self.run_chunk(images, images.len() / image, &shapes, &mut outputs);
+        let [images, chunks] = self.at_once(&shapes);
+        let chunk = images * image.max(1);
+        // In turns, so that the memory depends on the threads and not on the images.
+        for turn in input.chunks(chunks * chunk) {
+            let chunks = turn.par_chunks(chunk);
+            let parts: Vec<Vec<Vec<f32>>> =
+                chunks.map(|images| self.run_chunk(images, images.len() / image, &shapes)).collect();
+            for part in parts {
+                outputs.iter_mut().zip(part).for_each(|(output, part)| output.data.extend(part));
+            }
         }
         Ok(outputs)
+    }
+
+    /// How many images go through the network together, and how many such chunks run at the same
+    /// time: one after the other, or for a transformer one on each thread.
+    fn at_once(&self, shapes: &[Shape]) -> [usize; 2] {
+        let steps = self.network.steps().iter().enumerate();
+        let is_attention = |op: &Op| matches!(op, Op::Attention(_));
+        match steps.filter(|(_, step)| is_attention(&step.op)).map(|(i, _)| shapes[i + 1]).next() {
+            Some(Shape { h, w, .. }) => {
+                let images = ROWS_AT_ONCE.div_ceil((h * w).max(1)).min(IMAGES_AT_ONCE);
+                [images, rayon::current_num_threads()]
+            }
+            None => [IMAGES_AT_ONCE, 1],
+        }
     }
 
     /// First channel of each value in its root's buffer.
@@ -183,8 +210,9 @@ impl Engine {
         offsets
     }
 
-    fn run_chunk(&self, input: &[f32], n: usize, shapes: &[Shape], outputs: &mut [FeatureMap]) {
-        let spare = std::mem::take(&mut *self.lock_spare());
+    /// The values of the taps for `n` images.
+    fn run_chunk(&self, input: &[f32], n: usize, shapes: &[Shape]) -> Vec<Vec<f32>> {
+        let spare = self.lock_spare().pop().unwrap_or_default();
         let offsets = self.offsets(shapes);
         let roots = &self.roots;
         let mut memory = Memory { n, shapes, roots, offsets, input, live: BTreeMap::new(), spare };
@@ -205,17 +233,19 @@ impl Engine {
             }
             memory.retire(|root| self.last_use[root.index()] <= i);
         }
-        for (tap, output) in self.taps.iter().zip(outputs) {
+        let dense = |tap: &Node| {
             let map = memory.read(*tap);
-            for pixel in 0..n * output.shape.h * output.shape.w {
-                output.data.extend_from_slice(map.pixel(pixel));
-            }
-        }
+            let mut values = Vec::with_capacity(n * shapes[tap.index()].len());
+            (0..map.pixels()).for_each(|pixel| values.extend_from_slice(map.pixel(pixel)));
+            values
+        };
+        let outputs = self.taps.iter().map(dense).collect();
         memory.retire(|_| true);
-        self.lock_spare().append(&mut memory.spare);
+        self.lock_spare().push(memory.spare);
+        outputs
     }
 
-    fn lock_spare(&self) -> MutexGuard<'_, Vec<Vec<f32>>> {
+    fn lock_spare(&self) -> MutexGuard<'_, Vec<Vec<Vec<f32>>>> {
         self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
