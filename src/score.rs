@@ -272,13 +272,8 @@ pub fn score_with(request: &ScoreRequest, custom: Custom, watch: &mut dyn Watch)
     }
 
     let mut gatherer = extractor.as_ref().map(|e| Gatherer::new(&request.features, e));
-    // Classes of images that are read anyway tell how much of FID is their mix.
-    let tells_classes = chosen.needs(Side::Generated).contains(Needs::FEATURES | Needs::LOGITS);
     let mut gather = |source: &Source, side: Side, watch: &mut dyn Watch| match &mut gatherer {
-        Some(gatherer) if tells_classes && source.stored().is_none() => {
-            gatherer.gather(source, chosen.needs(side) | Needs::LOGITS, watch)
-        }
-        Some(gatherer) => gatherer.gather(source, chosen.needs(side), watch),
+        Some(gatherer) => gatherer.gather(source, needs(&chosen, source, side), watch),
         None => Gathered::of_stored(source, chosen.needs(side), watch),
     };
     let mut sets = Vec::new();
@@ -310,13 +305,8 @@ pub fn score_with(request: &ScoreRequest, custom: Custom, watch: &mut dyn Watch)
         warned.extend(warnings::about_splits(&generated, request.options.is_splits));
     }
     let scores = score_sets(&sets, reference.as_ref(), convention.as_ref(), &chosen.metrics)?;
-    for set in &sets {
-        warned.extend(reference.iter().flat_map(|reference| warnings::about_pair(set, reference)));
-        let fid = scores.iter().find(|row| row.name == "fid" && row.generated == set.facts.path);
-        if let (Some(row), Some(reference)) = (fid, &reference) {
-            let distance = (row.title.as_str(), row.value);
-            warned.extend(about_classes(&set.set, &reference.set, distance)?);
-        }
+    if let Some(reference) = &reference {
+        warned.extend(about_pairs(&sets, reference, &scores)?);
     }
     Ok(Report {
         scores,
@@ -334,6 +324,27 @@ pub fn score_with(request: &ScoreRequest, custom: Custom, watch: &mut dyn Watch)
         },
         warnings: warned.warnings,
     })
+}
+
+/// What is read of a set: the classes of images that are read anyway tell how much of FID is their mix.
+fn needs(chosen: &Chosen, source: &Source, side: Side) -> Needs {
+    let tells = chosen.needs(Side::Generated).contains(Needs::FEATURES | Needs::LOGITS);
+    let classes = if tells && source.stored().is_none() { Needs::LOGITS } else { Needs::NONE };
+    chosen.needs(side) | classes
+}
+
+/// Warnings about each set beside the reference.
+fn about_pairs(sets: &[Gathered], reference: &Gathered, scores: &[Row]) -> Result<Vec<Warning>> {
+    let mut warnings = Vec::new();
+    for set in sets {
+        warnings.extend(warnings::about_pair(set, reference));
+        let fid = scores.iter().find(|row| row.name == "fid" && row.generated == set.facts.path);
+        if let Some(row) = fid {
+            let distance = (row.title.as_str(), row.value);
+            warnings.extend(about_classes(&set.set, &reference.set, distance)?);
+        }
+    }
+    Ok(warnings)
 }
 
 /// The rows of every set, against the reference if there is one.

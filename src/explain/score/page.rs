@@ -1,5 +1,7 @@
 //! The page of reasons, and the files of a report.
 
+mod pictures;
+
 use std::path::Path;
 
 use ganscope_images::grid;
@@ -7,9 +9,7 @@ use ganscope_images::grid;
 use super::ExplainedScore;
 use super::causes::percent;
 use super::classes::{ClassReport, LabelDistance};
-use super::copies::{CopyPair, CopyReport};
 use super::directions::DirectionFound;
-use super::looks::Look;
 use super::modes::{ModeFound, ModeReport};
 use super::sets::{Kind, Member, Shown};
 use crate::error::Result;
@@ -356,91 +356,6 @@ impl ExplainedScore {
         page.table(&head, &classes[..shown].iter().map(row).collect::<Vec<_>>());
     }
 
-    fn add_copies(&self, page: &mut Page) -> Result<()> {
-        page.section("copies", "Copies: are reference images memorized");
-        let Some(report) = &self.copies else {
-            page.paragraph("Not known: the reference contains no features of single images.");
-            return Ok(());
-        };
-        page.paragraph(&report.verdict());
-        let row = |name: &str, values: [f64; 3]| -> Vec<TableCell> {
-            let values = values.map(|value| TableCell::from(number(value)));
-            std::iter::once(name.into()).chain(values).collect()
-        };
-        let real =
-            if report.has_held_out { "held-out images" } else { "reference images, to the rest" };
-        let head = ["distance to the nearest reference image", "least", "1 % below", "median"];
-        page.table(
-            &head.map(str::to_owned),
-            &[
-                row("generated images", report.generated_distances),
-                row(real, report.real_distances),
-            ],
-        );
-        let [generated, reference] = &self.members;
-        if !(generated.album.has_pictures() && reference.album.has_pictures()) {
-            return Ok(());
-        }
-        page.subheading("The nearest pairs: generated left, reference right");
-        let cell = |pair: &CopyPair| -> Result<Cell> {
-            let mut tiles = generated.album.tiles(std::slice::from_ref(&pair.generated))?;
-            tiles.extend(reference.album.tiles(std::slice::from_ref(&pair.reference))?);
-            let cell = Cell::new(grid(&tiles, 2, GAP, PAPER)).caption(&pair.generated.name);
-            let (distance, spacing) = (number(pair.distance), number(pair.spacing));
-            Ok(cell.note(format!("{}: {distance}; spacing there {spacing}", pair.reference.name)))
-        };
-        page.gallery(&report.nearest.iter().map(cell).collect::<Result<Vec<_>>>()?)?;
-        Ok(())
-    }
-
-    fn add_pixels(&self, page: &mut Page) -> Result<()> {
-        page.section("pixels", "Pixels: how pictures look, and which pixels raise the distance");
-        self.add_looks(page)?;
-        let Some(sheet) = self.images.heat_sheet()? else { return Ok(()) };
-        let title = &self.title;
-        page.subheading(&format!("The pixels of the worst images that raise {title}"));
-        page.paragraph(&format!(
-            "The gradient of {title} with respect to the features of an image, carried back to the \
-             last map (Grad-CAM) and to the pixels (relevance, gradient)."
-        ));
-        page.sheet(&sheet)?;
-        Ok(())
-    }
-
-    fn add_looks(&self, page: &mut Page) -> Result<()> {
-        if self.looks.is_empty() {
-            page.paragraph("Not measured: both sets must have pictures.");
-            return Ok(());
-        }
-        let row = |look: &Look| -> Vec<TableCell> {
-            let verdict = match (look.differs, look.tail_differs.contains(&true)) {
-                (true, _) => "differs",
-                (false, true) => "some pictures differ",
-                (false, false) => "alike",
-            };
-            let tails = look.tails.map(|share| TableCell::from(percent(share)));
-            let [a, b] = look.medians.map(|median| TableCell::from(format!("{median:.3}")));
-            let [low, high] = tails;
-            vec![look.measure.into(), a, b, low, high, verdict.into()]
-        };
-        let head = ["measure", "generated", "reference", "below 99 %", "above 99 %", "verdict"];
-        page.table(&head.map(str::to_owned), &self.looks.iter().map(row).collect::<Vec<_>>());
-        page.paragraph(
-            "Medians, and the shares of generated pictures below and above 99 % of the reference, of \
-             which 1 % is usual. Brightness and contrast are of the luminance, 0 to 255; sharpness is \
-             the difference of neighboring pixels over the contrast.",
-        );
-        for look in &self.looks {
-            for (images, end) in look.tail_images.iter().zip(["least", "most"]) {
-                if !images.is_empty() {
-                    let caption = format!("{end} {}", look.measure);
-                    page.gallery(&[strip(&self.members[0], images, COLUMNS, caption)?])?;
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// Writes `report.html`, `report.json` and `contributions.csv` into `folder`.
     ///
     /// # Errors
@@ -451,23 +366,5 @@ impl ExplainedScore {
         let json = serde_json::to_string_pretty(self)? + "\n";
         write_text(&folder.join("report.json"), &json)?;
         write_text(&folder.join("report.html"), &self.page()?.html())
-    }
-}
-
-impl CopyReport {
-    /// What was found, in a sentence.
-    fn verdict(&self) -> String {
-        let [near, all] = self.among_real;
-        let real = if self.has_held_out { "held-out images" } else { "reference images" };
-        let count = self.near_copies.len();
-        let verdict = if self.is_suspicious {
-            "That is more than chance: look at the pairs."
-        } else {
-            "No sign of memorized images."
-        };
-        format!(
-            "{count} generated images are nearer to a reference image than a quarter of the distance \
-             that reference images have there. Of {all} {real}, {near} are. {verdict}"
-        )
     }
 }
