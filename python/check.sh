@@ -2,15 +2,15 @@
 # Lints, builds and tests the Python package in fresh environments, which vanish.
 #
 #   python/check.sh         what the gate runs: the profile `dev`, whose dependencies were built for the tests
-#   python/check.sh --all   the wheel that users get (`--release`), and the tests beside PyTorch, torch-fidelity,
+#   python/check.sh --all   the wheel that users get (`--release`), and the tests with Ray, PyTorch, torch-fidelity,
 #                           torchmetrics and clean-fid, which are 3 GB to install
 #
 # Tests whose packages are not there are reported as skipped.
 set -euo pipefail
 cd "$(dirname "$0")"
-profile=(--profile dev) built=debug extras=progress,test,notebook,ray
+profile=(--profile dev) built=debug extras=progress,test,notebook
 if [ "${1:-}" = --all ]; then
-    profile=(--release) built=release extras=$extras,originals
+    profile=(--release) built=release extras=$extras,ray,originals
 fi
 
 if ! python3 -c 'import sys, venv; sys.exit(sys.version_info < (3, 10))' 2> /dev/null; then

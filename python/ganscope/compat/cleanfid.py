@@ -57,11 +57,9 @@ def compute_kid(fdir1: Any = None, fdir2: Any = None, gen: Any = None, mode: str
     options = _options(mode, gen, kwargs)
     if fdir1 is None:
         raise exception("bad-request", "invalid combination of directories and models entered", "give fdir1")
+    stored = None if fdir2 is not None else _stored(kwargs, mode, "_kid")
     rows = features(fdir1, **options)
-    if fdir2 is not None:
-        reference = features(fdir2, **options)
-    else:
-        reference = np.load(_stored(kwargs, mode, "_kid"))["feats"]
+    reference = features(fdir2, **options) if stored is None else np.load(stored)["feats"]
     size = min(len(rows), len(reference), 1000)
     return metrics.kernel_distance(rows, reference, subset_size=size).mean
 
