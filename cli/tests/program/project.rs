@@ -43,3 +43,35 @@ fn pictures_that_are_not_there_and_losses_that_do_not_exist_are_refused() {
     assert!(error(&["none.png", "--space", "z"]).contains("expected w or w+"));
     assert!(!folder.path().join("p").exists());
 }
+
+#[test]
+fn style_inputs_of_a_file_stand_for_their_seeds_in_every_verb() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let call = |words: &str| {
+        let words: Vec<&str> = words.split(' ').collect();
+        let verb = if words[0] == "explain" { 2 } else { 1 };
+        let (verb, rest) = words.split_at(verb);
+        run(folder.path(), &[verb, &["fashion-stylegan2"], rest, &["-q"]].concat())
+    };
+    call("generate --seeds 3,8 --ws-output w.npz -o seeds");
+    call("interpolate --seeds 3,8 --spaces w --steps 5 -o a.png");
+    call("interpolate --ws w.npz --spaces w --steps 5 -o b.png");
+    assert_eq!(picture(&path("a.png")), picture(&path("b.png")));
+    call("video --seeds 3,8 --w-frames 2 -o video-a");
+    call("video --ws w.npz --w-frames 2 -o video-b");
+    for frame in 0..4 {
+        let [a, b] = ["a", "b"].map(|v| picture(&path(&format!("video-{v}/frame000{frame}.png"))));
+        assert_eq!(a, b);
+    }
+    call("mix --rows 3 --cols 8 --styles 0-2 -o mix-a");
+    call("mix --rows-ws w.npz --cols 8 --styles 0-2 -o mix-b");
+    assert_eq!(picture(&path("mix-a/3-8.png")), picture(&path("mix-b/w0-8.png")));
+    let sweep = "-r fashion-test --num 20 --metrics is --is-splits 2 --psi 0.5,1 --no-cache";
+    call(&format!("sweep {sweep} --extractor fashion-cnn --ws w.npz -o sweep"));
+    let seed = picture(&path("seeds/seed0008.png"));
+    let grid = picture(&path("sweep/grid.png"));
+    assert!((1..=4).any(|zoom| place(&grid, &seed.enlarged(zoom)).is_some()));
+    let found = call("explain latent --ws w.npz --space w --class 9 --steps 3 -o latent.png");
+    assert!(found.contains("ankle-boot (9)"), "{found}");
+}

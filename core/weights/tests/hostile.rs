@@ -137,6 +137,7 @@ fn instruction() -> impl Strategy<Value = Vec<u8>> {
         b"cnumpy.core.numeric\n_frombuffer\n",
         b"cdnnlib.tflib.network\nNetwork\n",
         b"ctorch_utils.persistence\n_reconstruct_persistent_obj\n",
+        b"cR3GAN.Networks\nGenerator\n",
         b"c_codecs\nencode\n",
         b"cbuiltins\nset\n",
         b"ctorch\nSize\n",

@@ -59,6 +59,18 @@ fn images_are_those_of_the_published_network() {
 }
 
 #[test]
+fn a_batch_is_its_images_one_by_one() {
+    let generator = network("r3gan-cond.safetensors");
+    let ws = ws(&generator);
+    let of = |ws: &Tensor| -> Vec<f32> {
+        let images = generator.synthesize(ws, &Synthesis::default()).unwrap();
+        images.flatten_all().unwrap().to_vec1().unwrap()
+    };
+    let single = [0, 1].map(|i| of(&ws.narrow(0, i, 1).unwrap()));
+    assert_eq!(of(&ws), single.concat());
+}
+
+#[test]
 fn images_can_be_differentiated() {
     let generator = network("r3gan-cond.safetensors");
     let start = ws(&generator).narrow(0, 0, 1).unwrap();

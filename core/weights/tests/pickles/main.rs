@@ -292,6 +292,44 @@ fn modules_that_share_their_parts_do_not_multiply() {
 }
 
 #[test]
+fn plain_modules_that_share_their_parts_do_not_multiply() {
+    let module = |pickle: Pickle, inner: Option<u8>| {
+        let pickle = pickle.global("R3GAN.Networks", "Generator").raw(b")\x81}");
+        let pickle = pickle.text("_modules").raw(b"}");
+        let pickle = match inner {
+            Some(memo) => {
+                pickle.text("a").raw(&[b'h', memo, b's']).text("b").raw(&[b'h', memo, b's'])
+            }
+            None => pickle,
+        };
+        pickle.raw(b"sb")
+    };
+    let mut pickle = module(Pickle::protocol(4), None).raw(b"q\x00");
+    for level in 0..60 {
+        pickle = module(pickle, Some(level)).raw(&[b'q', level + 1]);
+    }
+    assert!(matches!(refused(&pickle.stop()), Error::Limit { .. }));
+}
+
+#[test]
+fn a_part_of_a_module_that_is_no_module_is_refused() {
+    let with = |class: (&str, &str), part: &[u8]| {
+        let pickle = Pickle::protocol(4).global(class.0, class.1).raw(b")\x81}");
+        let pickle = pickle.text("_modules").raw(b"}").text("a").raw(part).raw(b"ssb");
+        refused(&pickle.stop()).to_string()
+    };
+    let known = ("R3GAN.Networks", "Generator");
+    let seven = with(known, b"K\x07");
+    assert!(seven.contains("the module `a.` is"), "{seven}");
+    // Classes of the same packages that are not known, and others under known names.
+    for class in [("R3GAN.Networks", "Loader"), ("training.networks", "exec"), ("os", "Generator")]
+    {
+        let error = with(class, b"N");
+        assert!(error.contains(class.1), "{error}");
+    }
+}
+
+#[test]
 fn a_snapshot_is_read_without_its_source_code() {
     // What the golden snapshots do not have: a parameter that is None, a buffer that is not
     // saved, and positional arguments.
