@@ -6,11 +6,13 @@
     taskset -c 0,1 .venv/bin/python benches/vit_peers.py [--size s] [--batch 8] [--threads 2] [--rounds 9]
 
 Every program runs once per round, one after the other; a ratio is the median over the rounds of the time of
-a peer over the time of ganscope in the same round. Weights are random: speed does not depend on them.
+a peer over the time of ganscope in the same round, once for the time that passes and once for the time of
+the processor, which other programs on the machine change less (idle threads that spin are counted, so it
+is a fair measure for one thread). Weights are random: speed does not depend on them.
 The peers are timm's model in PyTorch (eager and compiled), its graph in ONNX Runtime with all of its
 optimizations, and OpenVINO with float32 pinned, under both performance hints.
 """
-import argparse, io, os, platform, statistics, subprocess, time
+import argparse, glob, io, os, platform, statistics, subprocess, time
 import numpy as np
 
 SIZES = {"s": "vit_small_patch14_dinov2", "b": "vit_base_patch14_dinov2", "l": "vit_large_patch14_dinov2"}
@@ -37,21 +39,28 @@ class Ganscope:
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "bufsize": 1}
         self.process = subprocess.Popen([program, size, str(batch), "turns"], env=environment, **pipes)
 
+    def busy(self):
+        """Seconds of the processor so far."""
+        threads = glob.glob(f"/proc/{self.process.pid}/task/*/schedstat")
+        return 1e-9 * sum(int(open(thread).read().split()[0]) for thread in threads)
+
     def __call__(self):
+        busy = self.busy()
         self.process.stdin.write("\n")
-        return float(self.process.stdout.readline())
+        seconds = float(self.process.stdout.readline())
+        return seconds, self.busy() - busy
 
 
 def timed(run):
     def seconds():
-        start = time.perf_counter()
+        start, busy = time.perf_counter(), time.process_time()
         run()
-        return time.perf_counter() - start
+        return time.perf_counter() - start, time.process_time() - busy
     return seconds
 
 
 def peers(names, size, batch, threads):
-    """Name and a function that runs once and returns its seconds, for each peer."""
+    """Name and a function that runs once and returns its seconds and those of the processor."""
     import timm, torch
     torch.set_num_threads(threads)
     torch.manual_seed(0)
@@ -129,13 +138,18 @@ def main():
             seconds[name].append(run())
     ours = seconds.pop("ganscope")
     print(f"DINOv2 {a.size.upper()}/14, batch {a.batch}, {a.threads} threads, {a.rounds} rounds")
-    print(f"{'':34}images/s   best   ratio (median, range)   ratio of the best")
-    rate = lambda times: f"{a.batch / statistics.median(times):8.2f} {a.batch / min(times):6.2f}"
-    print(f"{'ganscope':34}{rate(ours)}")
-    for name, times in seconds.items():
-        ratios = sorted(theirs / own for theirs, own in zip(times, ours))
-        spread = f"{statistics.median(ratios):5.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
-        print(f"{name:34}{rate(times)}   {spread}   {min(times) / min(ours):21.2f}")
+    print(f"{'':32}images/s (median, best)   ratio (median, range)   of the processor's time")
+    rate = lambda pairs: [a.batch / f(wall for wall, _ in pairs) for f in (statistics.median, min)]
+    print("{:32}{:8.2f} {:8.2f}".format("ganscope", *rate(ours)))
+    for name, pairs in seconds.items():
+        both = [spread(ours, pairs, kind) for kind in (0, 1)]
+        print("{:32}{:8.2f} {:8.2f}         {}   {}".format(name, *rate(pairs), *both))
+
+
+def spread(ours, theirs, kind):
+    """Median and range of the ratios of the wall's (0) or the processor's (1) time."""
+    ratios = sorted(other[kind] / own[kind] for other, own in zip(theirs, ours))
+    return f"{statistics.median(ratios):5.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
 
 
 if __name__ == "__main__":

@@ -170,8 +170,9 @@ impl Engine {
         // In turns, so that the memory depends on the threads and not on the images.
         for turn in input.chunks(chunks * chunk) {
             let chunks = turn.par_chunks(chunk);
-            let parts: Vec<Vec<Vec<f32>>> =
-                chunks.map(|images| self.run_chunk(images, images.len() / image, &shapes)).collect();
+            let parts: Vec<Vec<Vec<f32>>> = chunks
+                .map(|images| self.run_chunk(images, images.len() / image, &shapes))
+                .collect();
             for part in parts {
                 outputs.iter_mut().zip(part).for_each(|(output, part)| output.data.extend(part));
             }
