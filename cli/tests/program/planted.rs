@@ -68,7 +68,9 @@ fn a_class_that_is_missing_and_one_that_is_doubled_are_named() {
     let folder = sets();
     edit(folder.path(), |seed, path| match seed % 10 {
         1 => fs::remove_file(path).unwrap(),
-        5 => drop(fs::copy(&path, path.with_file_name(format!("again{seed:04}.png"))).unwrap()),
+        5 => {
+            fs::copy(&path, path.with_file_name(format!("again{seed:04}.png"))).unwrap();
+        }
         _ => {}
     });
     let (report, text) = explained(folder.path());
@@ -106,7 +108,7 @@ fn blurred_pictures_are_at_the_end_of_a_first_direction_and_called_blurry() {
         |end: &Value| names(&end["generated"]).into_iter().filter(|name| is_planted(name)).count();
     let ends: Vec<usize> = direction["ends"].as_array().unwrap().iter().map(planted).collect();
     assert!(ends.iter().any(|&count| count >= 20), "{ends:?} of 25");
-    assert_eq!(direction["beyond_chance"], true);
+    assert!(direction["stretch"].as_f64().unwrap() > 1.5, "{direction}");
     assert!(text.contains("blurrier than 99 % of the reference"), "{text}");
     let sharpness = &report["looks"][3];
     assert_eq!(sharpness["measure"], "sharpness");

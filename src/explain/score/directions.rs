@@ -11,8 +11,9 @@ use crate::error::Result;
 
 /// Images at each end of a direction.
 const END: usize = 25;
-/// Parts this many times as large as the largest one by chance are no chance.
-const BEYOND: f64 = 2.0;
+/// Parts this many times as large as the largest one by chance are no chance. That is known from one
+/// drawing, and others have some that are several times as large.
+const BEYOND: f64 = 6.0;
 
 /// The distance by directions.
 #[derive(Debug, Clone, PartialEq, Serialize)]
