@@ -33,8 +33,7 @@ impl Network {
         run(py, None, |watch| {
             let extractor = request.features.open_extractor(Needs::STATS, None, watch)?;
             let images = images.open_images(&request.features.set_options(), axes)?;
-            let options =
-                BatchOptions { batch: request.features.batch, ..BatchOptions::default() };
+            let options = BatchOptions { batch: request.features.batch, ..BatchOptions::default() };
             let all = batches(&images, 0..images.len(), extractor.preprocess, options);
             let batches = all.collect::<Result<_, _>>()?;
             Ok(Self { extractor, batches })

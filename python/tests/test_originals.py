@@ -68,6 +68,12 @@ def stacked(folder):
     return torch.from_numpy(np.stack(images).transpose(0, 3, 1, 2).copy())
 
 
+def each(folder):
+    """Images as tensors (3, H, W)."""
+    for path in sorted(folder.iterdir()):
+        yield torch.from_numpy(np.asarray(Image.open(path)).transpose(2, 0, 1).copy())
+
+
 def exact(a, b):
     """The Fréchet distance of rows in float64: the trace of the root is a sum of singular values, whatever the rank."""
     a, b = (np.asarray(rows, np.float64) for rows in (a, b))
@@ -114,10 +120,15 @@ def test_torch_fidelity(checkpoint, folders):
         for tool in (original, torch_fidelity)
     )
     assert ours.keys() == theirs.keys()
-    rows = [
-        ganscope.features(folders / name, extractor="inception", weights=checkpoint, preset="torch-fidelity", cache=False)
-        for name in ("fake", "real")
-    ]
+    module = pytest.importorskip("torch_fidelity.feature_extractor_inceptionv3")
+    network = module.FeatureExtractorInceptionV3(
+        "inception-v3-compat", ["2048"], feature_extractor_weights_path=checkpoint
+    ).eval()
+    with torch.no_grad():
+        rows = [
+            np.concatenate([network(image[None])[0].numpy() for image in each(folders / name)])
+            for name in ("fake", "real")
+        ]
     for key in theirs:
         tolerance, truth = {}, None
         if key in ("precision", "recall", "f_score"):
