@@ -106,7 +106,9 @@ impl Center {
                 firsts.extend_from_slice(&ws[..info.w_dim]);
             }
         }
-        mean.iter_mut().for_each(|mean| *mean /= DRAWS as f64);
+        for mean in &mut mean {
+            *mean /= DRAWS as f64;
+        }
         let off = |(i, &v): (usize, &f32)| (f64::from(v) - mean[i % info.w_dim]).powi(2);
         let spread = (firsts.iter().enumerate().map(off).sum::<f64>() / DRAWS as f64).sqrt();
         let mean: Vec<f32> = mean.into_iter().map(|v| v as f32).collect();

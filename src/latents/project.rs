@@ -263,7 +263,7 @@ mod tests {
         ProjectRequest {
             drawing: DrawingRequest::of(model),
             images: vec![images.display().to_string()],
-            steps: Steps(120),
+            steps: Steps(60),
             ..ProjectRequest::default()
         }
     }
@@ -352,7 +352,7 @@ mod tests {
         };
         let out = tempfile::tempdir().unwrap();
         let files = |name: &str| ProjectFiles { outdir: out.path().join(name), zoom: None };
-        let stopped = write_projections(&request, &files("a"), &mut After(170, 0));
+        let stopped = write_projections(&request, &files("a"), &mut After(70, 0));
         assert!(matches!(stopped, Err(Error::Cancelled)));
         assert!(!out.path().join("a/projected_w.npz").exists());
         let mut seen = After(u64::MAX, 0);
@@ -404,7 +404,7 @@ mod tests {
             let request = ProjectRequest {
                 drawing: drawing.clone(),
                 loss: Some("pixels".into()),
-                steps: Steps(60),
+                steps: Steps(40),
                 ..request("", folder.path())
             };
             let found = project(&request, &mut ()).unwrap();

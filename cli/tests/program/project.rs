@@ -11,13 +11,13 @@ fn a_projected_picture_is_what_its_latent_draws() {
     let path = |name: &str| folder.path().join(name);
     run(folder.path(), &["generate", "fashion-stylegan2", "--seeds", "3", "-o", "a", "-q"]);
     let words =
-        ["project", "fashion-stylegan2", "a/seed0003.png", "--space", "w+", "--steps", "150"];
-    let more = ["--start-seeds", "5-40", "--outdir", "p", "-q"];
+        ["project", "fashion-stylegan2", "a/seed0003.png", "--space", "w+", "--steps", "60"];
+    let more = ["--start-seeds", "5-20", "--outdir", "p", "-q"];
     assert!(run(folder.path(), &[&words[..], &more].concat()).contains("seed0003"));
     let record = std::fs::read_to_string(path("p/project.json")).unwrap();
     let found: Value = serde_json::from_str(&record).unwrap();
     let of = |field: &str| found["images"][0][field].as_f64().unwrap();
-    assert!(of("distance") < 0.2 * of("start"), "{found}");
+    assert!(of("distance") < 0.5 * of("start"), "{found}");
     let w = npz::read(&path("p/projected_w.npz")).unwrap();
     assert_eq!(w["w"].shape(), [1, 8, 64]);
     let again = ["generate", "fashion-stylegan2", "--ws", "p/projected_w.npz", "-o", "b", "-q"];

@@ -57,7 +57,9 @@ impl<T: Real> DistanceTo<T> {
         let mut gradient = by_input[0].to_nchw();
         let plane = self.shape.h * self.shape.w;
         for (channel, scale) in gradient.chunks_exact_mut(plane).zip(SCALE) {
-            channel.iter_mut().for_each(|v| *v = *v / T::of(scale.into()));
+            for v in channel {
+                *v = *v / T::of(scale.into());
+            }
         }
         Ok((distance, gradient))
     }
@@ -109,7 +111,9 @@ fn unit_length<T: Real>(map: &FeatureMap<T>) -> (FeatureMap<T>, Vec<f64>) {
     for pixel in unit.data.chunks_exact_mut(map.shape.c) {
         let length = pixel.iter().map(|v| v.to_f64() * v.to_f64()).sum::<f64>().sqrt();
         let divisor = T::of(length + f64::from(EPSILON));
-        pixel.iter_mut().for_each(|v| *v = *v / divisor);
+        for v in pixel {
+            *v = *v / divisor;
+        }
         lengths.push(length);
     }
     (unit, lengths)
