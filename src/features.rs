@@ -4,6 +4,7 @@ pub mod extraction;
 mod key;
 mod shard;
 pub mod store;
+pub(crate) mod together;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -258,6 +259,8 @@ pub struct Gathered {
     pub survey: Option<Survey>,
     /// Place in the set of each image that took part, where images were read.
     pub places: Vec<usize>,
+    /// The rows of these images.
+    pub(crate) rows: Option<Arc<FeatureStore>>,
 }
 
 /// Gathers features of sets for one task.
@@ -290,14 +293,14 @@ impl<'a> Gatherer<'a> {
         match source.images().filter(|_| !stored.set.holds().contains(needs)) {
             None => Ok(stored),
             Some(images) => {
-                let Gathered { set: computed, facts, survey, places } =
+                let Gathered { set: computed, facts, survey, places, rows } =
                     self.gather_images(source.name(), images, Shard::WHOLE, needs, watch)?;
                 let mut set = stored.set;
                 set.stats = set.stats.or(computed.stats);
                 set.spatial = set.spatial.or(computed.spatial);
                 set.features = set.features.or(computed.features);
                 set.logits = set.logits.or(computed.logits);
-                Ok(Gathered { set, facts, survey, places })
+                Ok(Gathered { set, facts, survey, places, rows })
             }
         }
     }
@@ -314,16 +317,8 @@ impl<'a> Gatherer<'a> {
         needs: Needs,
         watch: &mut dyn Watch,
     ) -> Result<Gathered> {
-        let (request, len) = (self.request, images.len());
-        request.check()?;
-        let count = request.num.map_or(len, |num| num.min(len));
-        if let Some(num) = request.num.filter(|&num| num > len) {
-            watch.warn(&format!("`{name}` contains {len} images, fewer than {num}").into());
-        }
-        watch_ignored(name, images.ignored(), watch);
-        let indices: Vec<usize> = shard.of(count).collect();
-        let reading = || format!("read `{name}`");
-        let facts = facts(images, &indices, request.skip_unreadable).with_context(reading)?;
+        let request = self.request;
+        let (indices, facts) = look(request, name, images, shard, watch)?;
         let convention = &self.extractor.convention;
         let key = Key::read(convention, self.extractor.network.gives(), &facts).digest()?;
         let options = BatchOptions {
@@ -335,7 +330,7 @@ impl<'a> Gatherer<'a> {
         let store = self.fill(key, name, indices.len(), watch, |store| {
             Extraction::of_images(images, &indices, &facts, &**network, *preprocess, store, options)
         });
-        let store = store.with_context(reading)?;
+        let store = store.with_context(|| format!("read `{name}`"))?;
         let skipped: Vec<usize> = store.skipped().map(|s| s.index).collect();
         let took_part = |i: &usize| !skipped.contains(i);
         let readable = indices.iter().zip(&facts).filter(|(i, _)| took_part(i));
@@ -347,9 +342,10 @@ impl<'a> Gatherer<'a> {
                 convention: Some(convention.clone()),
                 skipped: store.skipped().map(|s| format!("{}: {}", s.name, s.reason)).collect(),
             },
-            set: extraction::collect(store, needs)?,
+            set: extraction::collect(store.clone(), needs)?,
             survey: Some(Survey::of(&readable)),
             places: indices.into_iter().filter(took_part).collect(),
+            rows: Some(store),
         })
     }
 
@@ -389,22 +385,7 @@ impl<'a> Gatherer<'a> {
         if let Some(store) = self.stores.get(&key) {
             return Ok(store.clone());
         }
-        let store = match self.request.cache.folder() {
-            Some(folder) => FeatureStore::open(&folder, &key).or_else(|error| {
-                not_kept(&error.report(), watch);
-                FeatureStore::temporary()
-            })?,
-            None => FeatureStore::temporary()?,
-        };
-        let store = if store.is_read_only() && store.done() < total {
-            not_kept("the cache may only be read", watch);
-            FeatureStore::temporary()?
-        } else {
-            store
-        };
-        if store.was_damaged() {
-            watch.note(&format!("{what}: the cache is damaged, lost features are computed again"));
-        }
+        let store = open_store(self.request, &key, what, total, watch)?;
         let mut extraction = begin(store);
         let before = extraction.done();
         if before < total {
@@ -423,6 +404,54 @@ impl<'a> Gatherer<'a> {
         self.stores.insert(key, store.clone());
         Ok(store)
     }
+}
+
+/// The images of a part of a set that a request takes, with their facts: no facts of an unreadable
+/// one if those may be skipped.
+fn look(
+    request: &FeatureRequest,
+    name: &str,
+    images: &ImageSet,
+    shard: Shard,
+    watch: &mut dyn Watch,
+) -> Result<(Vec<usize>, Vec<Option<Facts>>)> {
+    request.check()?;
+    let len = images.len();
+    let count = request.num.map_or(len, |num| num.min(len));
+    if let Some(num) = request.num.filter(|&num| num > len) {
+        watch.warn(&format!("`{name}` contains {len} images, fewer than {num}").into());
+    }
+    watch_ignored(name, images.ignored(), watch);
+    let indices: Vec<usize> = shard.of(count).collect();
+    let facts = facts(images, &indices, request.skip_unreadable);
+    Ok((indices, facts.with_context(|| format!("read `{name}`"))?))
+}
+
+/// The store of `key` where the request keeps features, or a temporary one if that cannot be used.
+fn open_store(
+    request: &FeatureRequest,
+    key: &str,
+    what: &str,
+    total: usize,
+    watch: &mut dyn Watch,
+) -> Result<FeatureStore> {
+    let store = match request.cache.folder() {
+        Some(folder) => FeatureStore::open(&folder, key).or_else(|error| {
+            not_kept(&error.report(), watch);
+            FeatureStore::temporary()
+        })?,
+        None => FeatureStore::temporary()?,
+    };
+    let store = if store.is_read_only() && store.done() < total {
+        not_kept("the cache may only be read", watch);
+        FeatureStore::temporary()?
+    } else {
+        store
+    };
+    if store.was_damaged() {
+        watch.note(&format!("{what}: the cache is damaged, lost features are computed again"));
+    }
+    Ok(store)
 }
 
 /// Warns that a later run will not find the features.
@@ -453,7 +482,7 @@ impl Gathered {
             convention: source.convention().cloned(),
             skipped: Vec::new(),
         };
-        Ok(Self { set, facts, survey: None, places: Vec::new() })
+        Ok(Self { set, facts, survey: None, places: Vec::new(), rows: None })
     }
 }
 

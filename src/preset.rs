@@ -2,6 +2,7 @@
 
 use ganscope_images::Resize;
 use ganscope_model::Normalization;
+use serde::Serialize;
 
 /// Everything that a tool fixes about a score or distance on the features of one extractor.
 #[derive(Debug, Clone)]
@@ -20,7 +21,88 @@ pub struct Preset {
     pub weights: PresetWeights,
     /// Layer of the features, instead of the extractor's first.
     pub layer: Option<&'static str>,
+    /// The tools that take these features and make scores of them in different ways; none where the
+    /// tool of the preset's name is the only one.
+    pub tools: &'static [Tool],
 }
+
+/// A tool with its way from features to scores.
+#[derive(Debug, Clone, Copy)]
+pub struct Tool {
+    /// Its name.
+    pub name: &'static str,
+    /// Tools with the same Fréchet distance.
+    pub also: &'static [&'static str],
+    /// The metrics that it has.
+    pub metrics: &'static [&'static str],
+    /// How it cuts the images of the Inception Score.
+    pub splits: Splits,
+    /// How it divides the scatter of features.
+    pub covariance: Covariance,
+}
+
+/// The parts of the images whose Inception Scores are averaged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Splits {
+    /// Parts of equal size after a seeded shuffle.
+    Shuffled,
+    /// Parts of equal size in the order of the images.
+    InOrder,
+    /// Parts of this many images in their order.
+    Of(usize),
+}
+
+/// The divisor of the scatter `sum (x - m)(x - m)^T` of `n` rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Covariance {
+    /// `n - 1`.
+    Unbiased,
+    /// `n`.
+    Biased,
+}
+
+impl Preset {
+    /// The tools that take its features.
+    pub fn tools(&self) -> Vec<Tool> {
+        let own = Tool {
+            name: self.name,
+            also: &[],
+            metrics: self.metrics,
+            splits: Splits::Shuffled,
+            covariance: Covariance::Unbiased,
+        };
+        if self.tools.is_empty() { vec![own] } else { self.tools.to_vec() }
+    }
+}
+
+/// Tools that take the features of Inception as torch-fidelity does.
+const FIDELITY: &[Tool] = &[
+    Tool {
+        name: "torch-fidelity",
+        also: &["TTUR", "torchmetrics", "EDM"],
+        metrics: &["is", "fid", "kid"],
+        splits: Splits::Shuffled,
+        covariance: Covariance::Unbiased,
+    },
+    // `metric_utils.py`, `FeatureStats.get_mean_cov`: raw_cov / num_items - mean mean^T.
+    Tool {
+        name: "StyleGAN",
+        also: &[],
+        metrics: &["is", "fid", "kid"],
+        splits: Splits::InOrder,
+        covariance: Covariance::Biased,
+    },
+    // `evaluator.py`, `compute_inception_score`: parts of 5000, the last one shorter.
+    Tool {
+        name: "ADM",
+        also: &[],
+        metrics: &["is", "fid"],
+        splits: Splits::Of(5000),
+        covariance: Covariance::Unbiased,
+    },
+];
 
 /// The weights that a tool takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +126,7 @@ pub const PRESETS: &[Preset] = &[
         metrics: &["is", "fid", "kid"],
         weights: PresetWeights::Usual,
         layer: None,
+        tools: FIDELITY,
     },
     Preset {
         name: "pytorch-fid",
@@ -54,6 +137,7 @@ pub const PRESETS: &[Preset] = &[
         metrics: &["fid"],
         weights: PresetWeights::Usual,
         layer: None,
+        tools: &[],
     },
     Preset {
         name: "clean-fid",
@@ -63,6 +147,7 @@ pub const PRESETS: &[Preset] = &[
         metrics: &["fid", "kid"],
         weights: PresetWeights::Usual,
         layer: None,
+        tools: &[],
     },
 ];
 
@@ -74,7 +159,8 @@ const fn transformer(
     weights: PresetWeights,
     layer: Option<&'static str>,
 ) -> Preset {
-    Preset { name, about, resize, scaling: None, metrics: &["fid"], weights, layer }
+    let (scaling, metrics, tools): (_, &[&str], &[Tool]) = (None, &["fid"], &[]);
+    Preset { name, about, resize, scaling, metrics, weights, layer, tools }
 }
 
 /// Presets of DINOv2, the default first.

@@ -1,7 +1,11 @@
 //! Scoring generated image sets.
 
+pub mod by_class;
 pub(crate) mod chosen;
+pub mod compare;
+pub mod differences;
 pub mod map;
+pub mod plan;
 pub mod rows;
 pub mod statistics;
 pub mod stream;
@@ -23,7 +27,9 @@ use crate::metrics::MetricOptions;
 use crate::models::extractor::Extractor;
 use crate::source::Source;
 use crate::watch::{Warning, Watch};
+use by_class::ClassScores;
 use chosen::{Chosen, choose, title};
+use differences::{LEVEL, ScoreDifferences, differences};
 
 /// Which sets are scored, by which metrics, under which conventions.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -44,6 +50,9 @@ pub struct ScoreRequest {
     pub features: FeatureRequest,
     /// Whether sets are compared that were taken under different conventions.
     pub force: bool,
+    /// Whether each class of images is scored, too: sub-folders, or labels of a `dataset.json` or of an
+    /// array. Folders within folders are searched then.
+    pub by_class: bool,
 }
 
 /// A score of one set.
@@ -105,6 +114,12 @@ pub struct Conditions {
 pub struct Report {
     /// The scores.
     pub scores: Vec<Row>,
+    /// For each score, which differences of several generated sets are larger than chance.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub differences: Vec<ScoreDifferences>,
+    /// The scores of each class, where they were asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<ClassScores>,
     /// The conditions.
     pub conditions: Conditions,
     /// Warnings about scores that may mislead.
@@ -124,6 +139,10 @@ impl Report {
         parts.push(format!("seed {}", options.seed));
         if self.scores.iter().any(|row| row.standard_error.is_some()) {
             parts.push("± is the standard error".into());
+        }
+        if self.differences.iter().any(|of| of.letters.iter().any(Option::is_some)) {
+            let level = 100.0 * LEVEL;
+            parts.push(format!("sets that share a letter do not differ at {level} % (Holm)"));
         }
         if self.scores.iter().any(|row| row.std.is_some()) {
             parts.push("std is the standard deviation over splits or subsets".into());
@@ -224,16 +243,21 @@ pub fn score(request: &ScoreRequest, watch: &mut dyn Watch) -> Result<Report> {
 pub fn score_with(request: &ScoreRequest, custom: Custom, watch: &mut dyn Watch) -> Result<Report> {
     // What can fail at once fails before the long work.
     request.features.check()?;
+    let (by_class, mut features) = (request.by_class, request.features.clone());
+    features.recursive |= by_class;
     if request.generated.is_empty() && custom.generated.is_empty() {
         return Err(Error::request("no generated set").with_hint(Hint::of("give {generated}")));
     }
-    let open = |name: &String| Source::open(name, &request.features.set_options());
+    let open = |name: &String| {
+        let source = Source::open(name, &features.set_options())?;
+        if by_class { source.only_images() } else { Ok(source) }
+    };
     let reference = match custom.reference {
         None => request.reference.as_ref().map(open).transpose()?,
         own => own,
     };
     let stored = reference.as_ref().and_then(Source::convention);
-    let preset = request.features.preset(stored)?;
+    let preset = features.preset(stored)?;
     let asked = request.metrics.as_deref();
     let has_reference = reference.is_some();
     let mut chosen = if custom.metrics.is_empty() {
@@ -250,12 +274,15 @@ pub fn score_with(request: &ScoreRequest, custom: Custom, watch: &mut dyn Watch)
     for source in generated.iter().chain(&reference).chain(&held_out) {
         refuse_one_image(source)?;
     }
+    if by_class {
+        generated.iter().chain(&reference).try_for_each(by_class::check)?;
+    }
     let mut warned = Warned::new(watch);
     let sides = || sides(&generated, reference.as_ref());
     warned.leave_out(&mut chosen, |metric| {
         sides().find_map(|(source, side)| lacks_stored(metric, source, side))
     })?;
-    let task = Task { chosen: &chosen, features: &request.features, force: request.force };
+    let task = Task { chosen: &chosen, features: &features, force: request.force };
     let extractor = match custom.extractor {
         None => task.open_extractor(&generated, [&reference, &held_out], warned.watch)?,
         own => own,
@@ -271,19 +298,11 @@ pub fn score_with(request: &ScoreRequest, custom: Custom, watch: &mut dyn Watch)
         })?;
     }
 
-    let mut gatherer = extractor.as_ref().map(|e| Gatherer::new(&request.features, e));
-    let mut gather = |source: &Source, side: Side, watch: &mut dyn Watch| match &mut gatherer {
-        Some(gatherer) => gatherer.gather(source, needs(&chosen, source, side), watch),
-        None => Gathered::of_stored(source, chosen.needs(side), watch),
-    };
-    let mut sets = Vec::new();
-    for source in &generated {
-        sets.push(gather(source, Side::Generated, warned.watch)?);
-    }
-    let mut beside = |source: &Option<Source>| {
-        source.as_ref().map(|source| gather(source, Side::Reference, warned.watch)).transpose()
-    };
-    let (reference, held_out) = (beside(&reference)?, beside(&held_out)?);
+    let needs = [chosen.needs(Side::Generated), chosen.needs(Side::Reference)];
+    let reference_source = reference;
+    let (beside, network_of) = ([&reference_source, &held_out], (&features, extractor.as_ref()));
+    let (sets, [reference, held_out]) =
+        gather(network_of, needs, &generated, beside, warned.watch)?;
     held_out.iter().try_for_each(|held_out| chosen.take_held_out(held_out))?;
     // Nobody asked for the default metrics by name: those that a set is too small for are left out.
     warned.leave_out(&mut chosen, |metric| {
@@ -300,37 +319,79 @@ pub fn score_with(request: &ScoreRequest, custom: Custom, watch: &mut dyn Watch)
     let all: Vec<&Gathered> = sets.iter().chain(&reference).chain(&held_out).collect();
     let moments = chosen.needs(Side::Generated);
     warned.extend(warnings::about_sets(&all, moments, extractor.as_ref().map(network)));
+    let facts: Vec<&SetFacts> = sets.iter().map(|set| &set.facts).collect();
+    warned.extend(warnings::about_numbers(&facts));
     if chosen.metrics.iter().any(|metric| metric.name() == "is") {
-        let generated: Vec<&SetFacts> = sets.iter().map(|set| &set.facts).collect();
-        warned.extend(warnings::about_splits(&generated, request.options.is_splits));
+        warned.extend(warnings::about_splits(&facts, request.options.is_splits));
     }
     let scores = score_sets(&sets, reference.as_ref(), convention.as_ref(), &chosen.metrics)?;
     if let Some(reference) = &reference {
         warned.extend(about_pairs(&sets, reference, &scores)?);
     }
-    Ok(Report {
-        scores,
-        conditions: Conditions {
-            ganscope: VERSION,
-            preset: preset.name.into(),
-            convention,
-            decoder: DECODER,
-            options: MetricOptions { nearest_k: None, ..request.options },
-            nearest_k: chosen.nearest_k(&request.options),
-            forced: request.force,
-            generated: sets.into_iter().map(|set| set.facts).collect(),
-            reference: reference.map(|reference| reference.facts),
-            held_out: held_out.map(|set| set.facts),
-        },
-        warnings: warned.warnings,
-    })
+    let (sources, pair) =
+        ((&*generated, &*sets), reference_source.as_ref().zip(reference.as_ref()));
+    let classes = match by_class {
+        true => by_class::scores(sources, pair, &chosen, convention.as_ref())?,
+        false => Vec::new(),
+    };
+    let differences = differences(&scores, sets.len());
+    let conditions = Conditions {
+        preset: preset.name.into(),
+        convention,
+        nearest_k: chosen.nearest_k(&request.options),
+        generated: sets.into_iter().map(|set| set.facts).collect(),
+        reference: reference.map(|reference| reference.facts),
+        held_out: held_out.map(|set| set.facts),
+        ..Conditions::of(request)
+    };
+    Ok(Report { scores, differences, classes, conditions, warnings: warned.warnings })
 }
 
-/// What is read of a set: the classes of images that are read anyway tell how much of FID is their mix.
-fn needs(chosen: &Chosen, source: &Source, side: Side) -> Needs {
-    let tells = chosen.needs(Side::Generated).contains(Needs::FEATURES | Needs::LOGITS);
-    let classes = if tells && source.stored().is_none() { Needs::LOGITS } else { Needs::NONE };
-    chosen.needs(side) | classes
+impl Conditions {
+    /// The conditions that a request tells.
+    fn of(request: &ScoreRequest) -> Self {
+        Self {
+            ganscope: VERSION,
+            preset: String::new(),
+            convention: None,
+            decoder: DECODER,
+            options: MetricOptions { nearest_k: None, ..request.options },
+            nearest_k: BTreeMap::new(),
+            forced: request.force,
+            generated: Vec::new(),
+            reference: None,
+            held_out: None,
+        }
+    }
+}
+
+/// The features of generated sets and of sets beside them, as far as [`Side`]s need them.
+pub(crate) fn gather<const N: usize>(
+    (request, extractor): (&FeatureRequest, Option<&Extractor>),
+    [generated, beside]: [Needs; 2],
+    sources: &[Source],
+    others: [&Option<Source>; N],
+    watch: &mut dyn Watch,
+) -> Result<(Vec<Gathered>, [Option<Gathered>; N])> {
+    let mut gatherer = extractor.map(|extractor| Gatherer::new(request, extractor));
+    // Classes of images that are read anyway tell how much of FID is their mix.
+    let tells = generated.contains(Needs::FEATURES | Needs::LOGITS);
+    let mut gather = |source: &Source, needs| match &mut gatherer {
+        Some(gatherer) if tells && source.stored().is_none() => {
+            gatherer.gather(source, needs | Needs::LOGITS, watch)
+        }
+        Some(gatherer) => gatherer.gather(source, needs, watch),
+        None => Gathered::of_stored(source, needs, watch),
+    };
+    let mut sets = Vec::new();
+    for source in sources {
+        sets.push(gather(source, generated)?);
+    }
+    let mut found = others.map(|_| None);
+    for (place, source) in found.iter_mut().zip(others) {
+        *place = source.as_ref().map(|source| gather(source, beside)).transpose()?;
+    }
+    Ok((sets, found))
 }
 
 /// Warnings about each set beside the reference.

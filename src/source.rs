@@ -77,6 +77,15 @@ impl Source {
         })
     }
 
+    /// The same set without stored statistics.
+    ///
+    /// # Errors
+    /// If it consists of statistics.
+    pub(crate) fn only_images(self) -> Result<Self> {
+        self.need_images()?;
+        Ok(Self { stored: None, ..self })
+    }
+
     /// Its stored statistics, if it has any.
     pub fn stored(&self) -> Option<&Stored> {
         self.stored.as_ref()

@@ -253,7 +253,7 @@ fn no_circle_of_imports_among_the_files_of_the_library() {
 }
 
 /// Lines that the whole program may have: it words requests and results, and nothing else.
-const LONGEST_PROGRAM: usize = 1700;
+const LONGEST_PROGRAM: usize = 1850;
 /// Lines that the file of a verb may have.
 const LONGEST_VERB: usize = 120;
 

@@ -184,6 +184,13 @@ impl<'a> Given<'a> {
         self.text(id).unwrap_or_default().into()
     }
 
+    /// Where the result goes as JSON: a file that can be written, or `-`.
+    pub(crate) fn json(&self) -> Result<Option<&'a std::path::Path>> {
+        let json = self.text("json").map(std::path::Path::new);
+        let to_file = json.filter(|&path| path != std::path::Path::new("-"));
+        to_file.map_or(Ok(()), ganscope::files::check_writable).map(|()| json)
+    }
+
     /// Whether a flag was given.
     pub(crate) fn flag(&self, id: &str) -> bool {
         self.matches.get_flag(id)

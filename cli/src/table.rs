@@ -1,6 +1,7 @@
 //! Tables of text.
 
 use comfy_table::{CellAlignment, ContentArrangement, presets};
+use ganscope::score::Row;
 
 /// Rows of cells, aligned.
 pub(crate) struct Table(comfy_table::Table);
@@ -33,6 +34,12 @@ impl Table {
         let text = self.0.to_string();
         text.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
     }
+}
+
+/// A score with its standard error, where it is known.
+pub(crate) fn score(row: &Row) -> String {
+    let error = row.standard_error.map(|error| format!(" ± {error:.6}"));
+    format!("{:.6}{}", row.value, error.unwrap_or_default())
 }
 
 /// The better direction of a score.

@@ -59,6 +59,18 @@ impl Terminal {
         }
     }
 
+    /// Writes a result as JSON where that was asked for, and prints it as text unless the JSON went to
+    /// standard output.
+    pub(crate) fn result(
+        &self,
+        value: &impl serde::Serialize,
+        json: Option<&Path>,
+        text: &str,
+    ) -> Result<()> {
+        json.map_or(Ok(()), |path| self.json(value, path))?;
+        if json == Some(Path::new("-")) { Ok(()) } else { self.data(text) }
+    }
+
     /// Prints an error as one chain, and advice where the verb can follow it.
     pub(crate) fn error(&mut self, error: &Error) {
         self.finished();

@@ -2,10 +2,12 @@
 
 mod cache;
 mod checkpoints;
+mod compare;
 mod directions;
 mod explain;
 mod latents;
 mod list;
+mod plan;
 mod score;
 mod serve;
 mod shell;
@@ -29,6 +31,8 @@ use ganscope::latents::project::{ProjectFiles, ProjectRequest};
 use ganscope::latents::video::VideoRequest;
 use ganscope::latents::walk::{WalkRequest, WalkStyle};
 use ganscope::score::ScoreRequest;
+use ganscope::score::compare::ComparePresetsRequest;
+use ganscope::score::plan::PlanRequest;
 use ganscope::score::statistics::{RowsRequest, StatisticsRequest};
 use ganscope::score::sweep::SweepRequest;
 use ganscope_web::ServeRequest;
@@ -60,6 +64,10 @@ static PROGRAM: Verb =
     verb("ganscope", include_str!("../help/ganscope.txt"), |_, _| Ok(())).with(&[
         verb("score", include_str!("../help/score.txt"), score::run)
             .filling(&[fills::<ScoreRequest>()]),
+        verb("compare-presets", include_str!("../help/compare-presets.txt"), compare::run)
+            .filling(&[fills::<ComparePresetsRequest>()]),
+        verb("plan", include_str!("../help/plan.txt"), plan::run)
+            .filling(&[fills::<PlanRequest>()]),
         verb("stats", include_str!("../help/stats.txt"), stats::run)
             .filling(&[fills::<StatisticsRequest>()])
             .with(&[verb("merge", include_str!("../help/stats-merge.txt"), stats::merge)]),

@@ -5,8 +5,14 @@
 mod attacks;
 #[path = "program/cache.rs"]
 mod cache;
+#[path = "program/certainty.rs"]
+mod certainty;
+#[path = "program/classes.rs"]
+mod classes;
 #[path = "program/cluster.rs"]
 mod cluster;
+#[path = "program/compare.rs"]
+mod compare;
 #[path = "program/directions.rs"]
 mod directions;
 #[path = "program/emoji.rs"]

@@ -288,8 +288,7 @@ fn read(request: &ExplainScoreRequest, warned: &mut Warned<'_>) -> Result<Read> 
     let held_out = request.held_out.as_ref().map(open).transpose()?;
     let needs = Needs::STATS | Needs::FEATURES;
     let is_stored = |source: &Source| {
-        source.images().is_none()
-            || source.holds().is_some_and(|holds| holds.contains(needs))
+        source.images().is_none() || source.holds().is_some_and(|holds| holds.contains(needs))
     };
     let stored = [&reference, &generated].into_iter().find_map(Source::convention).cloned();
     let all_stored = [Some(&generated), Some(&reference), held_out.as_ref()];

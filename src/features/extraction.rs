@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ganscope_images::{BatchOptions, Facts, Image, ImageBatch, ImageSet, Preprocess, batches};
 use ganscope_model::FeatureExtractor;
-use ganscope_stats::{FeatureSet, FeatureSetBuilder, Logits, Needs};
+use ganscope_stats::{FeatureBatch, FeatureSet, FeatureSetBuilder, Logits, Needs};
 use rayon::prelude::*;
 
 use super::store::FeatureStore;
@@ -105,13 +105,13 @@ impl<'a> Extraction<'a> {
     }
 }
 
-fn changed(name: &str) -> Error {
+pub(super) fn changed(name: &str) -> Error {
     let problem = format!("`{name}` was changed while it was read");
     Error::problem(Kind::UnreadableInput, problem).with_hint("run it again")
 }
 
 /// Resizes images in memory, in parallel.
-fn prepare(images: &[Image], preprocess: Preprocess) -> ImageBatch {
+pub(super) fn prepare(images: &[Image], preprocess: Preprocess) -> ImageBatch {
     let mut data = vec![0.0; images.len() * preprocess.values()];
     let places = data.par_chunks_mut(preprocess.values());
     places.zip(images).for_each(|(out, image)| preprocess.apply(image, out));
@@ -149,4 +149,37 @@ pub fn collect(store: Arc<FeatureStore>, needs: Needs) -> Result<FeatureSet> {
     }
     let logits: Option<Logits> = needs.contains(Needs::LOGITS).then_some(Logits::Kept(store));
     Ok(FeatureSet { logits: logits.filter(|rows| !rows.is_empty()), ..builder.finish() })
+}
+
+/// Collects from a store what `needs` names for each of `count` groups of rows; rows without a group
+/// are left out.
+///
+/// # Errors
+/// As [`collect`].
+pub(crate) fn collect_groups(
+    store: &FeatureStore,
+    needs: Needs,
+    groups: &[Option<usize>],
+    count: usize,
+) -> Result<Vec<FeatureSet>> {
+    let mut builders = vec![FeatureSetBuilder::new(needs); count];
+    let mut from = 0;
+    for batch in store.read() {
+        let batch = batch?;
+        let mut rows: Vec<Vec<usize>> = vec![Vec::new(); count];
+        for i in 0..batch.features.len() {
+            if let Some(group) = groups.get(from + i).copied().flatten() {
+                rows[group].push(i);
+            }
+        }
+        from += batch.features.len();
+        for (builder, rows) in builders.iter_mut().zip(&rows).filter(|(_, rows)| !rows.is_empty()) {
+            builder.push(&FeatureBatch {
+                features: batch.features.select(rows),
+                logits: batch.logits.as_ref().map(|logits| logits.select(rows)),
+                spatial: batch.spatial.as_ref().map(|spatial| spatial.select(rows)),
+            })?;
+        }
+    }
+    Ok(builders.into_iter().map(FeatureSetBuilder::finish).collect())
 }

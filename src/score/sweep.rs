@@ -184,7 +184,7 @@ pub fn sweep(request: &SweepRequest, watch: &mut dyn Watch) -> Result<Sweep> {
         skipped: Vec::new(),
     };
     let (set, survey, places) = (FeatureSet::default(), None, Vec::new());
-    let generated = Gathered { set, facts: generated, survey, places };
+    let generated = Gathered { set, facts: generated, survey, places, rows: None };
     let sets = [&generated, &gathered];
     warned.extend(warnings::about_sets(&sets, of_reference, Some(network(&extractor))));
     if chosen.metrics.iter().any(|metric| metric.name() == "is") {

@@ -113,6 +113,19 @@ fn about_bias(sets: &[&SetFacts], dim: u64) -> Option<Warning> {
     )
 }
 
+/// A warning if generated sets that are compared with each other have different numbers of images.
+pub(crate) fn about_numbers(sets: &[&SetFacts]) -> Option<Warning> {
+    let known = sets.iter().filter_map(|set| set.images);
+    let (least, most) = (known.clone().min()?, known.max()?);
+    (least != most).then(|| {
+        let text = format!(
+            "generated sets of {least} to {most} images: scores depend on the number, so a difference \
+             between the sets may be one of numbers"
+        );
+        Warning { text, hint: Some(Hint::of("take as many of each with {num}")) }
+    })
+}
+
 /// `1 image`, `2 images`.
 pub(crate) fn count(images: u64) -> String {
     if images == 1 { "1 image".into() } else { format!("{images} images") }

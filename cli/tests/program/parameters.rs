@@ -20,6 +20,8 @@ const MEMORY: u64 = 1 << 30;
 /// Calls that work as they stand, one for each verb that takes numbers.
 const CALLS: &[&[&str]] = &[
     &["score", "a", "-r", "a", "--extractor", "fashion-cnn", "-m", "is,kid,prdc"],
+    &["compare-presets", "a", "-r", "a", "--extractor", "fashion-cnn", "-m", "is,fid,kid"],
+    &["plan", "a", "-r", "fashion-test", "--extractor", "fashion-cnn", "--difference", "1"],
     &["stats", "a", "-o", "s.safetensors", "--extractor", "fashion-cnn"],
     &["features", "a", "-o", "f.npy", "--extractor", "fashion-cnn"],
     &["sweep", "fashion-biggan", "-r", "fashion-test", "-o", "s", "--num", "20", "--psi", "1"],
