@@ -55,6 +55,14 @@ pub enum Error {
     /// The encoder of GIF fails.
     #[error("encode a GIF: {0}")]
     Gif(#[from] gif::EncodingError),
+    /// Fewer frames than an animated PNG announces.
+    #[error("{got} frames, expected {expected}")]
+    FrameCount {
+        /// How many came.
+        got: usize,
+        /// How many were announced.
+        expected: usize,
+    },
     /// The encoder of PNG fails.
     #[error("encode a PNG: {0}")]
     Png(#[from] png::EncodingError),

