@@ -330,9 +330,10 @@ pub fn score_with(request: &ScoreRequest, custom: Custom, watch: &mut dyn Watch)
     }
     let (sources, pair) =
         ((&*generated, &*sets), reference_source.as_ref().zip(reference.as_ref()));
-    let classes = match by_class {
-        true => by_class::scores(sources, pair, &chosen, convention.as_ref())?,
-        false => Vec::new(),
+    let classes = if by_class {
+        by_class::scores(sources, pair, &chosen, convention.as_ref())?
+    } else {
+        Vec::new()
     };
     let differences = differences(&scores, sets.len());
     let conditions = Conditions {

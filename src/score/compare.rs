@@ -166,7 +166,7 @@ pub fn compare_presets(
     let sets = lanes.gather(&request.features, &sources, warned.watch)?;
 
     let mut tables: Vec<ConventionTable> = Vec::new();
-    for lane in &lanes.lanes {
+    for lane in &lanes.all {
         let part = needs & lanes.networks[lane.network].computes();
         let pair = [sets[0].of_lane(lane, part)?, sets[1].of_lane(lane, part)?];
         for (preset, tool) in &lane.members {
@@ -271,15 +271,13 @@ impl ToolScores<'_> {
                 warned.extend(asked.then(|| Warning::from(text)));
                 continue;
             }
-            let own = match self.splits(metric.name(), generated) {
-                Some(Some(own)) => Some(Box::new(own) as Box<dyn Metric>),
-                Some(None) => {
-                    let text = format!("{title} of {} has parts of unequal size", self.tool.name);
-                    warned.extend([Warning::from(text + ", and is left out")]);
-                    continue;
-                }
-                None => None,
-            };
+            let own = self.splits(generated).map(|own| Box::new(own) as Box<dyn Metric>);
+            let own = own.filter(|own| own.name() == metric.name());
+            if metric.name() == "is" && own.is_none() {
+                let text = format!("{title} of {} has parts of unequal size", self.tool.name);
+                warned.extend([Warning::from(text + ", and is left out")]);
+                continue;
+            }
             let metric = own.as_ref().unwrap_or(metric);
             if let Err(error) = metric.check(generated, Some(reference)) {
                 let error = named(error.into(), &**metric, path);
@@ -300,25 +298,24 @@ impl ToolScores<'_> {
     /// Whether a metric is one of the tools that take features of this extractor.
     fn others_have(&self, metric: &str) -> bool {
         let same = |lane: &&Lane| lane.convention.extractor == self.lane.convention.extractor;
-        let mut tools = self.lanes.lanes.iter().filter(same).flat_map(|lane| &lane.members);
+        let mut tools = self.lanes.all.iter().filter(same).flat_map(|lane| &lane.members);
         tools.any(|(_, tool)| tool.metrics.contains(&metric))
     }
 
-    /// The Inception Score with the parts of the tool, if it can have them; nothing for another
-    /// metric.
-    fn splits(&self, metric: &str, generated: &FeatureSet) -> Option<Option<InceptionScore>> {
+    /// The Inception Score with the parts of the tool, if it can have them.
+    fn splits(&self, generated: &FeatureSet) -> Option<InceptionScore> {
         let options = &self.request.options;
         let equal = |shuffle| InceptionScore { splits: options.is_splits, shuffle };
-        (metric == "is").then(|| match self.tool.splits {
+        match self.tool.splits {
             Splits::Shuffled => Some(equal(Some(options.seed))),
             Splits::InOrder => Some(equal(None)),
             Splits::Of(size) => {
                 let images = generated.logits.as_ref().map_or(0, Logits::len);
-                let splits = if images <= size { 1 } else { images / size };
-                let fits = images <= size || images % size == 0;
+                let fits = images <= size || images.is_multiple_of(size);
+                let splits = (images / size).max(1);
                 fits.then_some(InceptionScore { splits, shuffle: None })
             }
-        })
+        }
     }
 }
 

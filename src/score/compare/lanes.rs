@@ -24,7 +24,7 @@ use crate::watch::Watch;
 #[derive(Debug, Default)]
 pub(super) struct Lanes {
     pub(super) networks: Vec<Extractor>,
-    pub(super) lanes: Vec<Lane>,
+    pub(super) all: Vec<Lane>,
     pub(super) left_out: Vec<LeftOut>,
     /// What each network is.
     kinds: Vec<NetworkKind>,
@@ -157,12 +157,11 @@ impl Lanes {
         let convention = Convention { resize: resize.to_string(), ..extractor.convention.clone() };
         let preprocess = Preprocess { resize, ..extractor.preprocess };
         let members = preset.tools().into_iter().map(|tool| (preset, tool));
-        match self.lanes.iter_mut().find(|lane| lane.convention == convention) {
-            Some(lane) => lane.members.extend(members),
-            None => {
-                let (members, place) = (members.collect(), self.lanes.len());
-                self.lanes.push(Lane { network, preprocess, convention, members, place });
-            }
+        if let Some(lane) = self.all.iter_mut().find(|lane| lane.convention == convention) {
+            lane.members.extend(members);
+        } else {
+            let (members, place) = (members.collect(), self.all.len());
+            self.all.push(Lane { network, preprocess, convention, members, place });
         }
     }
 
@@ -173,9 +172,9 @@ impl Lanes {
                 None => Some(format!("`{}` does not tell its convention", source.name())),
                 Some(_) => source.check(convention).err().map(|error| error.report()),
             };
-            for lane in std::mem::take(&mut self.lanes) {
+            for lane in std::mem::take(&mut self.all) {
                 match reason(&lane.convention) {
-                    None => self.lanes.push(lane),
+                    None => self.all.push(lane),
                     Some(reason) => {
                         let mut presets: Vec<&Preset> = Vec::new();
                         for (preset, _) in &lane.members {
@@ -194,14 +193,14 @@ impl Lanes {
                 }
             }
         }
-        for (place, lane) in self.lanes.iter_mut().enumerate() {
+        for (place, lane) in self.all.iter_mut().enumerate() {
             lane.place = place;
         }
     }
 
     /// Fails if no convention is left.
     pub(super) fn check(&self) -> Result<()> {
-        if !self.lanes.is_empty() {
+        if !self.all.is_empty() {
             return Ok(());
         }
         let mut reasons: Vec<&str> = self.left_out.iter().map(|out| out.reason.as_str()).collect();
@@ -221,7 +220,7 @@ impl Lanes {
         sources: &[Source; 2],
         watch: &mut dyn Watch,
     ) -> Result<[Set; 2]> {
-        let lanes = self.lanes.iter().map(|lane| together::Lane {
+        let lanes = self.all.iter().map(|lane| together::Lane {
             extractor: &self.networks[lane.network],
             preprocess: lane.preprocess,
             convention: &lane.convention,

@@ -8,7 +8,7 @@ use crate::features::Cache;
 /// Normal features of width 6, the first of them moved.
 fn drawn(n: usize, shift: f64, random: &mut RandomState) -> FeatureSet {
     let value = |i: usize, random: &mut RandomState| {
-        random.standard_normal() + if i % 6 == 0 { shift } else { 0.0 }
+        random.standard_normal() + if i.is_multiple_of(6) { shift } else { 0.0 }
     };
     let rows = (0..n * 6).map(|i| value(i, random) as f32).collect();
     FeatureSet::of_rows(Features::from_vec(rows, 6).unwrap()).unwrap()
