@@ -295,10 +295,10 @@ impl Drawing {
         let alike = DrawingRequest {
             truncation,
             truncation_cutoff,
+            class,
             noise_mode,
             prior,
             batch,
-            class,
             ..here
         };
         if alike != *request {

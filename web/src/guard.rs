@@ -41,7 +41,7 @@ impl Guard {
     pub(crate) fn new(address: SocketAddr) -> std::io::Result<Self> {
         let mut bytes = [0; 24];
         getrandom::fill(&mut bytes).map_err(std::io::Error::other)?;
-        let token = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let token = bytes.iter().fold(String::new(), |token, byte| token + &format!("{byte:02x}"));
         let port = address.port();
         let mut hosts = vec![address.to_string()];
         if address.ip().is_loopback() || address.ip().is_unspecified() {

@@ -110,7 +110,7 @@ impl Job {
         let (phase, error) = match outcome {
             Ok(Ok(done)) => {
                 // Nobody else sets it.
-                let _ = self.done.set(done);
+                let _set = self.done.set(done);
                 (Phase::Done, None)
             }
             Ok(Err(error)) if error.kind() == Kind::Cancelled => (Phase::Stopped, None),

@@ -74,8 +74,8 @@ pub struct Served {
 pub fn serve(request: &ServeRequest) -> Result<Served> {
     let host = request.host.trim_matches(['[', ']']);
     let host = if host == "localhost" { "127.0.0.1" } else { host };
-    let ip: std::net::IpAddr = host.parse().map_err(|_| {
-        Error::request(format!("`{}` is no address", request.host))
+    let ip: std::net::IpAddr = host.parse().map_err(|error| {
+        Error::request(format!("`{}` is no address: {error}", request.host))
             .with_hint("give an address such as 127.0.0.1, ::1 or 0.0.0.0")
     })?;
     if !ip.is_loopback() && !request.allow_remote {
@@ -156,13 +156,10 @@ async fn accept(listener: TcpListener, router: Router) -> Result<()> {
     let free = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let Ok(permit) = free.clone().acquire_owned().await else { return Ok(()) };
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
-            // Out of file handles, or gone before it was accepted.
-            Err(_) => {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                continue;
-            }
+        // Out of file handles, or gone before it was accepted.
+        let Ok((stream, _)) = listener.accept().await else {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
         };
         let service = TowerToHyperService::new(router.clone());
         tokio::spawn(async move {
