@@ -171,6 +171,9 @@ impl Plane {
 mod tests {
     use super::*;
 
+    /// Two roundings of numbers near one.
+    const ROUNDING: f32 = 1e-6;
+
     fn place(x: f64, y: f64) -> PlaceRequest {
         let drawing = DrawingRequest { truncation: 0.7, ..DrawingRequest::of("fashion-stylegan2") };
         PlaceRequest { drawing, x, y, ..PlaceRequest::default() }
@@ -205,8 +208,6 @@ mod tests {
         let blend = plane.ws(&place, &mut ()).unwrap().to_f32();
         let ends = plane.drawing().ws(&[103, 104]).unwrap().to_f32();
         let (a, b) = ends.split_at(blend.len());
-        // Two roundings of numbers near one.
-        const ROUNDING: f32 = 1e-6;
         for ((w, a), b) in blend.iter().zip(a).zip(b) {
             assert!((w - f32::midpoint(*a, *b)).abs() < ROUNDING, "{w} of {a} and {b}");
         }

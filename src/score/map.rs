@@ -251,6 +251,9 @@ mod tests {
     use super::*;
     use crate::features::Cache;
 
+    /// Rounding of the moments that are taken away.
+    const ROUNDING: f64 = 1e-9;
+
     fn samples() -> ScoreMap {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/models/samples");
         let features = FeatureRequest {
@@ -275,8 +278,6 @@ mod tests {
         let stay: Vec<usize> = (0..features.len()).filter(|i| !group.contains(i)).collect();
         let rest = FeatureStats::from_features(&features.select(&stay));
         let expected = frechet_distance(&rest, &map.sets[1].stats).unwrap();
-        // Rounding of the moments that are taken away.
-        const ROUNDING: f64 = 1e-9;
         let found = map.without(&group).unwrap();
         assert!((found - expected).abs() <= ROUNDING * expected, "{found} and {expected}");
         assert!(map.without(&[features.len()]).is_err());

@@ -3,9 +3,9 @@
 //! Each route turns its body into a request of the library and the result into JSON or a picture. The
 //! page is part of the program: it loads nothing from elsewhere.
 //!
-//! Only one who was given the address with its token gets in ([`guard`]), names in requests are those
-//! of the command line and of the catalog ([`allowed`]), and work is done one piece after another
-//! ([`jobs`]).
+//! Only one who was given the address with its token gets in (`guard`), names in requests are those
+//! of the command line and of the catalog (`allowed`), and work is done one piece after another
+//! (`jobs`).
 
 mod allowed;
 mod assets;

@@ -21,7 +21,7 @@ fn rows(case: &str, name: &str) -> Features {
 fn check_sum(generated: &FeatureStats, reference: &FeatureStats) -> Directions {
     let found = directions(generated, reference).unwrap();
     let expected = frechet_distance(generated, reference).unwrap();
-    let sum: f64 = found.parts.iter().map(|part| part.distance()).sum();
+    let sum: f64 = found.parts.iter().map(ganscope_fid::Direction::distance).sum();
     assert!((sum / expected - 1.0).abs() < SUM, "{sum} for {expected}");
     assert_eq!(found.distance, sum);
     assert!(found.parts.iter().all(|part| part.shift >= 0.0 && part.spread >= 0.0));

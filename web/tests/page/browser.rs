@@ -2,6 +2,7 @@
 //!
 //! `GANSCOPE_SCREENSHOTS=DIR` keeps pictures of each view; `GANSCOPE_LATENCY=1` prints how long a drag
 //! takes from the event to the painted picture.
+#![expect(clippy::print_stdout, reason = "what was skipped or measured is told")]
 
 use std::path::Path;
 

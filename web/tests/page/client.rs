@@ -60,7 +60,7 @@ impl Client {
     /// Sends bytes as they are, and reads the answer to its end.
     pub(crate) fn raw(&self, bytes: &[u8]) -> Option<Answer> {
         let mut stream = TcpStream::connect(&self.host).expect("the server listens");
-        stream.set_read_timeout(Some(Duration::from_secs(120))).expect("a timeout is set");
+        stream.set_read_timeout(Some(Duration::from_mins(2))).expect("a timeout is set");
         // The server may refuse before it has read all.
         let _refused = stream.write_all(bytes);
         let mut answer = Vec::new();
