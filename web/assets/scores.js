@@ -164,6 +164,7 @@ async function showImage(i) {
 
 async function showGroup(images) {
   group = images;
+  at('map').dataset.group = images.join(',');
   repaint();
   if (!images.length) {
     at('map-group').replaceChildren();

@@ -90,7 +90,11 @@ fn writers(a: &str, stats: &str) -> Vec<Vec<String>> {
         vec!["interpolate", "fashion-stylegan2", "--seeds", "1,2", "-o", "w.png"],
         vec!["mix", "fashion-stylegan2", "--rows", "1,2", "--cols", "3", "-o", "m.png"],
         [&["explain", "lrp,gradient", &picture, "-o", "e"], &model[..]].concat(),
-        [&["explain", "fid", a, "-r", "fashion-test", "-o", "r"], &cnn[..]].concat(),
+        [&["explain", "score", a, "-r", "fashion-test", "-o", "r"], &cnn[..]].concat(),
+        [&["compare-presets", a, "-r", a, "-m", "is", "--json", "c.json", "--no-cache"], &cnn[..]]
+            .concat(),
+        vec!["project", "fashion-stylegan2", &picture, "--steps", "3", "-o", "p"],
+        vec!["video", "fashion-stylegan2", "--seeds", "1,2", "--w-frames", "3", "-o", "v.gif"],
         [&["explain", "filters", "-o", "f.png"], &model[..]].concat(),
         vec!["convert", &pickle, "-o", "c.safetensors"],
         vec!["man", "man"],
@@ -136,7 +140,9 @@ fn a_full_disk_is_told_and_leaves_nothing_that_looks_whole() {
             }
             for (path, bytes) in found {
                 let is_whole = whole.get(&path) == Some(&bytes);
-                assert!(is_whole, "{name} on {size} bytes: {}", path.display());
+                // From which a later run goes on.
+                let is_state = path.to_string_lossy().ends_with(".state.npz");
+                assert!(is_whole || is_state, "{name} on {size} bytes: {}", path.display());
             }
         }
         // A folder that may only be read: told before the work where the file is named.

@@ -43,6 +43,7 @@ const CALLS: &[&[&str]] = &[
     &["cache", "prune", "--dry-run"],
     &["directions", "fashion-stylegan2", "--samples", "64", "-o", "d.npz", "--sheet", "d.png"],
     &["project", "fashion-stylegan2", "a/00.png", "--steps", "10", "-o", "p"],
+    &["video", "fashion-stylegan2", "--seeds", "1,2", "--w-frames", "3", "-o", "v.gif"],
     &["edit", "fashion-stylegan2", "--seeds", "1", "--direction", "d.npz:0=1", "-o", "e.png"],
     &["explain", "maximize", "--class", "1", "--model", "fashion-cnn", "-o", "x.png"],
     &["explain", "latent", "fashion-biggan", "--class", "1", "--seeds", "0-3", "-o", "l.png"],

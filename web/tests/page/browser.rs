@@ -16,7 +16,7 @@ use ganscope::weights::{Array, npy};
 use serde_json::{Value, json};
 
 use crate::chromium::Page;
-use crate::client::{Client, samples};
+use crate::client::{Client, generated as generated_set, samples};
 
 /// The page of a new server, or nothing without a browser.
 fn visit() -> Option<(Client, Page)> {
@@ -174,7 +174,7 @@ fn a_group_on_the_map_is_what_it_costs_and_a_point_is_its_image() {
     page.click("#tab-scores");
     page.wait("document.getElementById('map-title').dataset.distance");
     let mut request =
-        MapRequest { generated: samples(), reference: samples(), ..MapRequest::default() };
+        MapRequest { generated: generated_set(), reference: samples(), ..MapRequest::default() };
     request.features.extractor = Some("fashion-cnn".into());
     request.features.cache = ganscope::features::Cache::Off;
     let expected = map(&request, &mut ()).unwrap();
@@ -187,18 +187,15 @@ fn a_group_on_the_map_is_what_it_costs_and_a_point_is_its_image() {
     let points = expected.generated.points.len();
     let count: usize = words.as_str().unwrap().split(' ').nth(2).unwrap().parse().unwrap();
     assert!((1..points).contains(&count), "{words}");
-    let group = page.value(
-        "[...document.querySelectorAll('#map-group .tiles img')].map((i) => Number(i.src.split('/').pop()))",
-    );
-    let mut group: Vec<usize> =
-        group.as_array().unwrap().iter().map(|i| i.as_u64().unwrap() as usize).collect();
+    let group = page.value("document.getElementById('map').dataset.group");
+    let group = group.as_str().unwrap().split(',').map(|i| i.parse().unwrap());
+    let group: Vec<usize> = group.collect();
     assert_eq!(group.len(), count);
     let told = page.value("Number(document.getElementById('without').dataset.distance)");
     let distance = expected.without(&group).unwrap();
     // The same numbers on both sides of the wire.
     assert_eq!(told.as_f64().unwrap(), distance, "{words}");
     keep(&mut page, "scores");
-    group.sort_unstable();
     page.value("document.querySelector('#map-group .tiles button').click()");
     page.wait("document.getElementById('explain-member')");
     page.value("document.getElementById('explain-member').click()");

@@ -2,14 +2,33 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::sync::OnceLock;
 use std::time::Duration;
 
+use ganscope::latents::DrawingRequest;
+use ganscope::latents::pictures::{PictureFiles, PicturesRequest, write_pictures};
 use ganscope_web::{ServeRequest, serve};
 use serde_json::Value;
+use tempfile::TempDir;
 
 /// The samples that are shipped.
 pub(crate) fn samples() -> String {
     concat!(env!("CARGO_MANIFEST_DIR"), "/../models/samples").to_owned()
+}
+
+/// Pictures of a shipped generator, drawn once.
+pub(crate) fn generated() -> String {
+    static FOLDER: OnceLock<TempDir> = OnceLock::new();
+    let folder = FOLDER.get_or_init(|| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let drawing = DrawingRequest { truncation: 0.8, ..DrawingRequest::of("fashion-stylegan2") };
+        let seeds = "0-199".parse().expect("seeds");
+        let request = PicturesRequest { drawing, seeds, ..PicturesRequest::default() };
+        let files = PictureFiles { outdir: folder.path().join("generated"), ..Default::default() };
+        write_pictures(&request, &files, &mut ()).expect("pictures are drawn");
+        folder
+    });
+    folder.path().join("generated").display().to_string()
 }
 
 /// A server that runs until the test program ends.
@@ -35,10 +54,10 @@ impl Answer {
 }
 
 impl Client {
-    /// Serves the shipped models, and the shipped samples as both sets.
+    /// Serves the shipped models, and pictures of one against the shipped samples.
     pub(crate) fn start() -> Self {
         let mut request = ServeRequest {
-            generated: vec![samples()],
+            generated: vec![generated()],
             reference: Some(samples()),
             ..ServeRequest::default()
         };
