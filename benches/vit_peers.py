@@ -2,7 +2,7 @@
 """Forward speed of DINOv2 (224 x 224, float32, CPU): ganscope and its peers, in turns.
 
     python3 -m venv .venv && .venv/bin/pip install torch timm onnx onnxruntime openvino numpy
-    cargo build --release -p ganscope-vit --example images_per_second
+    cargo build --release -p ganscope-vit --example vit_images_per_second
     taskset -c 0,1 .venv/bin/python benches/vit_peers.py [--size s] [--batch 8] [--threads 2] [--rounds 9]
 
 Every program runs once per round, one after the other; a ratio is the median over the rounds of the time of
@@ -16,7 +16,7 @@ import argparse, glob, io, os, platform, statistics, subprocess, time
 import numpy as np
 
 SIZES = {"s": "vit_small_patch14_dinov2", "b": "vit_base_patch14_dinov2", "l": "vit_large_patch14_dinov2"}
-PROGRAM = "target/release/examples/images_per_second"
+PROGRAM = "target/release/examples/vit_images_per_second"
 
 
 def arguments():

@@ -1,6 +1,6 @@
 //! Rate of DINOv2 at 224 pixels, and where the time goes.
 //!
-//! `cargo run --release -p ganscope-vit --example images_per_second -- [s|b|l] [BATCH] [ROUNDS]`
+//! `cargo run --release -p ganscope-vit --example vit_images_per_second -- [s|b|l] [BATCH] [ROUNDS]`
 //!
 //! With `turns` for the rounds it runs once for each line of standard input and prints the seconds,
 //! so that another program can run in turns with it.
