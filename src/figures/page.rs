@@ -4,9 +4,7 @@ use std::fmt::Write as _;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use ganscope_images::Image;
-use image::codecs::png::PngEncoder;
-use image::{ExtendedColorType, ImageEncoder as _};
+use ganscope_images::{Image, encode_png};
 
 use super::font::{BYTES, FAMILY};
 use super::{Cell, Curve, Result, Sheet};
@@ -32,11 +30,7 @@ pub fn escape(text: &str) -> String {
 /// # Errors
 /// If the picture cannot be encoded.
 pub fn data_uri(image: &Image) -> Result<String> {
-    let mut png = Vec::new();
-    let (width, height) = (image.width as u32, image.height as u32);
-    let encoder = PngEncoder::new(&mut png);
-    encoder.write_image(&image.pixels, width, height, ExtendedColorType::Rgb8)?;
-    Ok(format!("data:image/png;base64,{}", BASE64_STANDARD.encode(png)))
+    Ok(format!("data:image/png;base64,{}", BASE64_STANDARD.encode(encode_png(image)?)))
 }
 
 /// A cell of a table.

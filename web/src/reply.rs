@@ -4,7 +4,7 @@ use axum::Json;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
-use ganscope::images::Image;
+use ganscope::images::{Image, encode_png};
 use ganscope::{Error, Kind};
 use serde_json::json;
 
@@ -64,18 +64,8 @@ pub(crate) fn refusal(status: StatusCode, problem: &str, advice: Option<&str>) -
 /// # Errors
 /// If it cannot be encoded.
 pub(crate) fn png_of(image: &Image) -> Result<Vec<u8>, Error> {
-    let mut bytes = Vec::new();
-    let mut encoder = png::Encoder::new(&mut bytes, image.width as u32, image.height as u32);
-    encoder.set_color(png::ColorType::Rgb);
-    encoder.set_depth(png::BitDepth::Eight);
-    encoder.set_compression(png::Compression::Fast);
-    let written = encoder.write_header().and_then(|mut writer| {
-        writer.write_image_data(&image.pixels)?;
-        writer.finish()
-    });
-    written
-        .map_err(|error| Error::problem(Kind::Internal, format!("encode a picture: {error}")))?;
-    Ok(bytes)
+    encode_png(image)
+        .map_err(|error| Error::problem(Kind::Internal, format!("encode a picture: {error}")))
 }
 
 /// Bytes with their type.

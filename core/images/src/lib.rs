@@ -34,5 +34,5 @@ pub use facts::{Digest, Facts, Survey};
 pub use limits::{Limits, MAX_ENCODED, MAX_PIXELS};
 pub use pixels::{Image, grid, quantize_biggan, quantize_stylegan};
 pub use resize::{Preprocess, Resize, resize_planes};
-pub use save::save_png;
+pub use save::{encode_png, save_png};
 pub use set::{Axes, EXTENSIONS, ImageSet, SetOptions};
