@@ -34,7 +34,7 @@ pub struct DrawingRequest {
     pub truncation_cutoff: Option<usize>,
     /// Truncation towards the nearest of several centers instead of the mean of W (StyleGAN).
     pub truncation_centers: Option<CentersRequest>,
-    /// Class of a conditional generator: a number, a name, or [`EACH`].
+    /// Class of a conditional generator: a number, a name, or [`EACH`](super::EACH).
     pub class: Option<String>,
     /// Noise inputs; those of the checkpoint if missing (StyleGAN 1 and 2).
     #[serde(with = "text::option")]
