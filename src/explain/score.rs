@@ -1,6 +1,7 @@
 //! Why a score is what it is: directions, modes, classes, images and pixels behind a Fréchet distance.
 
 mod causes;
+pub mod chance;
 pub mod classes;
 pub mod contributions;
 pub mod copies;
@@ -10,10 +11,8 @@ pub mod modes;
 mod page;
 pub mod sets;
 
-use ganscope_fid::directions as split;
 use ganscope_stats::files::Convention;
-use ganscope_stats::random::RandomState;
-use ganscope_stats::{FeatureSet, FeatureStats, Features, Needs, Score};
+use ganscope_stats::{FeatureSet, FeatureStats, Needs, Score};
 use serde::{Deserialize, Serialize};
 
 pub use causes::Cause;
@@ -27,12 +26,13 @@ use crate::score::chosen::{self, Chosen};
 use crate::score::{Task, VERSION, Warned, network, warnings};
 use crate::source::Source;
 use crate::watch::{Counter, Warning, Watch};
+use chance::OfDistance;
 use classes::{ClassReport, LabelDistance};
 use contributions::Contributions;
 use copies::CopyReport;
 use directions::DirectionReport;
 use looks::Look;
-use modes::{Compared, ModeReport};
+use modes::ModeReport;
 use sets::{Labels, Member};
 
 /// Whose distance is explained, against which reference.
@@ -168,24 +168,18 @@ pub fn explain_score(
     let rows = generated.need_rows()?;
     let mut counter = Counter::new(warned.watch, "reasons", 0, STEPS);
     let comparing = || format!("`{}` against `{}`", request.generated, request.reference);
-    let mixed = mixed(rows, reference.rows.as_ref(), request.seed)?;
-    let moments = mixed.as_ref().map(|sets| sets.each_ref().map(FeatureStats::from_features));
-    let chance = moments.map(|[a, b]| split(&a, &b)).transpose().with_context(comparing)?;
+    let (by_chance, part) = OfDistance::new(generated, reference, request.seed)
+        .with_context(comparing)?
+        .map_or((None, None), |chance| (Some(chance.distance), Some(chance.largest_part)));
     counter.add()?;
-    let directions = DirectionReport::new(
-        generated,
-        reference,
-        chance.as_ref(),
-        request.directions,
-        &read.labels,
-    )
-    .with_context(comparing)?;
+    let directions =
+        DirectionReport::new(generated, reference, part, request.directions, &read.labels)
+            .with_context(comparing)?;
     counter.add()?;
     let mut modes = Vec::new();
-    if let (Some(mixed), Some(of_reference)) = (&mixed, &reference.rows) {
-        for compared in Compared::all(of_reference, mixed, request.eta, request.seed)? {
-            let asked = (request.eta, request.modes);
-            modes.push(ModeReport::new(generated, reference, &compared, asked, &read.labels)?);
+    if let Some(rows) = &reference.rows {
+        for kernel in modes::kernels(rows, request.seed)? {
+            modes.push(ModeReport::new(generated, reference, kernel, request, &read.labels)?);
         }
     }
     counter.add()?;
@@ -235,7 +229,7 @@ pub fn explain_score(
         convention,
         title,
         distance,
-        by_chance: chance.map(|chance| chance.distance),
+        by_chance,
         causes: causes::ordered(causes),
         directions,
         modes,
@@ -343,23 +337,6 @@ fn read(request: &ExplainScoreRequest, warned: &mut Warned<'_>) -> Result<Read> 
         convention,
         extractor,
     })
-}
-
-/// The pooled images of both sets, drawn anew into two sets of the same sizes: they differ by chance
-/// alone. None without rows of the reference.
-fn mixed(
-    generated: &Features,
-    reference: Option<&Features>,
-    seed: u32,
-) -> Result<Option<[Features; 2]>> {
-    let Some(reference) = reference.filter(|rows| rows.dim() == generated.dim()) else {
-        return Ok(None);
-    };
-    let mut pooled = generated.clone();
-    pooled.append(reference)?;
-    let order = RandomState::new(seed).permutation(pooled.len());
-    let (a, b) = order.split_at(generated.len());
-    Ok(Some([pooled.select(a), pooled.select(b)]))
 }
 
 /// Name of a score for people.

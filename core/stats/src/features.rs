@@ -1,6 +1,12 @@
 //! Rows of float32 features, one row per image.
 
+use nalgebra::DMatrix;
+
+use crate::linalg::tr_mul;
 use crate::{Error, Result};
+
+/// Rows that are converted to float64 at once.
+const BLOCK: usize = 512;
 
 /// A dense matrix of float32 features, (N, dim) in C order.
 #[derive(Debug, Clone, PartialEq)]
@@ -105,6 +111,24 @@ impl Features {
             }
         }
         Self { data, dim: self.dim }
+    }
+
+    /// The coordinates of each row along `directions`, (dim, directions).
+    ///
+    /// # Errors
+    /// [`Error::Dimension`] if rows and directions are not equally long.
+    pub fn along(&self, directions: &DMatrix<f64>) -> Result<Self> {
+        let (expected, got) = (directions.nrows(), self.dim);
+        if expected != got {
+            return Err(Error::Dimension { what: "the features", expected, got });
+        }
+        let mut data = Vec::with_capacity(self.len() * directions.ncols());
+        for rows in self.data.chunks(BLOCK * self.dim) {
+            let values = rows.iter().map(|&x| f64::from(x));
+            let rows = DMatrix::from_iterator(self.dim, rows.len() / self.dim, values);
+            data.extend(tr_mul(directions, &rows).iter().map(|&x| x as f32));
+        }
+        Self::from_vec(data, directions.ncols())
     }
 
     /// All values, row after row.

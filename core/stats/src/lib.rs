@@ -4,6 +4,7 @@
 //! into [`Score`]s. Moments are accumulated in float64 in an order that depends on the rows
 //! alone, so neither the batch size nor the number of threads changes a digit.
 
+mod chance;
 mod feature_set;
 mod features;
 pub mod files;
@@ -16,6 +17,7 @@ mod sample;
 mod softmax;
 mod uncertainty;
 
+pub use chance::Chance;
 pub use feature_set::{FeatureBatch, FeatureSet, FeatureSetBuilder, Needs};
 pub use features::Features;
 pub use logits::{Logits, Rows};

@@ -49,6 +49,17 @@ pub fn symmetric_eigen(matrix: &DMatrix<f64>) -> Result<(DVector<f64>, DMatrix<f
     Ok((DVector::from_iterator(n, values.column_vector().iter().copied()), vectors))
 }
 
+/// The unit eigenvectors of the `count` largest eigenvalues of a symmetric matrix, the largest first,
+/// one per column; all of them if there are no more.
+///
+/// # Errors
+/// Those of [`symmetric_eigen`].
+pub fn leading_eigenvectors(matrix: &DMatrix<f64>, count: usize) -> Result<DMatrix<f64>> {
+    let (values, vectors) = symmetric_eigen(matrix)?;
+    let leading: Vec<usize> = (0..values.len()).rev().take(count).collect();
+    Ok(vectors.select_columns(&leading))
+}
+
 /// The positive semidefinite root `R` of a positive semidefinite matrix, `R R = matrix`.
 ///
 /// Negative eigenvalues are taken as zero as long as they are rounding.

@@ -1,10 +1,12 @@
 //! The Fréchet distance along the directions of the optimal transport.
 
-use ganscope_stats::linalg::{factor_psd, mul, singular, symmetric_eigen, tr_mul};
-use ganscope_stats::{FeatureStats, Features, Result};
+use ganscope_stats::linalg::{
+    factor_psd, leading_eigenvectors, mul, singular, symmetric_eigen, tr_mul,
+};
+use ganscope_stats::{Chance, FeatureStats, Features, Result, check_parameter};
 use nalgebra::{DMatrix, DVector};
 
-use crate::{check_pair, check_width};
+use crate::check_pair;
 
 /// The part of a Fréchet distance that lies along one direction of the features.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -111,6 +113,30 @@ pub fn directions(generated: &FeatureStats, reference: &FeatureStats) -> Result<
     Ok(Directions::sorted(&shift, &moved, vectors, &stretch, rank))
 }
 
+/// The largest part of a direction, beside what it is by chance.
+///
+/// Both are taken in the `leading` principal components of the images of both sets together, which have
+/// the moments `pooled`: large parts lie where images vary much, and small covariances are quick. The
+/// components do not depend on how the images are divided, so the test is exact.
+///
+/// # Errors
+/// [`Error::Parameter`](ganscope_stats::Error::Parameter) without components or draws, and those of
+/// [`directions`].
+pub fn largest_part(
+    [generated, reference]: [&Features; 2],
+    pooled: &FeatureStats,
+    leading: usize,
+    (draws, seed): (u32, u32),
+) -> Result<Chance> {
+    check_parameter("the number of components", leading, "at least 1", leading > 0)?;
+    let basis = leading_eigenvectors(&pooled.cov()?, leading)?;
+    let largest = |a: &Features, b: &Features| -> Result<f64> {
+        let [a, b] = [a, b].map(FeatureStats::from_features);
+        Ok(directions(&a, &b)?.parts.first().map_or(0.0, Direction::distance))
+    };
+    Chance::new([&generated.along(&basis)?, &reference.along(&basis)?], draws, seed, largest)
+}
+
 /// Eigenvalues and unit eigenvectors, one per column, of the map `L^(-1/2) M L^(-1/2)`, where `L` are
 /// the eigenvalues of the reference covariance, of which the roots are given, and `M` has these
 /// singular values and right vectors.
@@ -151,19 +177,5 @@ impl Directions {
         let parts: Vec<Direction> = order.iter().map(|&i| parts[i]).collect();
         let distance = parts.iter().map(Direction::distance).sum();
         Self { distance, rank, vectors: vectors.select_columns(&order), parts }
-    }
-
-    /// How far each row lies along the direction of part `part`.
-    ///
-    /// # Errors
-    /// [`Error::Dimension`](ganscope_stats::Error::Dimension) if the rows have another width.
-    ///
-    /// # Panics
-    /// If there is no such part.
-    pub fn along(&self, part: usize, features: &Features) -> Result<Vec<f64>> {
-        check_width("the features", self.vectors.nrows(), features.dim())?;
-        let direction = self.vectors.column(part);
-        let along = |row: &[f32]| row.iter().zip(&direction).map(|(&x, u)| f64::from(x) * u).sum();
-        Ok(features.rows().map(along).collect())
     }
 }

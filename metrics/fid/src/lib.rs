@@ -11,7 +11,7 @@ mod leave_one_out;
 mod mifid;
 mod uncertainty;
 
-pub use directions::{Direction, Directions, directions};
+pub use directions::{Direction, Directions, directions, largest_part};
 pub use histogram::{Weighted, distance_at_histogram};
 pub use infinity::{Extrapolation, FidInfinity, frechet_distance_at_infinity};
 pub use leave_one_out::{LeaveOneOut, worst_first};

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use ganscope_fid::{Directions, directions, frechet_distance};
+use ganscope_fid::{Directions, directions, frechet_distance, largest_part};
 use ganscope_golden::{arrays, json, sets};
 use ganscope_stats::linalg::mul;
 use ganscope_stats::{Error, FeatureStats, Features};
@@ -114,9 +114,35 @@ fn independent_features_are_their_own_directions() {
     assert_eq!(found.rank, 3);
     // Generated means are not below those of the reference.
     let row = Features::from_vec(vec![0.0, -2.0, 0.0, 0.0], 4).unwrap();
-    assert!((found.along(3, &row).unwrap()[0] - 2.0).abs() < 1e-12);
+    assert_eq!(row.along(&found.vectors).unwrap().row(0)[3], 2.0);
     let wide = Features::from_vec(vec![0.0; 5], 5).unwrap();
-    assert!(matches!(found.along(0, &wide), Err(Error::Dimension { got: 5, .. })));
+    assert!(matches!(wide.along(&found.vectors), Err(Error::Dimension { got: 5, .. })));
+}
+
+#[test]
+fn a_shift_is_more_than_chance_and_a_division_of_one_set_is_not() {
+    let all = rows("full-rank", "real");
+    let half =
+        |odd: usize| all.select(&(0..all.len() / 2).map(|i| 2 * i + odd).collect::<Vec<_>>());
+    let (a, b) = (half(0), half(1));
+    let mut shifted = Features::new(all.dim()).unwrap();
+    for row in a.rows() {
+        shifted.push_rows(&row.iter().map(|x| x + 0.2).collect::<Vec<_>>()).unwrap();
+    }
+    let chance = |a: &Features| {
+        let mut pooled = FeatureStats::from_features(a);
+        pooled.merge(&FeatureStats::from_features(&b)).unwrap();
+        largest_part([a, &b], &pooled, 16, (99, 5)).unwrap()
+    };
+    assert!(chance(&a).p_value() > 0.05, "{}", chance(&a).p_value());
+    assert_eq!(chance(&shifted).p_value(), 0.01);
+    // With all components the statistic is the largest part of the whole distance.
+    let mut pooled = FeatureStats::from_features(&shifted);
+    pooled.merge(&FeatureStats::from_features(&b)).unwrap();
+    let all_components = largest_part([&shifted, &b], &pooled, 64, (1, 0)).unwrap().observed();
+    let [g, r] = [&shifted, &b].map(FeatureStats::from_features);
+    let expected = directions(&g, &r).unwrap().parts[0].distance();
+    assert!((all_components / expected - 1.0).abs() < 1e-4, "{all_components} {expected}");
 }
 
 #[test]

@@ -5,9 +5,9 @@
 //! Scalable Differential Clustering Approach" (FINC), 2025, <https://arxiv.org/abs/2405.02700>. Agrees
 //! with FINC on its frequencies.
 
-use ganscope_stats::linalg::{mul, symmetric_eigen, tr_mul};
+use ganscope_stats::linalg::{leading_eigenvectors, mul, symmetric_eigen, tr_mul};
 use ganscope_stats::random::RandomState;
-use ganscope_stats::{Error, Features, Result, Side, check_parameter};
+use ganscope_stats::{Chance, Error, Features, Result, Side, check_parameter};
 use nalgebra::{DMatrix, DVector};
 
 /// Rows that are taken at once.
@@ -94,8 +94,7 @@ impl Embedding {
 
     /// Vectors of rows that are laid end to end, one per column.
     fn of(&self, rows: &[f32], dim: usize) -> DMatrix<f64> {
-        let rows = rows.iter().map(|&x| f64::from(x));
-        let mut rows = DMatrix::from_iterator(dim, rows.len() / dim, rows);
+        let mut rows = columns(rows, dim);
         match self.kernel {
             Kernel::Linear => {
                 for mut row in rows.column_iter_mut() {
@@ -120,14 +119,24 @@ impl Embedding {
 
     /// The mean of `v v^T` over the vectors of all rows.
     fn second_moment(&self, features: &Features) -> DMatrix<f64> {
-        let blocks = features.as_slice().chunks(BLOCK * features.dim());
-        let mut blocks = blocks.map(|rows| {
-            let vectors = self.of(rows, features.dim());
-            mul(&vectors, &vectors.transpose())
-        });
-        let first = blocks.next().unwrap_or_else(|| DMatrix::zeros(0, 0));
-        blocks.fold(first, |sum, block| sum + block) / features.len() as f64
+        second_moment(features, |rows| self.of(rows, features.dim()))
     }
+}
+
+/// Rows that are laid end to end, one per column.
+fn columns(rows: &[f32], dim: usize) -> DMatrix<f64> {
+    DMatrix::from_iterator(dim, rows.len() / dim, rows.iter().map(|&x| f64::from(x)))
+}
+
+/// The mean of `v v^T` over all rows, of which `vectors` makes some into columns `v`.
+fn second_moment(features: &Features, vectors: impl Fn(&[f32]) -> DMatrix<f64>) -> DMatrix<f64> {
+    let blocks = features.as_slice().chunks(BLOCK * features.dim());
+    let mut blocks = blocks.map(|rows| {
+        let vectors = vectors(rows);
+        mul(&vectors, &vectors.transpose())
+    });
+    let first = blocks.next().unwrap_or_else(|| DMatrix::zeros(0, 0));
+    blocks.fold(first, |sum, block| sum + block) / features.len() as f64
 }
 
 /// A kind of images that one set has more of than the other.
@@ -150,6 +159,9 @@ pub struct Modes<'a> {
     /// Of the generated set against the reference, and the other way round: eigenvalues, descending,
     /// and their vectors.
     spectra: [(Vec<f64>, DMatrix<f64>); 2],
+    /// The mean of `v v^T` over the images of both sets.
+    pooled: DMatrix<f64>,
+    eta: f64,
 }
 
 impl<'a> Modes<'a> {
@@ -182,11 +194,44 @@ impl<'a> Modes<'a> {
         reference.check_finite("the reference set")?;
         let embedding = Embedding::new(kernel, generated.dim());
         let [a, b] = [generated, reference].map(|set| embedding.second_moment(set));
-        let (novel, missing) = (spectrum(&(&a - &b * eta))?, |novel: &(Vec<f64>, DMatrix<f64>)| {
-            if eta == 1.0 { Ok(reversed(novel)) } else { spectrum(&(&b - &a * eta)) }
-        });
-        let missing = missing(&novel)?;
-        Ok(Self { embedding, sets: [generated, reference], spectra: [novel, missing] })
+        let novel = spectrum(&(&a - &b * eta))?;
+        let missing = if eta == 1.0 { reversed(&novel) } else { spectrum(&(&b - &a * eta))? };
+        let (n, m) = (generated.len() as f64, reference.len() as f64);
+        let pooled = (a * n + b * m) / (n + m);
+        Ok(Self { embedding, sets: [generated, reference], spectra: [novel, missing], pooled, eta })
+    }
+
+    /// The largest eigenvalue of either set against the other, beside what it is by chance; none is
+    /// below zero.
+    ///
+    /// Both are taken in the `leading` directions in which the images of both sets together are
+    /// largest: a mode of many images lies in these, and the eigenvalues of small matrices are quick.
+    /// The directions do not depend on how the images are divided, so the test is exact.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] without directions, and those of [`Chance::new`].
+    pub fn chance(&self, leading: usize, draws: u32, seed: u32) -> Result<Chance> {
+        check_parameter("the number of directions", leading, "at least 1", leading > 0)?;
+        let basis = leading_eigenvectors(&self.pooled, leading)?;
+        let along = |set: &Features| -> Result<Features> {
+            let blocks = set.as_slice().chunks(BLOCK * set.dim());
+            let along = |rows| tr_mul(&basis, &self.embedding.of(rows, set.dim()));
+            let values = blocks.flat_map(|rows| Vec::from(along(rows).data));
+            Features::from_vec(values.map(|x| x as f32).collect(), basis.ncols())
+        };
+        let [generated, reference] = self.sets;
+        let largest = |a: &Features, b: &Features| -> Result<f64> {
+            let [a, b] = [a, b].map(|set| second_moment(set, |rows| columns(rows, set.dim())));
+            let (novel, _) = spectrum(&(&a - &b * self.eta))?;
+            let missing = if self.eta == 1.0 {
+                novel.last().map(|value| -value)
+            } else {
+                spectrum(&(&b - &a * self.eta))?.0.first().copied()
+            };
+            let largest = novel.first().copied().into_iter().chain(missing);
+            Ok(largest.fold(0.0, f64::max))
+        };
+        Chance::new([&along(generated)?, &along(reference)?], draws, seed, largest)
     }
 
     fn spectrum(&self, side: Side) -> &(Vec<f64>, DMatrix<f64>) {

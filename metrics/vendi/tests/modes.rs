@@ -124,3 +124,26 @@ fn what_cannot_be_compared_is_refused() {
     assert!(matches!(fails(&nan, &clusters, linear, 1.0), Error::NotFinite { .. }));
     assert!(Kernel::gaussian(&nan, 4, 0).is_err());
 }
+
+#[test]
+fn chance_is_exceeded_by_a_missing_kind_and_not_by_a_division_of_one_set() {
+    // A tenth of the reference is of kind 3, and none of the generated images.
+    let reference = kinds(400, &[0, 1, 2, 0, 1, 2, 0, 1, 2, 3], 2);
+    let generated = kinds(400, &[0, 1, 2], 1);
+    let gaussian = Kernel::gaussian(&reference, 48, 0).unwrap();
+    for (kernel, eta) in [(Kernel::Linear, 1.0), (gaussian, 1.0), (Kernel::Linear, 1.5)] {
+        let modes = Modes::new(&generated, &reference, kernel, eta).unwrap();
+        let chance = modes.chance(64, 99, 1).unwrap();
+        let largest = modes.eigenvalues(Side::Reference)[0];
+        assert!(chance.is_exceeded(largest, 0.05), "{kernel:?}: {}", chance.p_value());
+        // In all directions it is the largest eigenvalue.
+        let all = modes.chance(1000, 1, 1).unwrap().observed();
+        assert!((all / largest - 1.0).abs() < 1e-5, "{kernel:?}: {all} {largest}");
+
+        let (a, b) = (kinds(400, &[0, 1, 2, 3], 3), kinds(300, &[0, 1, 2, 3], 4));
+        let p = Modes::new(&a, &b, kernel, eta).unwrap().chance(64, 99, 1).unwrap().p_value();
+        assert!(p > 0.05, "{kernel:?}: {p}");
+    }
+    let modes = Modes::new(&generated, &reference, Kernel::Linear, 1.0).unwrap();
+    assert!(modes.chance(0, 99, 1).is_err() && modes.chance(8, 0, 1).is_err());
+}

@@ -1,20 +1,17 @@
 //! The section of directions: along which directions of the features the distance lies.
 
 use ganscope_explain::looks::compare;
-use ganscope_fid::{Directions, directions};
-use ganscope_stats::Features;
+use ganscope_fid::directions;
+use ganscope_stats::{Chance, Features};
 use serde::Serialize;
 
 use super::causes::{Cause, percent};
+use super::chance::{ByChance, LEVEL};
 use super::sets::{Kind, Labels, Member, Shown};
 use crate::error::Result;
 
 /// Images at each end of a direction.
 const END: usize = 25;
-/// Parts this many times as large as the largest one by chance are no chance. That is known from one
-/// drawing, and others have some that are several times as large.
-const BEYOND: f64 = 6.0;
-
 /// The distance by directions.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct DirectionReport {
@@ -31,9 +28,8 @@ pub struct DirectionReport {
     pub too_much: f64,
     /// The part in which they vary and the reference does not.
     pub outside: f64,
-    /// The largest part of a direction by chance, where it is known: of the pooled images, drawn anew
-    /// into two sets of the same sizes.
-    pub by_chance: Option<f64>,
+    /// What chance does to the largest part of a direction, where it is known.
+    pub chance: Option<ByChance>,
     /// The directions with the largest parts.
     pub directions: Vec<DirectionFound>,
 }
@@ -82,26 +78,28 @@ fn ends(values: &[f64]) -> [Vec<usize>; 2] {
 }
 
 impl DirectionReport {
-    /// Splits the distance; `chance` has that of sets which differ by chance alone.
+    /// Splits the distance; `chance` tells of sets which differ by chance alone.
     pub(super) fn new(
         generated: &Member,
         reference: &Member,
-        chance: Option<&Directions>,
+        chance: Option<Chance>,
         count: usize,
         labels: &Labels,
     ) -> Result<Self> {
         let found = directions(&generated.stats, &reference.stats)?;
-        let by_chance = chance.and_then(|chance| Some(chance.parts.first()?.distance()));
+        let shown_of = found.vectors.columns(0, count.min(found.parts.len())).into_owned();
         let sum = |of: fn(Option<f64>) -> bool| -> f64 {
             found.parts.iter().filter(|part| of(part.stretch)).map(|part| part.spread).sum()
         };
-        let along = |member: &Member, i: usize| -> Result<Option<Vec<f64>>> {
-            let along = |rows: &Features| found.along(i, rows);
-            Ok(member.rows.as_ref().map(along).transpose()?)
+        let along = |member: &Member| member.rows.as_ref().map(|rows| rows.along(&shown_of));
+        let (of_generated, of_reference) =
+            (along(generated).transpose()?, along(reference).transpose()?);
+        let column = |rows: &Option<Features>, i: usize| -> Option<Vec<f64>> {
+            rows.as_ref().map(|rows| rows.rows().map(|row| f64::from(row[i])).collect())
         };
         let mut shown = Vec::new();
         for (i, part) in found.parts.iter().take(count).enumerate() {
-            let (a, b) = (along(generated, i)?, along(reference, i)?);
+            let (a, b) = (column(&of_generated, i), column(&of_reference, i));
             let gap = a.as_ref().zip(b.as_ref()).and_then(|(a, b)| compare(a, b));
             let [a, b] = [a, b].map(|values| ends(&values.unwrap_or_default()));
             let end = |k: usize| End {
@@ -117,7 +115,9 @@ impl DirectionReport {
                 spread: part.spread,
                 stretch: part.stretch,
                 gap: gap.map(|gap| gap.gap),
-                beyond_chance: by_chance.map(|chance| part.distance() > BEYOND * chance),
+                beyond_chance: chance
+                    .as_ref()
+                    .map(|chance| chance.is_exceeded(part.distance(), LEVEL)),
                 ends: [end(0), end(1)],
             });
         }
@@ -128,7 +128,7 @@ impl DirectionReport {
             too_little: sum(|stretch| stretch.is_some_and(|a| a < 1.0)),
             too_much: sum(|stretch| stretch.is_some_and(|a| a >= 1.0)),
             outside: sum(|stretch| stretch.is_none()),
-            by_chance,
+            chance: chance.as_ref().map(ByChance::of),
             directions: shown,
         })
     }

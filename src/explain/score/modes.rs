@@ -4,7 +4,9 @@ use ganscope_stats::{Features, Side};
 use ganscope_vendi::{Kernel, Modes};
 use serde::Serialize;
 
+use super::ExplainScoreRequest;
 use super::causes::{Cause, percent};
+use super::chance::{ByChance, DRAWS, LEADING, LEVEL};
 use super::sets::{Kind, Labels, Member, Shown};
 use crate::error::Result;
 
@@ -12,9 +14,6 @@ use crate::error::Result;
 const IMAGES: usize = 25;
 /// Cosines and sines of the Gaussian kernel.
 const FREQUENCIES: usize = 256;
-/// Modes this many times as large as the largest one by chance are no chance. That is known from one
-/// drawing, and others have some that are twice as large.
-const BEYOND: f64 = 2.5;
 /// Share of images below which a mode is no cause, whatever chance would give.
 const LEAST: f64 = 0.01;
 
@@ -27,8 +26,8 @@ pub struct ModeReport {
     pub sigma: Option<f64>,
     /// The factor that a kind must be more frequent by.
     pub eta: f64,
-    /// The largest excess by chance: of the pooled images, drawn anew into two sets of the same sizes.
-    pub by_chance: f64,
+    /// What chance does to the largest excess.
+    pub chance: ByChance,
     /// Kinds that generated images have too many of.
     pub over_represented: Vec<ModeFound>,
     /// Kinds that generated images have too few of, shown by reference images.
@@ -48,56 +47,32 @@ pub struct ModeFound {
     pub images: Vec<Shown>,
 }
 
-/// The kernels of the report, and the excess of their first modes by chance.
-pub(super) struct Compared {
-    kernel: Kernel,
-    by_chance: f64,
-}
-
-impl Compared {
-    /// The kernels for two sets, with what they find in `mixed` sets, which differ by chance alone.
-    pub(super) fn all(
-        reference: &Features,
-        mixed: &[Features; 2],
-        eta: f64,
-        seed: u32,
-    ) -> Result<Vec<Self>> {
-        let kernels = [Kernel::Linear, Kernel::gaussian(reference, FREQUENCIES, seed)?];
-        let compared = |kernel| {
-            let modes = Modes::new(&mixed[0], &mixed[1], kernel, eta)?;
-            let first = |side| modes.eigenvalues(side).first().copied().unwrap_or(0.0);
-            let by_chance = first(Side::Generated).max(first(Side::Reference)).max(0.0);
-            Ok(Self { kernel, by_chance })
-        };
-        kernels.into_iter().map(compared).collect()
-    }
-}
-
-/// The excess up to which a mode may be chance.
-fn beyond(by_chance: f64) -> f64 {
-    (BEYOND * by_chance).max(LEAST)
+/// The kernels of the report, by what they find in the reference.
+pub(super) fn kernels(reference: &Features, seed: u32) -> Result<[Kernel; 2]> {
+    Ok([Kernel::Linear, Kernel::gaussian(reference, FREQUENCIES, seed)?])
 }
 
 impl ModeReport {
-    /// The excess up to which a mode may be chance.
-    pub fn beyond(&self) -> f64 {
-        beyond(self.by_chance)
+    /// The excess up to which a mode may be chance, or is too rare to be called a cause.
+    pub fn limit(&self) -> f64 {
+        self.chance.limit.max(LEAST)
     }
 
     pub(super) fn new(
         generated: &Member,
         reference: &Member,
-        compared: &Compared,
-        (eta, count): (f64, usize),
+        kernel: Kernel,
+        request: &ExplainScoreRequest,
         labels: &Labels,
     ) -> Result<Self> {
-        let Compared { kernel, by_chance } = *compared;
+        let ExplainScoreRequest { eta, modes: count, seed, .. } = *request;
         let modes = Modes::new(generated.need_rows()?, reference.need_rows()?, kernel, eta)?;
+        let chance = modes.chance(LEADING, DRAWS, seed)?;
         let of = |member: &Member, side: Side| -> Vec<ModeFound> {
             let found = modes.of(side, count, IMAGES).into_iter();
             let describe = |mode: ganscope_vendi::Mode| ModeFound {
                 excess: mode.excess,
-                beyond_chance: mode.excess > beyond(by_chance),
+                beyond_chance: mode.excess > LEAST && chance.is_exceeded(mode.excess, LEVEL),
                 kind: member.kind(&mode.images, labels),
                 images: member.shown(&mode.images),
             };
@@ -111,7 +86,7 @@ impl ModeReport {
             kernel,
             sigma,
             eta,
-            by_chance,
+            chance: ByChance::of(&chance),
             over_represented: of(generated, Side::Generated),
             missing: of(reference, Side::Reference),
         })

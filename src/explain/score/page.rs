@@ -179,6 +179,14 @@ impl ExplainedScore {
             rows.push(row("variety where the reference has none", found.outside));
         }
         page.table(&["kind of difference".into(), title.clone(), "share".into()], &rows);
+        if let Some(chance) = &found.chance {
+            let limit = number(chance.limit);
+            page.paragraph(&format!(
+                "A part up to {limit} may be chance: in one of a hundred drawings of two sets from the \
+                 images of both, some direction has more (here p = {:.3}).",
+                chance.p_value
+            ));
+        }
         for (i, direction) in found.directions.iter().enumerate() {
             self.add_direction(page, i + 1, direction)?;
         }
@@ -237,7 +245,7 @@ impl ExplainedScore {
     }
 
     fn add_kernel(&self, page: &mut Page, report: &ModeReport) -> Result<()> {
-        let (kernel, chance) = (report.kernel, percent(report.beyond()));
+        let (kernel, limit) = (report.kernel, percent(report.limit()));
         let [generated, reference] = &self.members;
         let sides = [
             ("Missing", "the reference", &report.missing, reference),
@@ -245,7 +253,10 @@ impl ExplainedScore {
         ];
         for (name, whose, modes, member) in sides {
             page.subheading(&format!("{name}, {kernel} kernel"));
-            page.paragraph(&format!("Shown by {whose}. An excess up to {chance} may be chance."));
+            page.paragraph(&format!(
+                "Shown by {whose}. An excess up to {limit} may be chance (p = {:.3}).",
+                report.chance.p_value
+            ));
             if modes.is_empty() {
                 page.paragraph("None.");
             }
