@@ -2,9 +2,10 @@
 //!
 //! [`explain`] makes maps of images and returns them with their numbers; [`figures`] and [`sheets`]
 //! draw and write them. [`maximize`] and [`latent`] look for the picture that a class or a unit answers to most,
-//! [`units`] shows filters and what a unit answers to, [`distance`] which pixels raise the
+//! [`counterfactual`] for the nearest picture of another class; [`units`] shows filters and what a unit answers to, [`distance`] which pixels raise the
 //! distance of a set, and [`score`] why that distance is what it is.
 
+pub mod counterfactual;
 pub mod distance;
 pub mod figures;
 pub(crate) mod images;

@@ -17,6 +17,7 @@ use clap::Command;
 use ganscope::Result;
 use ganscope::cache::PruneRequest;
 use ganscope::explain::ExplainRequest;
+use ganscope::explain::counterfactual::CounterfactualRequest;
 use ganscope::explain::latent::LatentRequest;
 use ganscope::explain::maximize::MaximizeRequest;
 use ganscope::explain::score::ExplainScoreRequest;
@@ -108,6 +109,12 @@ static PROGRAM: Verb =
                     explain::networks::latent,
                 )
                 .filling(&[fills::<LatentRequest>()]),
+                verb(
+                    "counterfactual",
+                    include_str!("../help/explain-counterfactual.txt"),
+                    explain::networks::counterfactual,
+                )
+                .filling(&[fills::<CounterfactualRequest>()]),
                 verb(
                     "filters",
                     include_str!("../help/explain-filters.txt"),

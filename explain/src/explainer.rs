@@ -259,7 +259,7 @@ impl Explainer {
     /// # Errors
     /// If the images do not suit the network.
     pub fn probabilities(&self, inputs: &FeatureMap) -> Result<Vec<Vec<f64>>> {
-        let logits = self.run(inputs)?;
+        let logits = self.logits(inputs)?;
         Ok((0..logits.n).map(|image| softmax(logits.image(image))).collect())
     }
 
@@ -269,12 +269,16 @@ impl Explainer {
     /// If the images do not suit the network, or the target does not exist.
     pub fn score(&self, inputs: &FeatureMap, target: &Target) -> Result<Vec<f64>> {
         if target.node() == self.classifier.network.output() {
-            return target.score(&self.run(inputs)?);
+            return target.score(&self.logits(inputs)?);
         }
         target.score(self.walker.run(inputs.clone())?.value(target.node()))
     }
 
-    fn run(&self, inputs: &FeatureMap) -> Result<FeatureMap> {
+    /// The output of the network for each image of a batch.
+    ///
+    /// # Errors
+    /// If the images do not suit the network.
+    pub fn logits(&self, inputs: &FeatureMap) -> Result<FeatureMap> {
         let size = (inputs.n, inputs.shape.h, inputs.shape.w);
         Ok(self.engine.run(&inputs.data, size)?.swap_remove(0))
     }

@@ -9,12 +9,14 @@
 //! | which pixels it cannot do without | [`Occlusion`], [`Lime`] |
 //! | where in a layer it arises | [`cam`](cam()), [`grad_cam`], [`guided_grad_cam`] |
 //! | what a unit looks for | [`gradient`](gradient()) with other rectifiers, [`Maximization`], [`latent`] |
+//! | which picture would change its mind | [`Counterfactual`] |
 //!
 //! An [`Explainer`] runs any of them by name on a classifier. [`measure`] and [`road`] tell how good
 //! an explanation is, [`distance`] which pixels of an image raise the distance of its set, [`looks`] how
 //! the pictures of two sets differ by plain measures, and [`heat`] draws maps.
 
 pub mod cam;
+mod counterfactual;
 pub mod distance;
 mod error;
 mod explainer;
@@ -33,6 +35,7 @@ mod superpixels;
 mod target;
 
 pub use cam::{Evidence, cam, grad_cam, guided_grad_cam};
+pub use counterfactual::{Changed, Counterfactual};
 pub use error::{Error, Result};
 pub use explainer::{Explainer, Explanation, Method, Prepared, Settings};
 pub use field::receptive_field;

@@ -119,18 +119,20 @@ pub struct LatentMaximized {
     pub end: Judged,
 }
 
-impl LatentRequest {
-    /// The classifier, with the default of shipped generators.
-    fn classifier(&self) -> ClassifierRequest {
-        let mut request = self.classifier.clone();
-        let named =
-            request.model.is_some() || request.weights.is_some() || request.network.is_some();
-        if !named && shipped(&self.generator.model).is_some() {
-            request.model = Some(SHIPPED_CLASSIFIER.to_owned());
-        }
-        request
+/// The classifier of the pictures of a generator, with the default of shipped ones.
+pub(super) fn classifier_of_pictures(
+    classifier: &ClassifierRequest,
+    generator: &DrawingRequest,
+) -> ClassifierRequest {
+    let mut request = classifier.clone();
+    let named = request.model.is_some() || request.weights.is_some() || request.network.is_some();
+    if !named && shipped(&generator.model).is_some() {
+        request.model = Some(SHIPPED_CLASSIFIER.to_owned());
     }
+    request
+}
 
+impl LatentRequest {
     /// Fails if the request contradicts itself.
     ///
     /// # Errors
@@ -162,7 +164,10 @@ pub fn maximize_latent(
     watch: &mut dyn Watch,
 ) -> Result<Vec<LatentMaximized>> {
     request.check()?;
-    let classifier = catalog::open_classifier(&request.classifier(), watch)?;
+    let classifier = catalog::open_classifier(
+        &classifier_of_pictures(&request.classifier, &request.generator),
+        watch,
+    )?;
     let generator = request.generator.open_generator(watch)?;
     let all = request.target.sought(&classifier)?;
     let found = request.ws.as_deref().map(Codes::read).transpose()?;

@@ -47,6 +47,7 @@ const CALLS: &[&[&str]] = &[
     &["edit", "fashion-stylegan2", "--seeds", "1", "--direction", "d.npz:0=1", "-o", "e.png"],
     &["explain", "maximize", "--class", "1", "--model", "fashion-cnn", "-o", "x.png"],
     &["explain", "latent", "fashion-biggan", "--class", "1", "--seeds", "0-3", "-o", "l.png"],
+    &["explain", "counterfactual", "fashion-stylegan2", "--seeds", "2", "-o", "c.png"],
     &[
         "explain",
         "unit",

@@ -1,10 +1,14 @@
-//! What a network looks for: `maximize`, `latent`, `filters`, `unit`. Each writes a picture.
+//! What a network looks for: `maximize`, `latent`, `counterfactual`, `filters`, `unit`. Each writes a
+//! picture.
 
+use std::path::Path;
+
+use ganscope::explain::counterfactual::{CounterfactualRequest, counterfactuals};
 use ganscope::explain::latent::{LatentMaximized, LatentRequest, maximize_latent};
 use ganscope::explain::maximize::{MaximizeRequest, Maximized};
 use ganscope::explain::units::{UnitRequest, unit_patches};
 use ganscope::figures::Sheet;
-use ganscope::files::check_picture;
+use ganscope::files::{check_picture, check_writable};
 use ganscope::images::save_png;
 use ganscope::models::classifier::ClassifierRequest;
 use ganscope::{Result, Watch as _};
@@ -30,6 +34,19 @@ pub(in super::super) fn latent(given: Given<'_>, terminal: &mut Terminal) -> Res
         terminal.data(&format!("{}: {}\n", one.title, one.end.answer))?;
     }
     save(given, &LatentMaximized::sheet(&found), terminal)
+}
+
+pub(in super::super) fn counterfactual(given: Given<'_>, terminal: &mut Terminal) -> Result<()> {
+    check_picture(&given.path("output"))?;
+    let (json, ws) = (given.json()?, given.text("ws-output").map(Path::new));
+    ws.map_or(Ok(()), check_writable)?;
+    let found = counterfactuals(&given.request::<CounterfactualRequest>()?, terminal)?;
+    let lines: Vec<String> = found.found.iter().map(|one| one.sentence() + "\n").collect();
+    terminal.result(&found, json, &lines.concat())?;
+    if let Some(path) = ws {
+        found.write_ws(path)?;
+    }
+    save(given, &found.sheet(), terminal)
 }
 
 pub(in super::super) fn unit(given: Given<'_>, terminal: &mut Terminal) -> Result<()> {
