@@ -19,7 +19,7 @@ const TIME: Duration = Duration::from_secs(5);
 const FREE: usize = 64 << 20;
 /// Memory for each byte of content.
 const PER_BYTE: usize = 64;
-/// Longest case. The machine does other work meanwhile.
+/// Longest case, by the faster of two tries: the machine does other work meanwhile.
 const LONGEST: Duration = Duration::from_secs(2);
 
 /// Seeds that take longer are read once and not changed: the time goes into many cases.
@@ -32,22 +32,28 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// What is wrong with a case, if anything is.
-fn problem(target: &Target, bytes: &[u8]) -> Option<String> {
+/// What is wrong with a case, if anything is, and the time that it takes.
+fn problem(target: &Target, bytes: &[u8]) -> (Option<String>, Duration) {
     let before = MEMORY.current_usage();
     MEMORY.reset_peak_usage();
     let began = Instant::now();
     let outcome = std::panic::catch_unwind(|| (target.read)(bytes));
-    let (took, peak) = (began.elapsed(), MEMORY.peak_usage().saturating_sub(before));
+    let (mut took, peak) = (began.elapsed(), MEMORY.peak_usage().saturating_sub(before));
+    if took > LONGEST && outcome.is_ok() {
+        let again = Instant::now();
+        let _same = (target.read)(bytes);
+        took = took.min(again.elapsed());
+    }
     let panics = std::mem::take(&mut *PANICS.lock().expect("nothing panics in the hook"));
     let budget = FREE + PER_BYTE * bytes.len() + 4 * honest(bytes);
-    match outcome {
+    let problem = match outcome {
         _ if !panics.is_empty() => Some(panics.join("; ")),
         Err(_) => Some("panicked".into()),
         Ok(_) if took > LONGEST => Some(format!("took {took:?}")),
         Ok(_) if peak > budget => Some(format!("took {peak} bytes of {budget}")),
         Ok(_) => None,
-    }
+    };
+    (problem, took)
 }
 
 #[test]
@@ -68,7 +74,7 @@ fn mutated_files_do_no_harm() {
         let mut quick = Vec::new();
         for (name, bytes) in seeds {
             let start = Instant::now();
-            let found = problem(target, &bytes);
+            let (found, _) = problem(target, &bytes);
             problems.extend(found.map(|problem| format!("{}, {name}: {problem}", target.name)));
             if start.elapsed() < QUICK {
                 quick.push((name, bytes));
@@ -79,8 +85,8 @@ fn mutated_files_do_no_harm() {
         while cases.map_or_else(|| began.elapsed() < TIME, |cases| done < cases) {
             let state = random.clone();
             let bytes = case(&quick, &mut random);
-            let start = Instant::now();
-            if let Some(problem) = problem(target, &bytes) {
+            let (found, took) = problem(target, &bytes);
+            if let Some(problem) = found {
                 let folder = std::env::temp_dir().join("ganscope-cases");
                 let path = folder.join(format!("{}-{seed}-{done}", target.name));
                 let kept =
@@ -91,7 +97,7 @@ fn mutated_files_do_no_harm() {
                     break;
                 }
             }
-            slowest = slowest.max(start.elapsed());
+            slowest = slowest.max(took);
             done += 1;
         }
         println!("{:<12} {done:>9} cases, slowest {slowest:?}, {:?}", target.name, began.elapsed());
