@@ -202,6 +202,18 @@ impl FeatureRequest {
         reference: Option<&Convention>,
         watch: &mut dyn Watch,
     ) -> Result<Extractor> {
+        self.entry(reference)?.open(&self.extractor_options(needs, reference)?, watch)
+    }
+
+    /// How that extractor is opened.
+    ///
+    /// # Errors
+    /// If there is none, or no weights are known.
+    pub(crate) fn extractor_options(
+        &self,
+        needs: Needs,
+        reference: Option<&Convention>,
+    ) -> Result<ExtractorOptions> {
         let entry = self.entry(reference)?;
         let preset = entry.preset(self.preset.as_deref())?;
         let known = match preset.weights {
@@ -212,7 +224,7 @@ impl FeatureRequest {
             }
             PresetWeights::Usual | PresetWeights::Given => None,
         };
-        let options = ExtractorOptions {
+        Ok(ExtractorOptions {
             weights: self.weights.clone(),
             known,
             config: self.extractor_config.clone(),
@@ -221,8 +233,7 @@ impl FeatureRequest {
             scaling: preset.scaling.clone(),
             needs,
             device: self.open_device()?,
-        };
-        entry.open(&options, watch)
+        })
     }
 
     /// The device that networks run on.

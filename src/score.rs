@@ -2,6 +2,7 @@
 
 pub mod by_class;
 pub(crate) mod chosen;
+pub mod clip_score;
 pub mod compare;
 pub mod differences;
 pub mod map;

@@ -2,6 +2,7 @@
 
 mod cache;
 mod checkpoints;
+mod clip_score;
 mod compare;
 mod directions;
 mod explain;
@@ -32,6 +33,7 @@ use ganscope::latents::project::{ProjectFiles, ProjectRequest};
 use ganscope::latents::video::VideoRequest;
 use ganscope::latents::walk::{WalkRequest, WalkStyle};
 use ganscope::score::ScoreRequest;
+use ganscope::score::clip_score::ClipScoreRequest;
 use ganscope::score::compare::ComparePresetsRequest;
 use ganscope::score::plan::PlanRequest;
 use ganscope::score::statistics::{RowsRequest, StatisticsRequest};
@@ -67,6 +69,8 @@ static PROGRAM: Verb =
             .filling(&[fills::<ScoreRequest>()]),
         verb("compare-presets", include_str!("../help/compare-presets.txt"), compare::run)
             .filling(&[fills::<ComparePresetsRequest>()]),
+        verb("clip-score", include_str!("../help/clip-score.txt"), clip_score::run)
+            .filling(&[fills::<ClipScoreRequest>()]),
         verb("plan", include_str!("../help/plan.txt"), plan::run)
             .filling(&[fills::<PlanRequest>()]),
         verb("stats", include_str!("../help/stats.txt"), stats::run)

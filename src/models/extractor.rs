@@ -136,6 +136,22 @@ impl ExtractorEntry {
         }
     }
 
+    /// The content of the file of its weights.
+    ///
+    /// # Errors
+    /// If they cannot be found or downloaded.
+    pub(crate) fn bytes(
+        &self,
+        options: &ExtractorOptions,
+        watch: &mut dyn Watch,
+    ) -> Result<Vec<u8>> {
+        match (&options.weights, options.known) {
+            (Some(name), _) => read(Path::new(name), watch),
+            (None, Some(id)) => WeightSource::Known(id).bytes(watch),
+            (None, None) => self.weights.bytes(watch),
+        }
+    }
+
     /// Opens the extractor with its known weights, or those of `options`.
     ///
     /// # Errors
@@ -145,11 +161,7 @@ impl ExtractorEntry {
             return Err(Error::request(format!("{} has no configuration", self.name))
                 .with_hint(Hint::of("leave {extractor_config} out")));
         }
-        let bytes = match (&options.weights, options.known) {
-            (Some(name), _) => read(Path::new(name), watch)?,
-            (None, Some(id)) => WeightSource::Known(id).bytes(watch)?,
-            (None, None) => self.weights.bytes(watch)?,
-        };
+        let bytes = self.bytes(options, watch)?;
         let checkpoint = ganscope_weights::read_bytes(&bytes, &ReadOptions::default());
         let what = || match &options.weights {
             Some(name) => format!("open `{name}` as {}", self.name),

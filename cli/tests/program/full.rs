@@ -67,6 +67,10 @@ fn writers(a: &str, stats: &str) -> Vec<Vec<String>> {
     let cnn = ["--extractor", "fashion-cnn"];
     let model = ["--model", "fashion-cnn"];
     let picture = format!("{a}/seed0003.png");
+    let (clip, config) =
+        (golden_file("clip-tiny.safetensors"), golden_file("clip-tiny-config.json"));
+    let tokenizer = golden_file("clip-text-tokenizer.json");
+    let pairs = format!("{a}/pairs.csv");
     let words: Vec<Vec<&str>> = vec![
         [&["score", a, "-r", "fashion-test", "-m", "is,fid", "--json", "s.json"], &cnn[..]]
             .concat(),
@@ -109,6 +113,11 @@ fn writers(a: &str, stats: &str) -> Vec<Vec<String>> {
             "--json",
             "c.json",
         ],
+        [
+            &["clip-score", &pairs, "--tokenizer", &tokenizer, "-o", "p.csv", "--json", "p.json"],
+            &["--weights", &clip, "--config", &config][..],
+        ]
+        .concat(),
         vec!["convert", &pickle, "-o", "c.safetensors"],
         vec!["man", "man"],
     ];
@@ -125,6 +134,8 @@ fn a_full_disk_is_told_and_leaves_nothing_that_looks_whole() {
     }
     let draw = ["generate", "fashion-biggan", "--class", "each", "--seeds", "0-19", "-o", "a"];
     run(folder.path(), &draw);
+    fs::write(at("a/pairs.csv"), "file,prompt\nseed0003.png,the cat\nseed0004.png,a dog\n")
+        .unwrap();
     let part = ["stats", "a", "-o", "part.safetensors", "--extractor", "fashion-cnn"];
     run(folder.path(), &part);
     let (a, stats) = (at("a").display().to_string(), at("part.safetensors").display().to_string());

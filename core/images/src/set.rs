@@ -166,6 +166,12 @@ impl ImageSet {
         Ok(Self::held(folder::Files::new(paths)?))
     }
 
+    /// The same set within other limits.
+    #[must_use]
+    pub fn within(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
     /// The images of several sets, one after another, named by their position.
     pub fn joined(sets: Vec<Self>) -> Self {
         Self::held(memory::Joined::new(sets))
