@@ -175,10 +175,8 @@ impl Global {
     /// # Errors
     /// [`Error::ForbiddenGlobal`].
     pub(crate) fn check_module(module: &str) -> Result<()> {
-        match ALLOWED.iter().any(|&(allowed, ..)| allowed == module) {
-            true => Ok(()),
-            false => Err(forbidden(module, "*")),
-        }
+        let known = ALLOWED.iter().any(|&(allowed, ..)| allowed == module);
+        if known { Ok(()) } else { Err(forbidden(module, "*")) }
     }
 }
 
