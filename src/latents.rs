@@ -202,16 +202,15 @@ impl Drawing {
             let class = [class];
             network.map(&z, (c_dim > 0).then_some(&class), ganscope_model::Truncation::psi(0.0))
         };
-        let mean = match self.sampler.class {
-            Some(Class::One(class)) => mean(class)?,
-            _ => {
-                let first = mean(0)?;
-                if c_dim > 1 && values(&first)? != values(&mean(1)?)? {
-                    return Err(Error::request("each class has a mean of its own")
-                        .with_hint(Hint::of("give the {class} of the style inputs")));
-                }
-                first
+        let mean = if let Some(Class::One(class)) = self.sampler.class {
+            mean(class)?
+        } else {
+            let first = mean(0)?;
+            if c_dim > 1 && values(&first)? != values(&mean(1)?)? {
+                return Err(Error::request("each class has a mean of its own")
+                    .with_hint(Hint::of("give the {class} of the style inputs")));
             }
+            first
         };
         let mean = mean.narrow(1, 0, moved)?;
         let away = (ws.narrow(1, 0, moved)?.broadcast_sub(&mean)? * psi)?;

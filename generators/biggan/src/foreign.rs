@@ -153,7 +153,7 @@ impl Found<'_> {
     /// The term under the root of conditional norms: of ports, which lack `sv0`, that of TensorFlow.
     fn eps(&self, config: &Map<String, Value>) -> Result<f64> {
         let has = |ending: &str| self.checkpoint.names().any(|name| name.ends_with(ending));
-        let usual = if has(".u0") && !has(".sv0") { 1e-4 } else { 1e-5 };
+        let usual = if has("u0") && !has("sv0") { 1e-4 } else { 1e-5 };
         match config.get("BN_eps") {
             None => Ok(usual),
             Some(eps) => eps.as_f64().filter(|eps| *eps > 0.0 && *eps < 1.0).ok_or_else(|| {

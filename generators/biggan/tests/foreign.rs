@@ -63,7 +63,6 @@ fn assert_golden(generator: &BigGan, name: &str, case: &str) {
     let images = images(generator, &ws(generator, name));
     assert_eq!(images.dims(), expected.shape);
     let error = golden::relative_l2(&values(&images), &expected.data);
-    println!("{name} {case}: {error:.1e}");
     assert!(error <= F32_NETWORK, "{name} {case}: {error:.1e}");
 }
 
@@ -79,7 +78,7 @@ fn ports_from_tensorflow_have_its_term_under_the_root() {
     let name = "biggan-ajbrock";
     assert_golden(&open(name, json!({ "BN_eps": 1e-4 })), name, "BN_eps1e-4/");
     let mut ported = weights(name);
-    ported.arrays.retain(|name, _| !name.ends_with(".sv0"));
+    ported.arrays.retain(|name, _| !name.ends_with("sv0"));
     assert_golden(&try_open(ported.clone(), json!({})).unwrap(), name, "BN_eps1e-4/");
     assert_golden(&try_open(ported, json!({ "BN_eps": 1e-5 })).unwrap(), name, "");
 }

@@ -21,6 +21,9 @@ const NETWORKS: [(&str, &[&str], usize); 5] = [
     ("xl-r-sr4", &["safetensors"], 64),
 ];
 
+/// A change of the tensors, a configuration, and a part of the error.
+type Case<'a> = (&'a dyn Fn(&mut Weights), serde_json::Value, &'a str);
+
 fn file(name: &str) -> Weights {
     read(&golden::data().join(format!("stylegan-{name}")), &ReadOptions::default()).unwrap()
 }
@@ -163,7 +166,7 @@ fn damaged_networks_and_wrong_configurations_are_errors() {
     };
     let remove = |name: &'static str| move |w: &mut Weights| drop(w.arrays.remove(name));
     let none = |_: &mut Weights| {};
-    let cases: [(&dyn Fn(&mut Weights), serde_json::Value, &str); 11] = [
+    let cases: [Case<'_>; 11] = [
         (&none, json!({ "c_dim": 1000 }), "`c_dim` is 1000, but the tensors are those of 6"),
         (&none, json!({ "img_resolution": 64 }), "`img_resolution` is 64"),
         (&none, json!({ "chanel_base": 64 }), "chanel_base"),

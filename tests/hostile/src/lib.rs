@@ -238,5 +238,5 @@ fn labels(bytes: &[u8]) -> bool {
 fn description(bytes: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(bytes) else { return false };
     let Ok(description) = Description::from_json(text) else { return false };
-    description.network(ganscope::weights::Weights::default().into()).is_ok()
+    description.network(Weights::default().into()).is_ok()
 }

@@ -58,7 +58,8 @@ fn ten_seconds_play_without_a_seam() {
         zoom: Some(8),
         ..VideoRequest::default()
     };
-    for (name, kind) in [("v.webp", "image/webp"), ("v.apng", "image/png"), ("v.gif", "image/gif")] {
+    for (name, kind) in [("v.webp", "image/webp"), ("v.apng", "image/png"), ("v.gif", "image/gif")]
+    {
         let path = folder.path().join(name);
         assert_eq!(write_video(&request, &path, &mut ()).unwrap(), 200);
         let mut hex = String::new();
@@ -69,7 +70,8 @@ fn ten_seconds_play_without_a_seam() {
         let told = |key: &str| found[key].clone();
         assert_eq!((told("frames"), told("size")), (json!(200), json!([256, 256])), "{name}");
         assert_eq!((told("time"), told("forever")), (json!(10.0), json!(true)), "{name}");
-        let steps: Vec<f64> = found["steps"].as_array().unwrap().iter().filter_map(Value::as_f64).collect();
+        let steps: Vec<f64> =
+            found["steps"].as_array().unwrap().iter().filter_map(Value::as_f64).collect();
         let (last, inside) = steps.split_last().unwrap();
         let largest = inside.iter().copied().fold(0.0, f64::max);
         println!("{name}: the largest step is {largest:.1}, that to the first frame {last:.1}");

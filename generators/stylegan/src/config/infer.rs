@@ -180,7 +180,7 @@ pub(crate) fn stylegan_xl(
         ("img_channels", colors),
     ];
     for (name, found) in sizes {
-        if let Some(stated) = given.get(name).filter(|stated| **stated != Value::from(found)) {
+        if let Some(stated) = given.get(name).filter(|stated| **stated != found) {
             let problem = format!("`{name}` is {stated}, but the tensors are those of {found}");
             return Err(Error::Config(problem));
         }
