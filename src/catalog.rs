@@ -190,6 +190,18 @@ pub const GENERATORS: &[GeneratorEntry] = &[
         build: generator::biggan,
     },
     GeneratorEntry {
+        name: "biggan",
+        about: "BigGAN and BigGAN-deep of BigGAN-PyTorch, and ports of the TF Hub generators to it",
+        recognizes: ganscope_biggan::is_pytorch,
+        build: generator::biggan_foreign,
+    },
+    GeneratorEntry {
+        name: "biggan-studio",
+        about: "BigGAN and BigGAN-deep of StudioGAN",
+        recognizes: ganscope_biggan::is_studio,
+        build: generator::biggan_foreign,
+    },
+    GeneratorEntry {
         name: "r3gan",
         about: "R3GAN: residual blocks without styles, normalization or noise",
         recognizes: ganscope_r3gan::is_r3gan,
@@ -197,7 +209,7 @@ pub const GENERATORS: &[GeneratorEntry] = &[
     },
     GeneratorEntry {
         name: "stylegan",
-        about: "StyleGAN 1, 2 and 3: a mapping network and a synthesis by styles",
+        about: "StyleGAN 1, 2, 3 and XL: a mapping network and a synthesis by styles",
         recognizes: |weights| ganscope_stylegan::Family::of(weights).is_some(),
         build: generator::stylegan,
     },

@@ -345,7 +345,7 @@ fn of_stylegan(error: &ganscope_stylegan::Error) -> Option<Hint> {
     use ganscope_stylegan::Error;
     match error {
         Error::NotAGenerator { .. } => Some(Hint::of(
-            "give a generator: BigGAN-deep, R3GAN, or StyleGAN 1, 2 or 3, as official file, state dict or \
+            "give a generator: BigGAN, R3GAN, or StyleGAN 1, 2, 3 or XL, as official file, state dict or \
              safetensors; {inspect.} shows what a file contains",
         )),
         Error::Undetermined { example, .. } => Some(

@@ -32,6 +32,9 @@ pub use request::{CentersRequest, DrawingRequest};
 /// The class that gives each seed its own: `seed mod classes`.
 pub const EACH: &str = "each";
 
+/// The class that is drawn for each seed, `RandomState(seed).randint(0, classes)`.
+pub const DRAWN: &str = "random";
+
 /// Factors of enlargement.
 pub(crate) const ZOOM: std::ops::RangeInclusive<usize> = 1..=64;
 
@@ -195,8 +198,20 @@ impl Drawing {
             return Ok(ws.clone());
         }
         let z = Tensor::zeros((1, z_dim), candle_core::DType::F32, network.device())?;
-        let class = (c_dim > 0).then_some(&[0][..]);
-        let mean = network.map(&z, class, ganscope_model::Truncation::psi(0.0))?;
+        let mean = |class: u32| {
+            let class = [class];
+            network.map(&z, (c_dim > 0).then_some(&class), ganscope_model::Truncation::psi(0.0))
+        };
+        let mean = if let Some(Class::One(class)) = self.sampler.class {
+            mean(class)?
+        } else {
+            let first = mean(0)?;
+            if c_dim > 1 && values(&first)? != values(&mean(1)?)? {
+                return Err(Error::request("each class has a mean of its own")
+                    .with_hint(Hint::of("give the {class} of the style inputs")));
+            }
+            first
+        };
         let mean = mean.narrow(1, 0, moved)?;
         let away = (ws.narrow(1, 0, moved)?.broadcast_sub(&mean)? * psi)?;
         let towards = away.broadcast_add(&mean)?;
@@ -261,6 +276,7 @@ impl Drawing {
             None => Value::Null,
             Some(Class::One(class)) => json!(class),
             Some(Class::BySeed) => json!(EACH),
+            Some(Class::Drawn) => json!(DRAWN),
         };
         json!({
             "prior": prior,
@@ -279,23 +295,30 @@ impl Drawing {
 }
 
 /// The class that `text` names, where one is needed; [`EACH`] gives consecutive seeds consecutive
-/// classes.
+/// classes, [`DRAWN`] any, which is the default of StyleGAN-XL.
 pub(crate) fn class(generator: &Generator, text: Option<&str>) -> Result<Option<Class>> {
     let count = generator.info().c_dim;
     match text {
         None if count == 0 => Ok(None),
+        None if generator.draws_class => Ok(Some(Class::Drawn)),
         None => {
             let names = if generator.classes.is_empty() { "" } else { " or by name" };
             let last = count - 1;
             Err(Error::request(format!("the generator is conditional, with {count} classes"))
                 .with_hint(
-                    Hint::of("give {class}")
-                        .then(format!(", by number from 0 to {last}{names}, or `{EACH}`")),
+                    Hint::of("give {class}").then(format!(
+                        ", by number from 0 to {last}{names}, `{EACH}`, or `{DRAWN}`"
+                    )),
                 ))
         }
         Some(EACH) if count > 0 => Ok(Some(Class::BySeed)),
+        Some(DRAWN) if count > 0 => Ok(Some(Class::Drawn)),
         Some(text) => Ok(Some(Class::One(generator.class(text)?))),
     }
+}
+
+fn values(tensor: &Tensor) -> Result<Vec<f32>> {
+    Ok(tensor.flatten_all()?.to_vec1()?)
 }
 
 /// How images of `class` are drawn.

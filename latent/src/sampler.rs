@@ -6,7 +6,7 @@ use std::str::FromStr;
 use candle_core::Tensor;
 use ganscope_model::{Generator, Synthesis, Truncation, TruncationKind};
 
-use crate::{Error, Prior, Result};
+use crate::{Error, Prior, RandomState, Result};
 
 /// The class of each image of a conditional generator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +15,22 @@ pub enum Class {
     One(u32),
     /// `seed mod c_dim`, so that consecutive seeds cover all classes evenly.
     BySeed,
+    /// `RandomState(seed).randint(0, c_dim)`, as the tool of StyleGAN-XL draws it.
+    Drawn,
+}
+
+impl Class {
+    /// The class of the image of `seed`, of a generator of so many classes.
+    ///
+    /// # Errors
+    /// If there are no classes.
+    pub fn of(self, seed: u32, c_dim: usize) -> Result<u32> {
+        Ok(match self {
+            Self::One(class) => class,
+            Self::BySeed => seed.checked_rem(c_dim as u32).unwrap_or_default(),
+            Self::Drawn => RandomState::new(seed).below(c_dim as u64)? as u32,
+        })
+    }
 }
 
 /// How BigGAN's truncated normal is drawn.
@@ -135,14 +151,9 @@ impl Sampler {
 
     /// `ws` (N, `num_ws`, `w_dim`) of latents `z` (N, `z_dim`), each with the class of its seed.
     pub fn map(&self, generator: &dyn Generator, z: &Tensor, seeds: &[u32]) -> Result<Tensor> {
-        let c_dim = generator.info().c_dim as u32;
-        let class = |&seed: &u32| match self.class {
-            Some(Class::One(class)) => Some(class),
-            Some(Class::BySeed) => seed.checked_rem(c_dim),
-            None => None,
-        };
-        let classes: Option<Vec<u32>> = seeds.iter().map(class).collect();
-        let classes = classes.filter(|_| self.class.is_some());
+        let c_dim = generator.info().c_dim;
+        let of = |class: Class| seeds.iter().map(|&seed| class.of(seed, c_dim)).collect();
+        let classes: Option<Vec<u32>> = self.class.map(of).transpose()?;
         Ok(generator.map(z, classes.as_deref(), self.truncation)?)
     }
 

@@ -25,7 +25,7 @@ class Generator:
 
     Args:
         name: a shipped model (``fashion-stylegan2``, ``fashion-biggan``), a known id, ``hub:OWNER/REPO/FILE``, or a
-            checkpoint of BigGAN-deep or StyleGAN 1, 2 or 3.
+            checkpoint of BigGAN, R3GAN or StyleGAN 1, 2, 3 or XL.
         label: class of a conditional generator: a number, a name, or ``each`` for ``seed mod classes``.
         progress: see :func:`ganscope.score`.
         **options: fields of the library's ``DrawingRequest``: ``truncation_cutoff``, ``truncation_centers``,

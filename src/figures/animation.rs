@@ -70,7 +70,8 @@ impl Strip {
     }
 }
 
-/// A GIF that repeats forever; each frame has its own palette of 256 colors.
+/// A GIF that repeats forever; each frame has its own palette of 256 colors. It has no more than 50 frames per
+/// second.
 ///
 /// # Errors
 /// If a frame is an error or has another size than the first, or the frame rate is not from 0.1 to 1000.
@@ -80,10 +81,12 @@ pub fn gif<E: From<Error>>(
 ) -> Result<Vec<u8>, E> {
     /// 1 is the best palette and 30 the fastest.
     const PALETTE_SPEED: i32 = 10;
-    let delay = (milliseconds(fps)? as f64 / 10.0).round() as u16;
+    /// In hundredths of a second. Browsers show frames of less for a tenth of a second.
+    const LEAST_DELAY: u32 = 2;
+    let delays = delays(fps, 100.0)?;
     let mut size = None;
     let mut encoder: Option<gif::Encoder<Vec<u8>>> = None;
-    for frame in frames {
+    for (frame, delay) in frames.zip(delays) {
         let frame = frame?;
         let (width, height) = same_size(&mut size, &frame)?;
         let (width, height) = (width as u16, height as u16);
@@ -97,8 +100,7 @@ pub fn gif<E: From<Error>>(
             }
         };
         let mut frame = gif::Frame::from_rgb_speed(width, height, &frame.pixels, PALETTE_SPEED);
-        // No less than a hundredth of a second.
-        frame.delay = delay.max(1);
+        frame.delay = delay.max(LEAST_DELAY) as u16;
         encoder.write_frame(&frame).map_err(Error::Gif)?;
     }
     let encoder = encoder.ok_or(Error::NoFrames)?;
@@ -116,10 +118,10 @@ pub fn webp<E: From<Error>>(
 ) -> Result<Vec<u8>, E> {
     const ANIMATED: u8 = 0b10;
     const OPAQUE_FRAME: u8 = 0b10;
-    let delay = milliseconds(fps)?;
+    let delays = delays(fps, 1000.0)?;
     let mut size = None;
     let mut chunks = Vec::new();
-    for frame in frames {
+    for (frame, delay) in frames.zip(delays) {
         let frame = frame?;
         let (width, height) = same_size(&mut size, &frame)?;
         if chunks.is_empty() {
@@ -156,7 +158,7 @@ pub fn apng<E: From<Error>>(
     mut frames: impl Iterator<Item = Result<Image, E>>,
     fps: f64,
 ) -> Result<Vec<u8>, E> {
-    let delay = milliseconds(fps)?;
+    let (numerator, denominator) = fraction(fps)?;
     let first = frames.next().ok_or(Error::NoFrames)??;
     let mut size = None;
     let (width, height) = same_size(&mut size, &first)?;
@@ -165,7 +167,7 @@ pub fn apng<E: From<Error>>(
     encoder.set_color(png::ColorType::Rgb);
     let begin = |mut encoder: png::Encoder<'_, _>| {
         encoder.set_animated(count as u32, 0)?;
-        encoder.set_frame_delay(delay as u16, 1000)?;
+        encoder.set_frame_delay(numerator, denominator)?;
         encoder.write_header()
     };
     let mut writer = begin(encoder).map_err(Error::Png)?;
@@ -212,9 +214,26 @@ fn three_bytes(value: u32) -> [u8; 3] {
     [a, b, c]
 }
 
-fn milliseconds(fps: f64) -> Result<u32> {
+/// How long each frame lasts, in whole units of which a second has so many; they add up to the time of the
+/// frames, rounded.
+fn delays(fps: f64, units: f64) -> Result<impl Iterator<Item = u32>> {
+    check_rate(fps)?;
+    let at = move |frame: u32| (f64::from(frame) * units / fps).round() as u32;
+    Ok((0..u32::MAX).map(move |frame| at(frame + 1) - at(frame)))
+}
+
+/// The time of a frame in seconds, as numerator and denominator.
+fn fraction(fps: f64) -> Result<(u16, u16)> {
+    check_rate(fps)?;
+    // The rate to as many digits as there is room for.
+    let digits = [1000, 100, 10, 1].map(|numerator: u16| (numerator, fps * f64::from(numerator)));
+    let fits = digits.into_iter().find(|(_, rate)| *rate <= f64::from(u16::MAX));
+    fits.map(|(numerator, rate)| (numerator, rate.round() as u16)).ok_or(Error::FrameRate(fps))
+}
+
+fn check_rate(fps: f64) -> Result<()> {
     let allowed = (0.1..=1000.0).contains(&fps);
-    if allowed { Ok((1000.0 / fps).round() as u32) } else { Err(Error::FrameRate(fps)) }
+    if allowed { Ok(()) } else { Err(Error::FrameRate(fps)) }
 }
 
 /// The size of the first frame, which `frame` must have.
@@ -259,9 +278,10 @@ mod tests {
         assert!(decoder.has_animation());
         let decoded = decoder.into_frames().collect_frames().unwrap();
         assert_eq!(decoded.len(), 3);
-        for (decoded, frame) in decoded.iter().zip(&frames) {
+        // An eighth of a second in all.
+        for ((decoded, frame), delay) in decoded.iter().zip(&frames).zip([42, 41, 42]) {
             assert_eq!(rgb(decoded), frame.pixels);
-            assert_eq!(decoded.delay().numer_denom_ms(), (42, 1));
+            assert_eq!(decoded.delay().numer_denom_ms(), (delay, 1));
         }
     }
 
@@ -277,7 +297,7 @@ mod tests {
             reader.next_frame(&mut pixels).unwrap();
             assert_eq!(pixels, frame.pixels);
             let control = reader.info().frame_control().unwrap();
-            assert_eq!((control.delay_num, control.delay_den), (20, 1000));
+            assert_eq!((control.delay_num, control.delay_den), (1000, 50000));
         }
         let few = apng::<Error>(4, frames.into_iter().map(Ok), 50.0);
         assert!(matches!(few, Err(Error::FrameCount { got: 3, expected: 4 })));
@@ -298,6 +318,23 @@ mod tests {
         }
         assert!(decoder.read_next_frame().unwrap().is_none());
         assert_eq!(decoder.repeat(), gif::Repeat::Infinite);
+    }
+
+    #[test]
+    fn frames_add_up_to_their_time() {
+        for fps in [60.0, 24.0, 29.97, 0.7, 1000.0] {
+            for units in [100.0, 1000.0] {
+                let all: u32 = delays(fps, units).unwrap().take(600).sum();
+                assert_eq!(f64::from(all), (600.0 * units / fps).round(), "{fps}");
+            }
+            let (numerator, denominator) = fraction(fps).unwrap();
+            let exact = f64::from(numerator) / f64::from(denominator);
+            assert!((exact * fps - 1.0).abs() < 1e-9, "{fps}: {numerator} / {denominator}");
+        }
+        // Browsers play a GIF of shorter delays at ten frames per second.
+        let bytes = gif::<Error>(frames(2).into_iter().map(Ok), 100.0).unwrap();
+        let mut decoder = gif::DecodeOptions::new().read_info(&bytes[..]).unwrap();
+        assert_eq!(decoder.read_next_frame().unwrap().unwrap().delay, 2);
     }
 
     #[test]

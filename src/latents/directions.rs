@@ -1,6 +1,8 @@
 //! Directions in W: those in which it varies most, those to which the layers answer most, and those that
 //! change what a classifier sees.
 
+mod range;
+
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -19,10 +21,12 @@ use crate::checks::{positive, within};
 use crate::error::{Context as _, Error, Hint, Result};
 use crate::figures::{Cell, Row, Sheet};
 use crate::files::{check_picture, check_writable};
-use crate::models::classifier::{Classifier, ClassifierRequest};
+use crate::models::classifier::ClassifierRequest;
 use crate::models::shipped::shipped;
 use crate::text;
 use crate::watch::{Counter, Watch};
+pub use range::Reach;
+use range::{HELD, JUDGED, Judge, Judged, Measured};
 
 /// The classifier of the pictures that shipped generators make.
 const SHIPPED_CLASSIFIER: &str = "fashion-cnn";
@@ -131,12 +135,14 @@ pub struct DirectionSet {
     /// direction; of a class the share of pictures left out of the fit that lie on the right side of its
     /// plane.
     pub strength: Vec<f64>,
+    /// How far one may go along each; none of directions without a class.
+    pub reach: Option<Vec<Reach>>,
 }
 
 /// Finds directions.
 ///
 /// A boundary is fitted to the latents with the highest and those with the lowest odds of the class, and
-/// tested on three tenths of them.
+/// tested on three tenths of them. Then pictures of other seeds are moved along its normal: see [`Reach`].
 ///
 /// # Errors
 /// If a network cannot be opened or fails, the request does not fit it, or the task is stopped.
@@ -146,8 +152,8 @@ pub fn directions(request: &DirectionsRequest, watch: &mut dyn Watch) -> Result<
     request.find(&drawing, watch)
 }
 
-/// Names, unit vectors and strengths.
-type Found = (Vec<String>, Vec<Vec<f32>>, Vec<f64>);
+/// Names, unit vectors, strengths, and how far one may go.
+type Found = (Vec<String>, Vec<Vec<f32>>, Vec<f64>, Option<Vec<Reach>>);
 
 impl DirectionsRequest {
     /// Fails if a number is out of range.
@@ -160,9 +166,9 @@ impl DirectionsRequest {
         let codes = codes(drawing, self.samples, watch)?;
         let of = |found: Directions, what: &str| {
             let names = (0..found.vectors.len()).map(|i| format!("{what} {i}")).collect();
-            (names, found.vectors, found.strengths)
+            (names, found.vectors, found.strengths, None)
         };
-        let (names, vectors, strength) = match self.method {
+        let (names, vectors, strength, reach) = match self.method {
             DirectionMethod::Pca => {
                 of(principal_components(&codes, self.num.min(codes.dim()))?, "component")
             }
@@ -173,7 +179,7 @@ impl DirectionsRequest {
             DirectionMethod::Class => self.by_class(drawing, &codes, watch)?,
         };
         let spread = vectors.iter().map(|vector| spread(&codes, vector)).collect();
-        Ok(DirectionSet { names, vectors, spread, strength })
+        Ok(DirectionSet { names, vectors, spread, strength, reach })
     }
 
     fn by_class(
@@ -194,11 +200,14 @@ impl DirectionsRequest {
         } else {
             self.classes.iter().map(|class| classifier.class(class)).collect::<Result<_>>()?
         };
-        let odds = odds(drawing, &classifier, &classes, self.samples, watch)?;
-        let found = classes.iter().zip(&odds).map(|(&class, odds)| {
+        let judge = Judge::new(&classifier)?;
+        let samples = self.samples as u32;
+        let seen = look(drawing, &judge, 0..samples, watch)?;
+        let found = classes.iter().map(|&class| {
+            let odds: Vec<f64> = seen.odds.iter().map(|odds| odds[class]).collect();
             let options = BoundaryOptions { share: self.share, ..BoundaryOptions::default() };
             let of = || format!("the direction of {}", classifier.title(class));
-            boundary(codes, odds, &options).with_context(of)
+            boundary(codes, &odds, &options).with_context(of)
         });
         let found = found.collect::<Result<Vec<_>>>()?;
         let normals: Vec<Vec<f64>> = found.iter().map(|found| found.normal.clone()).collect();
@@ -211,10 +220,47 @@ impl DirectionsRequest {
         } else {
             normals
         };
-        let vectors = normals.iter().map(|n| n.iter().map(|&v| v as f32).collect()).collect();
+        let vectors: Vec<Vec<f32>> =
+            normals.iter().map(|n| n.iter().map(|&v| v as f32).collect()).collect();
         let names = classes.iter().map(|&class| classifier.title(class)).collect();
-        Ok((names, vectors, found.iter().map(|f| f.accuracy.unwrap_or(f64::NAN)).collect()))
+        let strength = found.iter().map(|f| f.accuracy.unwrap_or(f64::NAN)).collect();
+
+        let judged = look(drawing, &judge, samples..samples + JUDGED as u32, watch)?;
+        let held: Vec<u32> = (samples..samples + HELD as u32).collect();
+        let ws = drawing.sampler.ws(&*drawing.generator.network, &held)?;
+        let all = (0..drawing.generator.info().num_ws).collect();
+        let styles = self.styles.as_ref().map_or(&all, |styles| &styles.0);
+        let (ws, real, judged) = (&ws, &seen.features, &judged);
+        let measured = Measured { drawing, judge: &judge, real, ws, judged, styles };
+        let lines: Vec<(usize, &[f32])> =
+            classes.iter().zip(&vectors).map(|(&class, vector)| (class, &vector[..])).collect();
+        let reach = measured.reach(&lines, codes, watch)?;
+        Ok((names, vectors, strength, Some(reach)))
     }
+}
+
+/// What the classifier says of the pictures of seeds.
+fn look(
+    drawing: &Drawing,
+    judge: &Judge<'_>,
+    seeds: std::ops::Range<u32>,
+    watch: &mut dyn Watch,
+) -> Result<Judged> {
+    let mut counter = Counter::new(watch, "pictures", 0, seeds.len());
+    let mut all: Option<Judged> = None;
+    for pictures in drawing.pictures(seeds) {
+        let seen = judge.of(&pictures?)?;
+        let all = match &mut all {
+            Some(all) => {
+                all.odds.extend(seen.odds);
+                all.features.push_rows(seen.features.as_slice())?;
+                all
+            }
+            none => none.insert(seen),
+        };
+        counter.at(all.odds.len())?;
+    }
+    all.ok_or_else(|| Error::request("there are no pictures to look at"))
 }
 
 /// `w` of the seeds from 0 on.
@@ -253,35 +299,6 @@ fn style_rows(drawing: &Drawing, styles: Option<&Styles>) -> Result<Features> {
     Ok(rows)
 }
 
-/// Logarithm of the odds of each class, for the pictures of the seeds from 0 on.
-fn odds(
-    drawing: &Drawing,
-    classifier: &Classifier,
-    classes: &[usize],
-    samples: usize,
-    watch: &mut dyn Watch,
-) -> Result<Vec<Vec<f64>>> {
-    let mut counter = Counter::new(watch, "pictures", 0, samples);
-    let mut odds = vec![Vec::with_capacity(samples); classes.len()];
-    for pictures in drawing.pictures(0..samples as u32) {
-        for picture in pictures? {
-            let input = classifier.explainer.prepare(&picture)?.input;
-            let probabilities = classifier.explainer.probabilities(&input)?.swap_remove(0);
-            for (odds, &class) in odds.iter_mut().zip(classes) {
-                let others: f64 = probabilities
-                    .iter()
-                    .enumerate()
-                    .filter(|&(other, _)| other != class)
-                    .map(|(_, probability)| probability)
-                    .sum();
-                odds.push(probabilities[class].ln() - others.ln());
-            }
-            counter.add()?;
-        }
-    }
-    Ok(odds)
-}
-
 /// Standard deviation of rows along a unit vector.
 fn spread(codes: &Features, vector: &[f32]) -> f64 {
     let along =
@@ -296,7 +313,8 @@ fn spread(codes: &Features, vector: &[f32]) -> f64 {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DirectionFiles {
-    /// The directions, an `.npz` of `directions` (N, `w_dim`), `spread` and `strength` (N).
+    /// The directions, an `.npz` of `directions` (N, `w_dim`), `spread` and `strength` (N), and of classes
+    /// `real` and `safe` (N, 2) of [`Reach`].
     pub output: PathBuf,
     /// A picture of the directions, a row for each; none if missing.
     pub sheet: Option<PathBuf>,
@@ -347,7 +365,16 @@ impl DirectionSet {
         let directions = Array::from_f32([count, dim], &self.vectors.concat())?;
         let spread = Array::from_f64([count], &self.spread)?;
         let strength = Array::from_f64([count], &self.strength)?;
-        let arrays = [("directions", &directions), ("spread", &spread), ("strength", &strength)];
+        let mut named =
+            vec![("directions", directions), ("spread", spread), ("strength", strength)];
+        if let Some(reach) = &self.reach {
+            let range = |of: fn(&Reach) -> [f64; 2]| {
+                Array::from_f64([count, 2], &reach.iter().flat_map(of).collect::<Vec<_>>())
+            };
+            named.push(("real", range(|reach| reach.real)?));
+            named.push(("safe", range(|reach| reach.safe)?));
+        }
+        let arrays = named.iter().map(|(name, array)| (*name, array));
         Ok(npz::write(path, arrays)?)
     }
 

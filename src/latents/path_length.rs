@@ -115,7 +115,7 @@ pub fn path_length(request: &PathLengthRequest, watch: &mut dyn Watch) -> Result
     }
     let drawing = Drawing::open(&request.drawing, watch)?;
     let class = match drawing.sampler.class {
-        Some(Class::BySeed) => {
+        Some(Class::BySeed | Class::Drawn) => {
             return Err(Error::request("a path has one class")
                 .with_hint(Hint::of("give {class} by number or name")));
         }

@@ -213,7 +213,11 @@ impl DrawingRequest {
 
 fn read_config(path: &Path) -> Result<Map<String, Value>> {
     let text = std::fs::read_to_string(path).map_err(Error::file("read", path))?;
-    serde_json::from_str(&text).with_context(|| format!("configuration `{}`", path.display()))
+    let of = || format!("configuration `{}`", path.display());
+    if path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml") {
+        return ganscope_biggan::studio_config(&text).with_context(of);
+    }
+    serde_json::from_str(&text).with_context(of)
 }
 
 #[cfg(test)]

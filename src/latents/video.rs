@@ -10,13 +10,14 @@ use ganscope_latent::{RandomState, Seeds, Spline, Styles};
 use serde::{Deserialize, Serialize};
 
 use super::codes::Codes;
-use super::directions::moved;
+use super::directions::{moved, signed};
 use super::edit::{Move, sum_of};
 use super::output::Output;
 use super::pictures::GridSize;
 use super::{Drawing, DrawingRequest, EACH, ZOOM};
 use crate::checks::within;
 use crate::error::{Error, Hint, Result};
+use crate::figures::animation::Strip;
 use crate::text;
 use crate::watch::{Counter, Watch};
 
@@ -60,6 +61,8 @@ pub struct VideoRequest {
     pub fps: f64,
     /// By which whole factor pictures are enlarged, at least 1; small ones to 128 pixels if missing.
     pub zoom: Option<usize>,
+    /// Whether each picture has a caption: its next keyframe, and where the walk is.
+    pub captions: bool,
 }
 
 impl Default for VideoRequest {
@@ -78,6 +81,7 @@ impl Default for VideoRequest {
             styles: None,
             fps: 60.0,
             zoom: None,
+            captions: false,
         }
     }
 }
@@ -90,6 +94,8 @@ pub struct Video {
     zoom: usize,
     frames: usize,
     motion: Motion,
+    /// Names of the keyframes of each picture, those of the first picture first; none without captions.
+    names: Option<Vec<String>>,
 }
 
 /// How pictures move.
@@ -99,8 +105,8 @@ enum Motion {
     Curves(Vec<Spline>),
     /// The truncation of the same `ws`, from one to the other.
     Truncation(Tensor, [f64; 2]),
-    /// The same `ws` along a direction.
-    Direction(Tensor, Vec<f32>, Styles),
+    /// The same `ws` along a direction, by so many spreads of each of those that it is the sum of.
+    Direction { ws: Tensor, along: Vec<f32>, amount: Vec<f64>, styles: Styles },
 }
 
 /// Opens the generator and lays out the walk.
@@ -116,7 +122,8 @@ pub fn video(request: &VideoRequest, watch: &mut dyn Watch) -> Result<Video> {
     let drawing = Drawing::open_with_class(&drawing, EACH, watch)?;
     let cells = request.grid.columns * request.grid.rows;
     let walks = request.psi_walk.is_some() || !request.direction.is_empty();
-    let ws = request.keyframes(&drawing, cells, walks)?;
+    let (names, ws) = request.keyframes(&drawing, cells, walks)?;
+    let names = request.captions.then_some(names);
     let info = drawing.generator.info();
     let (keys, frames) = (ws.dim(0)? / cells, request.w_frames);
     let motion = if let Some(ends) = request.psi_walk {
@@ -124,7 +131,8 @@ pub fn video(request: &VideoRequest, watch: &mut dyn Watch) -> Result<Video> {
     } else if !request.direction.is_empty() {
         let styles = request.styles.clone();
         let styles = styles.unwrap_or_else(|| Styles((0..info.num_ws).collect()));
-        Motion::Direction(ws, sum_of(&request.direction, info.w_dim)?, styles)
+        let amount = request.direction.iter().map(|step| step.amount).collect();
+        Motion::Direction { ws, along: sum_of(&request.direction, info.w_dim)?, amount, styles }
     } else {
         let curve =
             |cell: usize| Ok(Spline::new(ws.narrow(0, cell * keys, keys)?.contiguous()?, frames)?);
@@ -133,7 +141,7 @@ pub fn video(request: &VideoRequest, watch: &mut dyn Watch) -> Result<Video> {
     let frames = if walks { frames } else { frames.saturating_mul(keys) };
     within("frames", frames, 1..=MOST_FRAMES)?;
     let zoom = request.zoom.unwrap_or(128_usize.div_ceil(info.img_resolution.max(1)));
-    Ok(Video { drawing, columns: request.grid.columns, zoom, frames, motion })
+    Ok(Video { drawing, columns: request.grid.columns, zoom, frames, motion, names })
 }
 
 impl VideoRequest {
@@ -150,8 +158,13 @@ impl VideoRequest {
         Ok(())
     }
 
-    /// The `ws` of the keyframes of each picture, those of the first picture first.
-    fn keyframes(&self, drawing: &Drawing, cells: usize, walks: bool) -> Result<Tensor> {
+    /// Names and `ws` of the keyframes of each picture, those of the first picture first.
+    fn keyframes(
+        &self,
+        drawing: &Drawing,
+        cells: usize,
+        walks: bool,
+    ) -> Result<(Vec<String>, Tensor)> {
         let network = &*drawing.generator.network;
         let codes = self.ws.as_deref().map(Codes::read).transpose()?;
         let count = codes.as_ref().map_or(self.seeds.len(), Codes::len);
@@ -174,13 +187,15 @@ impl VideoRequest {
         }
         if let Some(codes) = codes {
             let ws = codes.of(network)?;
+            let names = order.iter().map(|i| format!("w {i}")).collect();
             let ws =
                 order.into_iter().map(|i| ws.narrow(0, i, 1)).collect::<Result<Vec<_>, _>>()?;
-            return Ok(Tensor::cat(&ws, 0)?);
+            return Ok((names, Tensor::cat(&ws, 0)?));
         }
         let seeds = self.seeds.to_vec();
         let seeds: Vec<u32> = order.into_iter().map(|i| seeds[i]).collect();
-        Ok(drawing.sampler.ws(network, &seeds)?)
+        let names = seeds.iter().map(|seed| format!("seed {seed}")).collect();
+        Ok((names, drawing.sampler.ws(network, &seeds)?))
     }
 }
 
@@ -200,8 +215,7 @@ impl Video {
     /// # Errors
     /// If the generator fails.
     pub fn ws(&self, frame: usize) -> Result<Tensor> {
-        // There and back: 1 at the start, -1 half-way.
-        let side = (TAU * frame as f64 / self.frames as f64).cos();
+        let side = self.side(frame);
         match &self.motion {
             Motion::Curves(curves) => {
                 let frames_per_key = self.frames as f64 / curves[0].keys() as f64;
@@ -210,10 +224,33 @@ impl Video {
                 Ok(Tensor::cat(&ws, 0)?)
             }
             Motion::Truncation(ws, [from, to]) => {
-                self.drawing.truncated_by(ws, f64::midpoint(*from, *to) + 0.5 * (from - to) * side)
+                self.drawing.truncated_by(ws, between([*from, *to], side))
             }
-            Motion::Direction(ws, direction, styles) => moved(ws, direction, side, &styles.0),
+            Motion::Direction { ws, along, styles, .. } => moved(ws, along, side, &styles.0),
         }
+    }
+
+    /// There and back: 1 at the start, -1 half-way.
+    fn side(&self, frame: usize) -> f64 {
+        (TAU * frame as f64 / self.frames as f64).cos()
+    }
+
+    /// The caption of each picture of a frame.
+    fn captions(&self, names: &[String], frame: usize) -> Vec<String> {
+        let side = self.side(frame);
+        let place = match &self.motion {
+            Motion::Curves(curves) => {
+                let keys = curves[0].keys();
+                let next = (frame * keys).div_ceil(self.frames) % keys;
+                return names.iter().skip(next).step_by(keys).cloned().collect();
+            }
+            Motion::Truncation(_, ends) => format!("psi {:.2}", between(*ends, side)),
+            Motion::Direction { amount, .. } => {
+                let each = amount.iter().map(|amount| signed(amount * side));
+                each.collect::<Vec<_>>().join(", ")
+            }
+        };
+        names.iter().map(|name| format!("{name}, {place}")).collect()
     }
 
     /// A frame.
@@ -222,8 +259,22 @@ impl Video {
     /// If the generator fails.
     pub fn frame(&self, frame: usize) -> Result<Image> {
         let pictures = self.drawing.render(&self.ws(frame)?)?;
-        Ok(grid(&pictures, self.columns, 0, [255; 3]).enlarged(self.zoom))
+        let Some(names) = &self.names else {
+            return Ok(grid(&pictures, self.columns, 0, [255; 3]).enlarged(self.zoom));
+        };
+        let captions = self.captions(names, frame);
+        let rows = pictures.chunks(self.columns).zip(captions.chunks(self.columns));
+        let rows = rows.map(|(pictures, captions)| {
+            let width = pictures.iter().map(|picture| picture.width).max().unwrap_or(1);
+            Ok(Strip::new(captions, width, self.zoom)?.frame(pictures))
+        });
+        Ok(grid(&rows.collect::<Result<Vec<_>>>()?, 1, 0, [255; 3]))
     }
+}
+
+/// `ends[0]` at side 1, `ends[1]` at side -1.
+fn between([from, to]: [f64; 2], side: f64) -> f64 {
+    f64::midpoint(from, to) + 0.5 * (from - to) * side
 }
 
 /// Draws a video: a moving `.gif`, `.webp` or `.apng`, a folder of frames, or the first frame as `.png`.
@@ -350,6 +401,29 @@ mod tests {
         let at = |frame: usize| values(&walk.ws(frame).unwrap())[7];
         assert!((at(0) - at(1) - 2.0).abs() < F32_ROUNDING && (at(1) - at(3)).abs() < F32_ROUNDING);
         assert!((at(1) - at(2) - 2.0).abs() < F32_ROUNDING);
+    }
+
+    #[test]
+    fn captions_name_the_next_keyframe_and_the_place() {
+        let captioned = |request: VideoRequest| {
+            video(&VideoRequest { captions: true, ..request }, &mut ()).unwrap()
+        };
+        let of = |video: &Video, frame| video.captions(video.names.as_ref().unwrap(), frame);
+        let grid = GridSize { columns: 2, rows: 1 };
+        let walk = captioned(VideoRequest { grid, ..request("1-4") });
+        for (frame, names) in [
+            (0, ["seed 1", "seed 3"]),
+            (1, ["seed 2", "seed 4"]),
+            (4, ["seed 2", "seed 4"]),
+            (5, ["seed 1", "seed 3"]),
+        ] {
+            assert_eq!(of(&walk, frame), names, "frame {frame}");
+        }
+        let plain = video(&VideoRequest { grid, ..request("1-4") }, &mut ()).unwrap();
+        let [with, without] = [&walk, &plain].map(|video| video.frame(0).unwrap());
+        assert!(with.height > without.height && with.width > without.width);
+        let psi = captioned(VideoRequest { psi_walk: Some([0.3, 0.9]), ..request("5") });
+        assert_eq!(of(&psi, 2), ["seed 5, psi 0.90"]);
     }
 
     #[test]

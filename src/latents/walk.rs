@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::codes::Codes;
 use super::output::Output;
-use super::{Drawing, DrawingRequest, EACH, ZOOM, class};
+use super::{DRAWN, Drawing, DrawingRequest, EACH, ZOOM, class};
 use crate::catalog;
 use crate::checks::within;
 use crate::error::{Error, Hint, Result};
@@ -281,15 +281,20 @@ impl WalkRequest {
         let seeds = self.seeds.to_vec();
         let of_drawing = self.drawing.class.as_slice();
         let names = if self.class.is_empty() { of_drawing } else { &self.class };
-        if names.is_empty() {
-            // Names the classes there are, if the generator has any.
-            class(generator, None)?;
-        }
-        let classes = match names {
-            [each] if each == EACH && info.c_dim > 0 => {
-                seeds.iter().map(|seed| seed % info.c_dim as u32).collect()
+        // Without a name: names the classes there are, if the generator has any and needs one.
+        let drawn = match names {
+            [] => class(generator, None)?,
+            [name] if [EACH, DRAWN].contains(&name.as_str()) => class(generator, Some(name))?,
+            _ => None,
+        };
+        let classes = match (names, drawn) {
+            (_, Some(drawn)) => {
+                let of = |&seed: &u32| drawn.of(seed, info.c_dim);
+                seeds.iter().map(of).collect::<Result<_, _>>()?
             }
-            names => names.iter().map(|name| generator.class(name)).collect::<Result<Vec<_>>>()?,
+            (names, None) => {
+                names.iter().map(|name| generator.class(name)).collect::<Result<Vec<_>>>()?
+            }
         };
         let pairs: Vec<(u32, Option<u32>)> = match (&seeds[..], &classes[..]) {
             (seeds, []) => seeds.iter().map(|&seed| (seed, None)).collect(),

@@ -1,6 +1,6 @@
 //! Generators: opened from files of every family, their classes by name, their images as pixels.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use candle_core::Device;
 use ganscope_biggan::{BigGan, BnStats};
@@ -9,7 +9,7 @@ use ganscope_latent::{Centers, MultiModal};
 use ganscope_model::{Checkpoint, Generator as Network, GeneratorInfo, imagenet};
 pub use ganscope_model::{render, to_images};
 use ganscope_r3gan::R3Gan;
-use ganscope_stylegan::Transform;
+use ganscope_stylegan::{Family, Transform};
 use ganscope_weights::{ReadOptions, Weights, read_bytes};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -28,16 +28,19 @@ pub struct Generator {
     pub family: &'static str,
     /// Names of the classes; empty where they are not known.
     pub classes: Vec<String>,
+    /// Whether a class is drawn for each seed if none is asked for, as the tool of StyleGAN-XL does.
+    pub draws_class: bool,
     /// Digest of all that decides its images: the file, the options, a configuration beside the file.
     pub digest: blake3::Hash,
 }
 
 impl std::fmt::Debug for Generator {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { network: _, family, classes, digest } = self;
+        let Self { network: _, family, classes, draws_class, digest } = self;
         f.debug_struct("Generator")
             .field("family", family)
             .field("classes", classes)
+            .field("draws_class", draws_class)
             .field("digest", digest)
             .finish_non_exhaustive()
     }
@@ -78,6 +81,8 @@ pub(crate) struct Built {
     network: Box<dyn Network>,
     /// Names of its classes.
     classes: Vec<String>,
+    /// As in [`Generator`].
+    draws_class: bool,
     /// What was read apart from the file of the weights.
     beside: String,
 }
@@ -144,11 +149,12 @@ fn from_bytes(
             format!("the file holds no generator of {}, but {found}", known.join(" or ")),
         )
         .with_hint(Hint::of(
-            "give BigGAN-deep, R3GAN, or StyleGAN 1, 2 or 3, as official file, state dict or safetensors; \
+            "give BigGAN, R3GAN, or StyleGAN 1, 2, 3 or XL, as official file, state dict or safetensors; \
              {inspect.} shows what a file contains",
         )));
     };
-    let Built { network, classes, beside } = (entry.build)(weights, path, options, device)?;
+    let Built { network, classes, draws_class, beside } =
+        (entry.build)(weights, path, options, device)?;
     let GeneratorOptions { config, key, bn_stats, transform } = options;
     let key = Key {
         version: 1,
@@ -160,7 +166,7 @@ fn from_bytes(
         beside: &beside,
     };
     let digest = blake3::hash(&serde_json::to_vec(&key)?);
-    Ok(Generator { network, family: entry.name, classes, digest })
+    Ok(Generator { network, family: entry.name, classes, draws_class, digest })
 }
 
 /// BigGAN-deep, with its configuration in the file, beside it, or known by the shapes.
@@ -186,11 +192,48 @@ pub(crate) fn biggan(
         })?
     };
     let generator = BigGan::new(config, checkpoint, device)?.with_bn_stats(options.bn_stats);
-    let mut classes = generator.classes().to_vec();
-    if classes.is_empty() && generator.info().c_dim == imagenet::CLASSES as usize {
-        classes = (0..imagenet::CLASSES).filter_map(imagenet::label).map(str::to_owned).collect();
+    let classes = class_names(&generator, generator.classes());
+    Ok(Built { network: Box::new(generator), classes, draws_class: false, beside: read })
+}
+
+/// BigGAN of BigGAN-PyTorch and of StudioGAN, whose sizes follow from their tensors. A configuration of
+/// StudioGAN may lie beside the file.
+pub(crate) fn biggan_foreign(
+    weights: Weights,
+    path: Option<&Path>,
+    options: &GeneratorOptions,
+    device: &Device,
+) -> Result<Built> {
+    let beside = path.filter(|_| ganscope_biggan::is_studio(&weights)).and_then(studio_beside);
+    let checkpoint = Checkpoint::from(weights);
+    let (mut config, mut read) = (checkpoint.config().clone(), String::new());
+    // Entries that describe the file and not the network.
+    for key in ["family", "class", "classes"] {
+        config.shift_remove(key);
     }
-    Ok(Built { network: Box::new(generator), classes, beside: read })
+    if let Some(path) = beside.filter(|_| options.config.is_empty()) {
+        read = std::fs::read_to_string(&path).map_err(Error::file("read", &path))?;
+        let found = ganscope_biggan::studio_config(&read);
+        config.extend(found.with_context(|| format!("`{}`", path.display()))?);
+    }
+    config.extend(options.config.clone());
+    let generator = BigGan::foreign(checkpoint, &config, device)?;
+    let classes = class_names(&generator, generator.classes());
+    Ok(Built { network: Box::new(generator), classes, draws_class: false, beside: read })
+}
+
+/// The configuration of StudioGAN next to a file of weights, where there is one.
+fn studio_beside(path: &Path) -> Option<PathBuf> {
+    let candidates = [path.with_extension("yaml"), path.with_file_name("config.yaml")];
+    candidates.into_iter().find(|path| path.is_file())
+}
+
+/// Names of the classes: those that the file has, or those of ImageNet for a thousand.
+fn class_names(generator: &dyn Network, known: &[String]) -> Vec<String> {
+    if known.is_empty() && generator.info().c_dim == imagenet::CLASSES as usize {
+        return (0..imagenet::CLASSES).filter_map(imagenet::label).map(str::to_owned).collect();
+    }
+    known.to_vec()
 }
 
 /// R3GAN, whose sizes all follow from its tensors.
@@ -201,10 +244,11 @@ pub(crate) fn r3gan(
     device: &Device,
 ) -> Result<Built> {
     let network = R3Gan::new(Checkpoint::from(weights), device)?;
-    Ok(Built { network: Box::new(network), classes: Vec::new(), beside: String::new() })
+    let (network, classes) = (Box::new(network), Vec::new());
+    Ok(Built { network, classes, draws_class: false, beside: String::new() })
 }
 
-/// StyleGAN 1, 2 and 3.
+/// StyleGAN 1, 2 and 3, and StyleGAN-XL.
 pub(crate) fn stylegan(
     weights: Weights,
     _path: Option<&Path>,
@@ -212,11 +256,14 @@ pub(crate) fn stylegan(
     device: &Device,
 ) -> Result<Built> {
     let classes = weights.config.get("classes").cloned();
-    let classes = classes.and_then(|names| serde_json::from_value(names).ok()).unwrap_or_default();
+    let classes: Vec<String> =
+        classes.and_then(|names| serde_json::from_value(names).ok()).unwrap_or_default();
+    let draws_class = Family::of(&weights) == Some(Family::StyleGanXl);
     let options =
         ganscope_stylegan::Options { config: options.config.clone(), transform: options.transform };
     let network = ganscope_stylegan::load_with(weights, &options, device)?;
-    Ok(Built { network, classes, beside: String::new() })
+    let classes = if draws_class { class_names(&*network, &classes) } else { classes };
+    Ok(Built { network, classes, draws_class, beside: String::new() })
 }
 
 impl Generator {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use ganscope::images::{quantize_biggan, quantize_stylegan};
+use ganscope::images::{quantize_biggan, quantize_floor, quantize_stylegan};
 use ganscope::weights::{Array, ReadOptions, Weights, npy, write_safetensors};
 use ganscope_golden as golden;
 use tempfile::TempDir;
@@ -50,6 +50,9 @@ fn families() -> (TempDir, Vec<Family>) {
         Family::new("StyleGAN2", &["stylegan-s2-skip.pkl"], 7),
         Family::new("StyleGAN3", &["stylegan-s3-t.pkl"], 7),
         Family::new("BigGAN-deep", &["biggan-tiny.bin", "--class", "7"], 8),
+        Family::new("BigGAN", &["biggan-ajbrock.pth", "--class", "7"], 4),
+        Family::new("BigGAN of StudioGAN", &["biggan-studio.pth", "--class", "7"], 4),
+        Family::new("StyleGAN-XL", &["stylegan-xl-sr.pkl", "--class", "4"], 9),
     ];
     (folder, families)
 }
@@ -116,6 +119,116 @@ fn pictures_of_biggan_are_those_of_the_published_port() {
             let picture = picture(&folder.path().join(format!("out/seed00{seed}.png")));
             assert_same_bytes(&picture.pixels, &expected, case);
         }
+    }
+}
+
+#[test]
+fn pictures_of_other_bigans_and_of_stylegan_xl_are_those_of_their_tools() {
+    let folder = tempfile::tempdir().unwrap();
+    let biggan = |name: &str| (format!("{name}.pth"), format!("{name}/image"));
+    let byte: [fn(f32) -> u8; 2] = [quantize_floor, quantize_stylegan];
+    let cases = [
+        ("biggan-ajbrock", biggan("biggan-ajbrock"), [0, 1], byte[0]),
+        ("biggan-ajbrock", biggan("biggan-ajbrock-deep"), [0, 1], byte[0]),
+        ("biggan-ajbrock", biggan("biggan-ajbrock-cifar"), [0, 1], byte[0]),
+        ("biggan-studio", biggan("biggan-studio"), [0, 1], byte[1]),
+        ("biggan-studio", biggan("biggan-studio-deep"), [0, 1], byte[1]),
+        // Four rows: both seeds with both classes.
+        (
+            "stylegan-xl",
+            ("stylegan-xl-sr.pkl".into(), "xl-sr/psi1.0-cutoffNone/image".into()),
+            [0, 3],
+            byte[0],
+        ),
+    ];
+    for (file, (model, array), rows, byte) in cases {
+        for ((seed, class), row) in [("85", "0"), ("265", "3")].into_iter().zip(rows) {
+            let options = ["--seeds", seed, "--class", class, "-q"];
+            run(folder.path(), &[&["generate", &golden_file(&model)][..], &options].concat());
+            let expected = expected(&format!("{file}.safetensors"), &array, row, byte);
+            let picture = picture(&folder.path().join(format!("out/seed{seed:0>4}.png")));
+            assert_same_bytes(&picture.pixels, &expected, &model);
+        }
+    }
+}
+
+#[test]
+fn stylegan_xl_is_truncated_towards_its_centroids() {
+    let folder = tempfile::tempdir().unwrap();
+    let [model, centroids] = ["stylegan-xl-sr.pkl", "stylegan-xl-centroids.npy"].map(golden_file);
+    let bytes = |case: &str, row: usize| -> Vec<u8> {
+        let array = &golden::arrays("stylegan-xl.safetensors")
+            [&format!("xl-sr/gen_images-{case}-psi0.7/uint8")];
+        let size = 3 * 32 * 32;
+        array.data[row * size..][..size].iter().map(|&v| v as u8).collect()
+    };
+    let towards = ["--trunc-centers", &centroids];
+    for (case, centers) in [("unimodal", &[][..]), ("centroids", &towards)] {
+        for (row, (seed, class)) in
+            [("85", "0"), ("85", "3"), ("265", "0"), ("265", "3")].into_iter().enumerate()
+        {
+            let options = ["--seeds", seed, "--class", class, "--trunc", "0.7", "-q"];
+            run(folder.path(), &[&["generate", &model][..], &options, centers].concat());
+            let picture = picture(&folder.path().join(format!("out/seed{seed:0>4}.png")));
+            assert_same_bytes(&picture.pixels, &bytes(case, row), case);
+        }
+    }
+}
+
+#[test]
+fn stylegan_xl_draws_a_class_for_each_seed_if_none_is_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = golden_file("stylegan-xl-sr.pkl");
+    let generate = |options: &[&str]| {
+        run(
+            folder.path(),
+            &[&["generate", &model, "--ws-output", "w.npz", "-q"], options].concat(),
+        );
+        ganscope::weights::npz::read(&folder.path().join("w.npz")).unwrap()["w"].to_f32()
+    };
+    let golden = golden::arrays("stylegan-xl.safetensors");
+    let classes = &golden["xl-sr/gen_images-no-class/class"].data;
+    let drawn = generate(&["--seeds", "85,265"]);
+    let error = golden::relative_l2(&drawn, &golden["xl-sr/gen_images-no-class/ws"].data);
+    assert!(error < 1e-4, "{error:e}");
+    let each: Vec<f32> = ["85", "265"]
+        .into_iter()
+        .zip(classes)
+        .flat_map(|(seed, class)| generate(&["--seeds", seed, "--class", &class.to_string()]))
+        .collect();
+    assert_eq!(each, drawn);
+    assert_eq!(generate(&["--seeds", "85,265", "--class", "random"]), drawn);
+    // Other families draw none unless they are asked to.
+    let biggan = golden_file("biggan-ajbrock.pth");
+    run(folder.path(), &["generate", &biggan, "--seeds", "1", "--class", "random", "-q"]);
+    assert!(refusal(&[&biggan, "--seeds", "1"], 1).contains("`random`"));
+}
+
+#[test]
+fn every_verb_works_on_every_family() {
+    let (folder, families) = families();
+    let path = |name: &str| folder.path().join(name);
+    for family in &families {
+        let call = |verb: &str, words: &str| {
+            let words: Vec<&str> = words.split(' ').chain(["-q"]).collect();
+            family.run(folder.path(), verb, &words);
+        };
+        call("generate", "--seeds 3,8 --ws-output w.npz -o seeds");
+        call("generate", "--ws w.npz -o again");
+        for (seed, w) in [(3, 0), (8, 1)] {
+            let seed = picture(&path(&format!("seeds/seed000{seed}.png")));
+            assert!(seed == picture(&path(&format!("again/w000{w}.png"))), "{}", family.name);
+        }
+        call("interpolate", "--seeds 3,8 --steps 3 --spaces z,w -o walk.png");
+        call("video", "--seeds 3,8 --w-frames 2 --captions -o video.webp");
+        call("directions", "--samples 64 --num 2 -o directions.npz --sheet directions.png");
+        call("edit", "--seeds 3 --direction directions.npz:0=2 --steps 3 -o edit.png");
+        call("project", "seeds/seed0003.png --loss pixels --steps 2 --space w+ -o projected");
+        for name in ["walk.png", "directions.png", "edit.png", "projected/proj.png"] {
+            assert!(picture(&path(name)).pixels.len() > 100, "{} {name}", family.name);
+            fs::remove_file(path(name)).unwrap();
+        }
+        fs::remove_dir_all(path("projected")).unwrap();
     }
 }
 
@@ -238,8 +351,8 @@ fn a_discriminator() {
         ("b4.out.weight", &[1, 4]),
     ];
     insta::assert_snapshot!(refusal_of("d.safetensors", &tensors(&names), &[]), @r"
-    error: open generator `d.safetensors`: the file holds no generator of biggan-deep or r3gan or stylegan, but a discriminator (`b4.fc.weight`)
-    hint: give BigGAN-deep, R3GAN, or StyleGAN 1, 2 or 3, as official file, state dict or safetensors; `ganscope inspect` shows what a file contains
+    error: open generator `d.safetensors`: the file holds no generator of biggan-deep or biggan or biggan-studio or r3gan or stylegan, but a discriminator (`b4.fc.weight`)
+    hint: give BigGAN, R3GAN, or StyleGAN 1, 2, 3 or XL, as official file, state dict or safetensors; `ganscope inspect` shows what a file contains
     ");
 }
 
@@ -248,8 +361,8 @@ fn a_classifier() {
     let names: [(&str, &[usize]); 2] =
         [("features.0.weight", &[4, 3, 3, 3]), ("classifier.weight", &[10, 4])];
     insta::assert_snapshot!(refusal_of("vgg.safetensors", &tensors(&names), &[]), @r"
-    error: open generator `vgg.safetensors`: the file holds no generator of biggan-deep or r3gan or stylegan, but a classifier (`classifier.weight`)
-    hint: give BigGAN-deep, R3GAN, or StyleGAN 1, 2 or 3, as official file, state dict or safetensors; `ganscope inspect` shows what a file contains
+    error: open generator `vgg.safetensors`: the file holds no generator of biggan-deep or biggan or biggan-studio or r3gan or stylegan, but a classifier (`classifier.weight`)
+    hint: give BigGAN, R3GAN, or StyleGAN 1, 2, 3 or XL, as official file, state dict or safetensors; `ganscope inspect` shows what a file contains
     ");
 }
 
@@ -292,6 +405,81 @@ fn a_pickle_that_asks_for_a_shell() {
     error: open generator `call.pkl`: the pickle asks for `os.system`, which is not on the list of allowed globals
     hint: only plain state dicts and NVIDIA snapshots are read, and no code in them is ever run; save the model's `state_dict()` instead
     ");
+}
+
+#[test]
+fn a_module_source_that_would_run_is_not_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let (omitted, source) = (b"# module source omitted\n", b"open('owned', 'w') ####\n");
+    let mut bytes = fs::read(golden::data().join("stylegan-xl-stem.pkl")).unwrap();
+    let places: Vec<usize> = bytes
+        .windows(omitted.len())
+        .enumerate()
+        .filter_map(|(at, window)| (window == omitted).then_some(at))
+        .collect();
+    assert!(!places.is_empty());
+    for &at in &places {
+        bytes[at..at + omitted.len()].copy_from_slice(source);
+    }
+    fs::write(folder.path().join("g.pkl"), &bytes).unwrap();
+    run(folder.path(), &["generate", "g.pkl", "--seeds", "85", "--class", "0", "-q"]);
+    assert!(folder.path().join("out/seed0085.png").exists());
+    assert!(!folder.path().join("owned").exists(), "a module source ran");
+}
+
+#[test]
+fn a_function_behind_an_import_of_dill() {
+    let text = |text: &[u8]| [b"X", &(text.len() as u32).to_le_bytes()[..], text].concat();
+    let import = [b"cdill._dill\n_import_module\n", &text(b"os")[..], b"\x85R"].concat();
+    let get = [b"cdill._dill\n_get_attr\n", &import[..], &text(b"system"), b"\x86R"].concat();
+    let call = [b"\x80\x04", &get[..], &text(b"touch owned"), b"\x85R."].concat();
+    insta::assert_snapshot!(refusal_of("dill.pkl", &call, &[]), @r"
+    error: open generator `dill.pkl`: the pickle asks for `os.*`, which is not on the list of allowed globals
+    hint: only plain state dicts and NVIDIA snapshots are read, and no code in them is ever run; save the model's `state_dict()` instead
+    ");
+}
+
+#[test]
+fn damaged_files_of_the_newer_families_are_named() {
+    for name in [
+        "biggan-ajbrock.pth",
+        "biggan-ajbrock-deep.pth",
+        "biggan-studio.pth",
+        "stylegan-xl-sr.pkl",
+        "stylegan-xl-sr.safetensors",
+        "r3gan-cond.pkl",
+    ] {
+        let told = refusal_of(name, &half(name), &["--class", "0"]);
+        assert!(
+            told.contains(name) && told.contains("hint: the file is damaged or was cut short"),
+            "{told}"
+        );
+        let whole = fs::read(golden::data().join(name)).unwrap();
+        let told = refusal_of(name, &whole, &["--class", "10"]);
+        assert!(told.contains("the generator has no class 10"), "{told}");
+    }
+}
+
+#[test]
+fn a_configuration_of_another_network() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = |model: &str, name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        let config = path.to_str().unwrap();
+        let model = golden_file(model);
+        let options = [&model, "--seeds", "0", "--class", "0", "--config", config];
+        refusal(&options, 1).replace(config, name).replace(&model, "MODEL")
+    };
+    insta::assert_snapshot!(told("biggan-ajbrock.pth", "a.json", r#"{"n_classes": 1000}"#), @"error: open generator `MODEL`: configuration: `n_classes` is 1000, but the tensors are those of 10");
+    let yaml = "DATA:\n  img_size: 128\nMODEL:\n  backbone: big_resnet\n";
+    insta::assert_snapshot!(told("biggan-studio.pth", "a.yaml", yaml), @"error: open generator `MODEL`: configuration: `img_size` is 128, but the tensors are those of 64");
+    let broken = told("biggan-studio.pth", "b.yaml", "MODEL: [");
+    assert!(
+        broken.contains("`b.yaml`") && broken.contains("configuration of StudioGAN"),
+        "{broken}"
+    );
+    insta::assert_snapshot!(told("stylegan-xl-sr.pkl", "c.json", r#"{"c_dim": 1000}"#), @"error: open generator `MODEL`: configuration: `c_dim` is 1000, but the tensors are those of 6");
 }
 
 #[test]

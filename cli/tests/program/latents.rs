@@ -282,13 +282,13 @@ fn what_cannot_be_done_is_said_with_the_way_out() {
     expect(&generate(&[&skip, "--class", "1"]), &["no classes", "hint:"]);
     expect(&generate(&["nothing.pkl"]), &["no model `nothing.pkl`", "hint:"]);
     expect(&generate(&["fashion-bigan"]), &["did you mean `fashion-biggan`?"]);
-    expect(&generate(&[&biggan]), &["or `each`"]);
+    expect(&generate(&[&biggan]), &["`each`, or `random`"]);
     let boot = ["fashion-biggan", "--class", "ankle bot"];
     expect(&generate(&boot), &["did you mean `ankle-boot`?"]);
     expect(&generate(&[&skip, "--outdir", "g.zip"]), &["`g.zip` is the name of a file", "hint:"]);
     expect(
         &generate(&[&file("stylegan.safetensors")]),
-        &["no generator of biggan-deep or r3gan or stylegan", "hint:"],
+        &["no generator of biggan-deep or biggan or biggan-studio or r3gan or stylegan", "hint:"],
     );
     expect(&generate(&[&skip, "--key", "D"]), &["`D`"]);
     expect(&generate(&[&skip, "--rotate", "90"]), &["only StyleGAN3"]);

@@ -32,7 +32,7 @@ pub use decode::{Decoded, Format, decode, probe};
 pub use error::{Error, Result};
 pub use facts::{Digest, Facts, Survey};
 pub use limits::{Limits, MAX_ENCODED, MAX_PIXELS};
-pub use pixels::{Image, grid, quantize_biggan, quantize_stylegan};
+pub use pixels::{Image, grid, quantize_biggan, quantize_floor, quantize_stylegan};
 pub use resize::{Preprocess, Resize, resize_planes};
 pub use save::{encode_png, save_png};
 pub use set::{Axes, EXTENSIONS, ImageSet, SetOptions};

@@ -145,6 +145,12 @@ pub fn quantize_biggan(x: f32) -> u8 {
     ((x + 1.0) * 128.0).clamp(0.0, 255.0) as u8
 }
 
+/// The byte that BigGAN-PyTorch and StyleGAN-XL make of a value in [-1, 1]: `(x + 1) * 255 / 2`, clamped,
+/// truncated.
+pub fn quantize_floor(x: f32) -> u8 {
+    ((x + 1.0) * 255.0 / 2.0).clamp(0.0, 255.0) as u8
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -32,7 +32,7 @@ pub struct GeneratorInfo {
 /// Where a family truncates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TruncationKind {
-    /// In W, towards the mean `w_avg` (StyleGAN).
+    /// In W, towards the mean `w_avg` (StyleGAN), or in a `z` that is the first part of it, towards 0.
     Psi,
     /// In Z, by a truncated normal of that threshold, in (0, 1] (BigGAN).
     Threshold,
@@ -45,6 +45,8 @@ pub enum Rounding {
     StyleGan,
     /// `(x + 1) / 2 * 256`, clamped to 0..255, fraction dropped (BigGAN).
     BigGan,
+    /// `(x + 1) * 255 / 2`, clamped to 0..255, fraction dropped (BigGAN-PyTorch, StyleGAN-XL).
+    Floor,
 }
 
 /// Truncation in W: `w_avg + psi (w - w_avg)` for the first `cutoff` rows of `ws`.

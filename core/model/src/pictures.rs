@@ -1,7 +1,7 @@
 //! Images of a generator as pixels.
 
 use candle_core::Tensor;
-use ganscope_images::{Image, quantize_biggan, quantize_stylegan};
+use ganscope_images::{Image, quantize_biggan, quantize_floor, quantize_stylegan};
 
 use crate::{Error, Generator, GeneratorInfo, Result, Rounding, Synthesis};
 
@@ -17,6 +17,7 @@ pub fn to_images(images: &Tensor, info: &GeneratorInfo) -> Result<Vec<Image>> {
     let quantize = match info.rounding {
         Rounding::StyleGan => quantize_stylegan,
         Rounding::BigGan => quantize_biggan,
+        Rounding::Floor => quantize_floor,
     };
     let values: Vec<f32> = images.contiguous()?.flatten_all()?.to_vec1()?;
     if values.iter().any(|value| !value.is_finite()) {
@@ -77,9 +78,10 @@ mod tests {
         // Two pixels: red -1 and 1, green 0 and 0.5, blue 2 and -2.
         let values = [-1.0, 1.0, 0.0, 0.5, 2.0, -2.0];
         let shape = (1, 3, 1, 2);
-        // 127.5 x + 128 and 128 x + 128, cut to 0..255, fraction dropped
+        // 127.5 x + 128, 128 x + 128 and 127.5 x + 127.5, cut to 0..255, fraction dropped
         assert_eq!(pixels(&values, shape, Rounding::StyleGan), [0, 128, 255, 255, 191, 0]);
         assert_eq!(pixels(&values, shape, Rounding::BigGan), [0, 128, 255, 255, 192, 0]);
+        assert_eq!(pixels(&values, shape, Rounding::Floor), [0, 127, 255, 255, 191, 0]);
     }
 
     #[test]

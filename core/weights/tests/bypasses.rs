@@ -105,6 +105,11 @@ const CALLS: &[(&str, Call)] = &[
         let factory = [b"c", module.as_bytes(), b"\n", name.as_bytes(), b"\n"].concat();
         [b"\x80\x02ccollections\ndefaultdict\n", &factory[..], b"\x85R."].concat()
     }),
+    ("by an import of dill", |module, name| {
+        let import = [b"cdill._dill\n_import_module\n", &text(module)[..], b"\x85R"].concat();
+        let get = [b"cdill._dill\n_get_attr\n", &import[..], &text(name), b"\x86R"].concat();
+        [b"\x80\x04", &get[..], ARGUMENT, b"R."].concat()
+    }),
     ("deep in a state dict", |module, name| {
         let call =
             [b"c", module.as_bytes(), b"\n", name.as_bytes(), b"\n", ARGUMENT, b"R"].concat();

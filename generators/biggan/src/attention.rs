@@ -5,8 +5,9 @@
 
 use candle_core::{Device, Tensor};
 use ganscope_model::ops::{Conv2d, max_pool, softmax};
-use ganscope_model::{Checkpoint, Result};
+use ganscope_model::{Checkpoint, Error, Result};
 
+use crate::names::Names;
 use crate::spectral::take_weight;
 
 /// `x + gamma o(softmax(theta(x) phi(x)^T) g(x))`, with `phi` and `g` pooled to half the size.
@@ -20,25 +21,35 @@ pub(crate) struct Attention {
 }
 
 impl Attention {
-    /// Loads `name.gamma` and `name.snconv1x1_{theta,phi,g,o_conv}`.
+    /// Loads the factor and the four convolutions below `name`.
     pub(crate) fn new(
         checkpoint: &mut Checkpoint,
         name: &str,
+        names: &Names,
         channels: usize,
         device: &Device,
     ) -> Result<Self> {
-        let gamma = checkpoint.take(&format!("{name}.gamma"), &[1])?[0] as f64;
+        if channels < 8 {
+            return Err(Error::Config(format!(
+                "attention `{name}` has {channels} channels, below 8"
+            )));
+        }
+        let gamma = format!("{name}.{}", names.gamma);
+        // BigGAN-PyTorch stores a number, the others a vector of one.
+        let scalar = checkpoint.shape(&gamma).is_some_and(<[usize]>::is_empty);
+        let gamma = checkpoint.take(&gamma, if scalar { &[] } else { &[1] })?[0] as f64;
         let mut conv = |leaf: &str, to: usize, from: usize, factor: f64| -> Result<Conv2d> {
             let shape = [to, from, 1, 1];
-            let weight = take_weight(checkpoint, &format!("{name}.snconv1x1_{leaf}"), &shape)?;
+            let weight = take_weight(checkpoint, &format!("{name}.{leaf}"), &shape)?;
             let weight = (Tensor::from_vec(weight, &shape, device)? * factor)?;
             Ok(Conv2d::new(&weight, 1, 0)?)
         };
+        let [theta, phi, g, out] = names.attention;
         Ok(Self {
-            theta: conv("theta", channels / 8, channels, 1.0)?,
-            phi: conv("phi", channels / 8, channels, 1.0)?,
-            g: conv("g", channels / 2, channels, 1.0)?,
-            out: conv("o_conv", channels, channels / 2, gamma)?,
+            theta: conv(theta, channels / 8, channels, 1.0)?,
+            phi: conv(phi, channels / 8, channels, 1.0)?,
+            g: conv(g, channels / 2, channels, 1.0)?,
+            out: conv(out, channels, channels / 2, gamma)?,
         })
     }
 

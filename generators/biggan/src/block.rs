@@ -1,77 +1,79 @@
-//! The residual block of BigGAN-deep: a bottleneck of four convolutions.
+//! Residual blocks.
 //!
-//! Brock et al., <https://arxiv.org/abs/1809.11096>, appendix B, figure 16.
+//! Brock et al., <https://arxiv.org/abs/1809.11096>, appendix B, figures 15 and 16.
 
 use candle_core::{Device, Tensor};
 use ganscope_model::ops::{Conv2d, Extras, upsample_nearest};
 use ganscope_model::{Checkpoint, Result};
 
-use crate::Config;
-use crate::config::Layer;
 use crate::norm::ConditionalNorm;
+use crate::plan::{BlockKind, Plan};
 use crate::spectral::take_weight;
 
 /// The bottleneck has a quarter of the input channels.
 const REDUCTION: usize = 4;
 
-/// Norm and ReLU before each convolution; the skip path drops channels and repeats pixels.
+/// Norm and ReLU before each convolution, and a skip path; both repeat pixels where the size doubles.
 #[derive(Debug)]
 pub(crate) struct Block {
     up: bool,
+    /// The convolution before which the main path grows.
+    grows_before: usize,
     out_channels: usize,
-    norms: [ConditionalNorm; 4],
-    convs: [Conv2d; 4],
+    layers: Vec<(ConditionalNorm, Conv2d)>,
+    /// The skip path; without it, it drops channels.
+    skip: Option<Conv2d>,
 }
 
 impl Block {
-    /// Loads `name.bn_{0..3}` and `name.conv_{0..3}`.
+    /// Loads the norms and convolutions below `name`.
     pub(crate) fn new(
         checkpoint: &mut Checkpoint,
         name: &str,
-        config: &Config,
-        layer: Layer,
+        plan: &Plan,
+        (up, input, output): (bool, usize, usize),
         device: &Device,
     ) -> Result<Self> {
-        let Layer(up, input, output) = layer;
-        let (input, output) = (input * config.channel_width, output * config.channel_width);
         let middle = input / REDUCTION;
-        let condition = 2 * config.z_dim;
-        let mut bias: Option<Vec<f32>> = None;
-        let mut stage = |index: usize, from: usize, to: usize, kernel: usize| {
-            let norm = ConditionalNorm::new(
-                checkpoint,
-                &format!("{name}.bn_{index}"),
-                [config.n_stats, from],
-                condition,
-                config.eps,
-                bias.as_deref(),
-                device,
-            )?;
-            let name = format!("{name}.conv_{index}");
-            let shape = [to, from, kernel, kernel];
-            let weight = take_weight(checkpoint, &name, &shape)?;
-            let weight = Tensor::from_vec(weight, &shape, device)?;
-            let conv = Conv2d::new(&weight, 1, kernel / 2)?;
-            // The norm that follows takes the bias into its mean; the last convolution has none.
-            let values = checkpoint.take(&format!("{name}.bias"), &[to])?;
-            let conv = if index == 3 {
-                conv.bias(&Tensor::from_slice(&values, to, device)?)?
-            } else {
-                conv
-            };
-            bias = Some(values);
-            Ok::<_, ganscope_model::Error>((norm, conv))
+        // Channels in and out, and size.
+        let (shapes, grows_before) = match plan.kind {
+            BlockKind::Wide => (vec![(input, output, 3), (output, output, 3)], 0),
+            BlockKind::Deep | BlockKind::DeepProjected => {
+                let shapes = vec![
+                    (input, middle, 1),
+                    (middle, middle, 3),
+                    (middle, middle, 3),
+                    (middle, output, 1),
+                ];
+                (shapes, 1)
+            }
         };
-        let (norm_0, conv_0) = stage(0, input, middle, 1)?;
-        let (norm_1, conv_1) = stage(1, middle, middle, 3)?;
-        let (norm_2, conv_2) = stage(2, middle, middle, 3)?;
-        let (norm_3, conv_3) = stage(3, middle, output, 1)?;
-        Ok(Self {
-            up,
-            out_channels: output,
-            norms: [norm_0, norm_1, norm_2, norm_3],
-            convs: [conv_0, conv_1, conv_2, conv_3],
-        })
+        let mut layers = Vec::new();
+        let mut bias: Option<Vec<f32>> = None;
+        for (index, &(from, to, kernel)) in shapes.iter().enumerate() {
+            let (prefix, base) = plan.names.norm;
+            let norm = format!("{name}.{prefix}{}", base + index);
+            let norm =
+                ConditionalNorm::new(checkpoint, &norm, plan, from, bias.as_deref(), device)?;
+            let (prefix, base) = plan.names.conv;
+            let name = format!("{name}.{prefix}{}", base + index);
+            let (conv, values) =
+                convolution(checkpoint, &name, [to, from, kernel, kernel], device)?;
+            // The norm that follows takes the bias into its mean; after the last there is none.
+            let last = index + 1 == shapes.len();
+            let conv =
+                if last { conv.bias(&Tensor::from_slice(&values, to, device)?)? } else { conv };
+            bias = Some(values);
+            layers.push((norm, conv));
+        }
+        let skip = if plan.kind == BlockKind::Deep {
+            None
+        } else {
+            let name = format!("{name}.{}", plan.names.skip);
+            let (conv, bias) = convolution(checkpoint, &name, [output, input, 1, 1], device)?;
+            Some(conv.bias(&Tensor::from_vec(bias, output, device)?)?)
+        };
+        Ok(Self { up, grows_before, out_channels: output, layers, skip })
     }
 
     /// (N, H, W, C) to (N, H, W, C') or (N, 2H, 2W, C'), for conditions (N, D).
@@ -81,14 +83,35 @@ impl Block {
         condition: &Tensor,
         position: (usize, f64),
     ) -> Result<Tensor> {
-        let [norm_0, norm_1, norm_2, norm_3] = &self.norms;
-        let [conv_0, conv_1, conv_2, conv_3] = &self.convs;
         let widen = |x: Tensor| if self.up { upsample_nearest(&x, 2) } else { Ok(x) };
-        let y = conv_0.forward(&norm_0.relu(x, condition, position)?)?;
-        let y = conv_1.forward(&widen(norm_1.relu(&y, condition, position)?)?)?;
-        let y = conv_2.forward(&norm_2.relu(&y, condition, position)?)?;
-        let y = norm_3.relu(&y, condition, position)?;
-        let skip = widen(x.narrow(3, 0, self.out_channels)?.contiguous()?)?;
-        Ok(conv_3.forward_with(&y, Extras { residual: Some(&skip), ..Extras::default() })?)
+        let skip = match &self.skip {
+            Some(conv) => conv.forward(x)?,
+            None => x.narrow(3, 0, self.out_channels)?.contiguous()?,
+        };
+        let skip = widen(skip)?;
+        let mut y = x.clone();
+        for (index, (norm, conv)) in self.layers.iter().enumerate() {
+            y = norm.relu(&y, condition, position)?;
+            if index == self.grows_before {
+                y = widen(y)?;
+            }
+            let last = index + 1 == self.layers.len();
+            let residual = last.then_some(&skip);
+            y = conv.forward_with(&y, Extras { residual, ..Extras::default() })?;
+        }
+        Ok(y)
     }
+}
+
+/// A convolution that keeps the size, and the values of its bias, which it does not add.
+fn convolution(
+    checkpoint: &mut Checkpoint,
+    name: &str,
+    shape: [usize; 4],
+    device: &Device,
+) -> Result<(Conv2d, Vec<f32>)> {
+    let weight = take_weight(checkpoint, name, &shape)?;
+    let weight = Tensor::from_vec(weight, &shape, device)?;
+    let bias = checkpoint.take(&format!("{name}.bias"), &shape[..1])?;
+    Ok((Conv2d::new(&weight, 1, shape[2] / 2)?, bias))
 }

@@ -1,38 +1,41 @@
-//! BigGAN-deep.
+//! BigGAN and BigGAN-deep.
 //!
 //! Brock et al., "Large Scale GAN Training for High Fidelity Natural Image Synthesis", 2019,
 //! <https://arxiv.org/abs/1809.11096>. The generator of the published 128, 256 and 512 pixel
-//! checkpoints, and of smaller ones of the same kind.
+//! checkpoints, and of smaller ones of the same kind; those of BigGAN-PyTorch, of the ports of the
+//! TensorFlow generators to it, and of StudioGAN.
 
 mod attention;
 mod block;
 mod config;
+mod foreign;
+mod names;
 mod norm;
+mod plan;
 mod spectral;
+mod yaml;
 
 use std::path::Path;
 
 use candle_core::{Device, Tensor};
 use ganscope_model::ops::{Activation, Conv2d, Linear, to_channels_first};
-use ganscope_model::{
-    Checkpoint, Error, Generator, GeneratorInfo, Result, Rounding, Synthesis, Truncation,
-    TruncationKind,
-};
+use ganscope_model::{Checkpoint, Error, Generator, GeneratorInfo, Result, Synthesis, Truncation};
 use ganscope_weights::{ReadOptions, Weights, read};
+use serde_json::{Map, Value};
 
 use attention::Attention;
 use block::Block;
 pub use config::{Config, Layer};
+use foreign::Origin;
 pub use norm::BnStats;
 use norm::Norm;
+use plan::{Columns, Conditions, Plan, Planned};
 use spectral::take_weight;
+pub use yaml::studio_config;
 
 /// Side of the map that the first layer makes.
 const START: usize = 4;
-/// Channels of that map, in multiples of `channel_width`.
-const START_WIDTH: usize = 16;
-/// Color channels; the last convolution of the files makes `channel_width`, of which these are
-/// used.
+/// Most color channels; the last convolution of the published files makes more, of which these are used.
 const COLORS: usize = 3;
 
 /// A layer between the first map and the colors.
@@ -43,36 +46,49 @@ enum Step {
     Attention(Attention),
 }
 
-/// Whether these are the tensors of a BigGAN-deep generator, by their names.
+/// Whether these are the tensors of a BigGAN-deep generator of pytorch-pretrained-biggan, by their names.
 pub fn is_biggan(weights: &Weights) -> bool {
     let has = |prefix: &str| weights.arrays.keys().any(|name| name.starts_with(prefix));
     has("embeddings.") && has("generator.gen_z.")
 }
 
+/// Whether these are the tensors of a generator of BigGAN-PyTorch, by their names.
+pub fn is_pytorch(weights: &Weights) -> bool {
+    Origin::of(|name| weights.arrays.contains_key(name)) == Some(Origin::Pytorch)
+}
+
+/// Whether these are the tensors of a BigGAN generator of StudioGAN, by their names.
+pub fn is_studio(weights: &Weights) -> bool {
+    Origin::of(|name| weights.arrays.contains_key(name)) == Some(Origin::Studio)
+}
+
 /// The generator.
 ///
-/// `w` is the condition `cat(z, embedding of the class)`; row 0 of `ws` makes the first map and row
+/// A row of `ws` is the condition `cat(z, embedding of the class)`; row 0 makes the first map and row
 /// i + 1 conditions block i, so mixing and interpolation act on coarse and fine blocks as they do
-/// on a StyleGAN. A truncation of the mapping scales `z` towards its mean 0: with `z` from
-/// `truncnorm(-2, 2)`, psi 0.5 is the published noise for truncation 0.5, whose batch-norm
-/// statistics [`Synthesis::threshold`] selects.
+/// on a StyleGAN. Where `z` is split among the blocks, a row has its part of it.
+///
+/// A truncation of the mapping scales `z` towards its mean 0: with `z` from
+/// `truncnorm(-2, 2)`, psi 0.5 is the noise for truncation 0.5 of the published checkpoints, whose
+/// batch-norm statistics [`Synthesis::threshold`] selects. The other generators have one set of statistics.
 #[derive(Debug)]
 pub struct BigGan {
-    config: Config,
+    plan: Plan,
     classes: Vec<String>,
     bn_stats: BnStats,
-    /// (classes, `z_dim`)
-    embeddings: Tensor,
-    gen_z: Linear,
+    /// (classes, E); without it, a class is one of so many units.
+    embeddings: Option<Tensor>,
+    first: Linear,
     steps: Vec<Step>,
     bn: Norm,
-    conv_to_rgb: Conv2d,
+    colors: Conv2d,
     device: Device,
 }
 
 impl BigGan {
     /// Reads a checkpoint: a `.bin` or `.pth` of PyTorch with its `config.json` next to it, one of
-    /// the three published `.bin` files alone, or a `.safetensors` that carries its configuration.
+    /// the three published `.bin` files alone, a `.safetensors` that carries its configuration, or a
+    /// generator of BigGAN-PyTorch or StudioGAN.
     ///
     /// # Errors
     /// If the file is unreadable, its sizes cannot be known, or a tensor is missing or left over.
@@ -93,6 +109,9 @@ impl BigGan {
     /// # Errors
     /// If the sizes cannot be known, or a tensor is missing, of another shape or left over.
     pub fn from_checkpoint(checkpoint: Checkpoint, device: &Device) -> Result<Self> {
+        if Origin::of(|name| checkpoint.contains(name)).is_some() {
+            return Self::foreign(checkpoint, &Map::new(), device);
+        }
         let config = Config::of_checkpoint(&checkpoint)?;
         Self::new(config, checkpoint, device)
     }
@@ -101,43 +120,81 @@ impl BigGan {
     ///
     /// # Errors
     /// If the sizes are impossible, or a tensor is missing, of another shape or left over.
-    pub fn new(config: Config, mut checkpoint: Checkpoint, device: &Device) -> Result<Self> {
+    pub fn new(config: Config, checkpoint: Checkpoint, device: &Device) -> Result<Self> {
         config.check()?;
-        let classes = config::class_names(&checkpoint, config.num_classes)?;
+        Self::build(Plan::published(&config), checkpoint, device)
+    }
+
+    /// Builds a generator of BigGAN-PyTorch or of StudioGAN, whose sizes follow from its tensors.
+    ///
+    /// `config` has options by the names of their tools. Those that are sizes must be those of the tensors;
+    /// of BigGAN-PyTorch, `BN_eps` is the term under the root of the conditional norms, by default 1e-4 for
+    /// ports from TensorFlow, which lack `sv0`, and else 1e-5, and `accumulate_standing` divides stored
+    /// statistics by the number of their batches.
+    ///
+    /// # Errors
+    /// If the tensors are of neither tool, the configuration contradicts them, or a tensor is missing, of
+    /// another shape or left over.
+    pub fn foreign(
+        mut checkpoint: Checkpoint,
+        config: &Map<String, Value>,
+        device: &Device,
+    ) -> Result<Self> {
+        let origin = Origin::of(|name| checkpoint.contains(name))
+            .ok_or_else(|| Error::Config("no generator of BigGAN-PyTorch or StudioGAN".into()))?;
+        let plan = foreign::plan(&checkpoint, origin, config)?;
+        // Counters, and what only training reads.
+        let counters: &[&str] = match plan.statistics.counter {
+            Some(_) => &["num_batches_tracked"],
+            None => &["num_batches_tracked", "accumulation_counter"],
+        };
+        checkpoint.discard(|name| {
+            let leaf = name.rsplit('.').next().unwrap_or(name);
+            let numbered = |prefix| leaf.strip_prefix(prefix).and_then(|n| n.parse::<u8>().ok());
+            counters.contains(&leaf)
+                || numbered("sv").is_some()
+                || numbered("u").is_some_and(|number| number > 0)
+        });
+        Self::build(plan, checkpoint, device)
+    }
+
+    fn build(plan: Plan, mut checkpoint: Checkpoint, device: &Device) -> Result<Self> {
+        let classes = config::class_names(&checkpoint, plan.classes)?;
         let source = &mut checkpoint;
-        let width = config.channel_width;
-        let shape = [config.z_dim, config.num_classes];
-        let embeddings = source.tensor("embeddings.weight", &shape, device)?.t()?.contiguous()?;
-
-        let (start, condition) = (START * START * START_WIDTH * width, 2 * config.z_dim);
-        let weight = take_weight(source, "generator.gen_z", &[start, condition])?;
-        let weight = Tensor::from_vec(weight, (start, condition), device)?;
-        let bias = source.tensor("generator.gen_z.bias", &[start], device)?;
-        let gen_z = Linear::new(&weight, Some(&bias), Activation::None)?;
-
-        let mut steps = Vec::new();
-        for (i, &layer) in config.layers.iter().enumerate() {
-            if i == config.attention_layer_position {
-                let name = format!("generator.layers.{}", steps.len());
-                let attention = Attention::new(source, &name, layer.1 * width, device)?;
-                steps.push(Step::Attention(attention));
-            }
-            let name = format!("generator.layers.{}", steps.len());
-            let block = Block::new(source, &name, &config, layer, device)?;
-            steps.push(Step::Block(Box::new(block), i + 1));
+        let names = plan.names;
+        let embeddings = if plan.conditions.embedded {
+            None
+        } else if plan.channels_first {
+            Some(source.tensor(names.embedding, &[plan.classes, plan.embedding], device)?)
+        } else {
+            let shape = [plan.embedding, plan.classes];
+            Some(source.tensor(names.embedding, &shape, device)?.t()?.contiguous()?)
+        };
+        let first = first(source, &plan, device)?;
+        let (mut steps, mut row) = (Vec::new(), 0);
+        for planned in &plan.steps {
+            steps.push(match planned {
+                Planned::Block { name, up, input, output } => {
+                    row += 1;
+                    let sizes = (*up, *input, *output);
+                    Step::Block(Box::new(Block::new(source, name, &plan, sizes, device)?), row)
+                }
+                Planned::Attention { name, channels } => {
+                    Step::Attention(Attention::new(source, name, names, *channels, device)?)
+                }
+            });
         }
-
-        let bn = Norm::new(source, "generator.bn", [config.n_stats, width], config.eps, device)?;
-        let shape = [width, width, 3, 3];
-        let weight = take_weight(source, "generator.conv_to_rgb", &shape)?;
-        let weight = Tensor::from_vec(weight, &shape, device)?.narrow(0, 0, COLORS)?;
-        let bias = source.tensor("generator.conv_to_rgb.bias", &[width], device)?;
-        let conv_to_rgb = Conv2d::new(&weight.contiguous()?, 1, 1)?;
-        let conv_to_rgb = conv_to_rgb.bias(&bias.narrow(0, 0, COLORS)?)?;
-
+        let width = plan.width();
+        let bn = Norm::new(source, &plan, width, device)?;
+        let shape = [plan.last, width, 3, 3];
+        let weight = take_weight(source, names.colors, &shape)?;
+        let colors = plan.last.min(COLORS);
+        let weight = Tensor::from_vec(weight, &shape, device)?.narrow(0, 0, colors)?;
+        let bias = source.tensor(&format!("{}.bias", names.colors), &[plan.last], device)?;
+        let colors = Conv2d::new(&weight.contiguous()?, 1, 1)?.bias(&bias.narrow(0, 0, colors)?)?;
         checkpoint.finish()?;
         let (bn_stats, device) = (BnStats::default(), device.clone());
-        Ok(Self { config, classes, bn_stats, embeddings, gen_z, steps, bn, conv_to_rgb, device })
+        Ok(Self { plan, classes, bn_stats, embeddings, first, steps, bn, colors, device })
     }
 
     /// The same with another interpolation of the batch-norm statistics.
@@ -146,14 +203,22 @@ impl BigGan {
         Self { bn_stats, ..self }
     }
 
-    /// Sizes of the network.
-    pub fn config(&self) -> &Config {
-        &self.config
-    }
-
     /// Names of the classes, where the checkpoint carries them; otherwise empty.
     pub fn classes(&self) -> &[String] {
         &self.classes
+    }
+
+    /// The part of a class in a row of `ws`, (N, E).
+    fn embedded(&self, classes: &[u32]) -> Result<Tensor> {
+        if let Some(embeddings) = &self.embeddings {
+            return Ok(embeddings.index_select(&Tensor::new(classes, &self.device)?, 0)?);
+        }
+        let width = self.plan.embedding;
+        let mut units = vec![0f32; classes.len() * width];
+        for (row, &class) in units.chunks_exact_mut(width).zip(classes) {
+            row[class as usize] = 1.0;
+        }
+        Ok(Tensor::from_vec(units, (classes.len(), width), &self.device)?)
     }
 
     fn check_ws(&self, ws: &Tensor) -> Result<()> {
@@ -167,17 +232,37 @@ impl BigGan {
     }
 }
 
+/// The layer from a row of `ws` to the first map, pixel by pixel.
+fn first(source: &mut Checkpoint, plan: &Plan, device: &Device) -> Result<Linear> {
+    let name = plan.names.first;
+    let (pixels, columns) = (START * START, plan.conditions.first);
+    let outputs = pixels * plan.start;
+    let width = columns.width(plan.chunk, plan.embedding);
+    let weight = take_weight(source, name, &[outputs, width])?;
+    let weight = columns.in_order(weight, plan.chunk, plan.embedding);
+    let bias = source.tensor(&format!("{name}.bias"), &[outputs], device)?;
+    let weight = Tensor::from_vec(weight, (outputs, width), device)?;
+    let by_pixel = |x: Tensor| -> Result<Tensor> {
+        if !plan.channels_first {
+            return Ok(x);
+        }
+        let shape = x.shape().clone();
+        Ok(x.reshape((plan.start, pixels, ()))?.transpose(0, 1)?.contiguous()?.reshape(shape)?)
+    };
+    Ok(Linear::new(&by_pixel(weight)?, Some(&by_pixel(bias)?), Activation::None)?)
+}
+
 impl Generator for BigGan {
     fn info(&self) -> GeneratorInfo {
         GeneratorInfo {
-            z_dim: self.config.z_dim,
-            w_dim: 2 * self.config.z_dim,
-            num_ws: self.config.layers.len() + 1,
-            c_dim: self.config.num_classes,
-            img_resolution: self.config.output_dim,
-            img_channels: COLORS,
-            rounding: Rounding::BigGan,
-            truncation: TruncationKind::Threshold,
+            z_dim: self.plan.z_dim,
+            w_dim: self.plan.w_dim(),
+            num_ws: self.plan.blocks() + 1,
+            c_dim: self.plan.classes,
+            img_resolution: self.plan.resolution,
+            img_channels: self.plan.last.min(COLORS),
+            rounding: self.plan.rounding,
+            truncation: self.plan.truncation,
         }
     }
 
@@ -202,12 +287,13 @@ impl Generator for BigGan {
             let last = info.c_dim - 1;
             return Err(Error::Input(format!("class {class} is beyond the classes 0 to {last}")));
         }
-        let classes = Tensor::new(classes, &self.device)?;
-        let embedding = self.embeddings.index_select(&classes, 0)?;
+        let embedding = self.embedded(classes)?.to_dtype(z.dtype())?;
         let row = |i: usize| -> Result<Tensor> {
             let whole = truncation.cutoff.is_some_and(|cutoff| i >= cutoff);
             let psi = if whole { 1.0 } else { truncation.psi };
-            Ok(Tensor::cat(&[&(z * psi)?, &embedding], 1)?)
+            let part = if self.plan.chunk == z_dim { 0 } else { i * self.plan.chunk };
+            let part = z.narrow(1, part, self.plan.chunk)?;
+            Ok(Tensor::cat(&[&(part * psi)?, &embedding], 1)?)
         };
         let rows = (0..info.num_ws).map(row).collect::<Result<Vec<_>>>()?;
         Ok(Tensor::stack(&rows, 1)?)
@@ -219,18 +305,23 @@ impl Generator for BigGan {
             let threshold = options.threshold;
             return Err(Error::Input(format!("truncation {threshold}, expected between 0 and 1")));
         }
-        let position = self.bn_stats.position(options.threshold, self.config.n_stats);
-        let condition = |row: usize| ws.narrow(1, row, 1)?.squeeze(1)?.contiguous();
-        let width = START_WIDTH * self.config.channel_width;
-        let first = self.gen_z.forward(&condition(0)?)?;
-        let mut x = first.reshape(((), START, START, width))?;
+        let position =
+            self.bn_stats.position(options.threshold, self.plan.statistics.rows.unwrap_or(1));
+        let condition = |row: usize, columns: Columns| {
+            columns.of(&ws.narrow(1, row, 1)?.squeeze(1)?.contiguous()?, self.plan.chunk)
+        };
+        let Conditions { first, blocks, .. } = self.plan.conditions;
+        let first = self.first.forward(&condition(0, first)?)?;
+        let mut x = first.reshape(((), START, START, self.plan.start))?;
         for step in &self.steps {
             x = match step {
-                Step::Block(block, row) => block.forward(&x, &condition(*row)?, position)?,
+                Step::Block(block, row) => {
+                    block.forward(&x, &condition(*row, blocks)?, position)?
+                }
                 Step::Attention(attention) => attention.forward(&x)?,
             };
         }
-        let x = self.conv_to_rgb.forward(&self.bn.relu(&x, position)?)?;
+        let x = self.colors.forward(&self.bn.relu(&x, position)?)?;
         Ok(to_channels_first(&x.tanh()?)?)
     }
 }

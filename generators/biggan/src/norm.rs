@@ -7,10 +7,11 @@
 use std::fmt;
 use std::str::FromStr;
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use ganscope_model::ops::{Activation, Affine, Linear, affine};
 use ganscope_model::{Checkpoint, Error, Result};
 
+use crate::plan::{Plan, Stored};
 use crate::spectral::take_weight;
 
 /// How statistics between two stored truncations are interpolated.
@@ -77,7 +78,7 @@ impl BnStats {
     }
 }
 
-/// Means and variances of one layer's input, a row for each of `n_stats` truncations in [0, 1].
+/// Means and variances of one layer's input, a row for each of `rows` truncations in [0, 1].
 #[derive(Debug)]
 struct Statistics {
     means: Vec<f32>,
@@ -91,13 +92,23 @@ impl Statistics {
     fn new(
         checkpoint: &mut Checkpoint,
         name: &str,
-        shape: [usize; 2],
-        eps: f64,
+        stored: &Stored,
+        channels: usize,
         device: &Device,
     ) -> Result<Self> {
-        let means = checkpoint.take(&format!("{name}.running_means"), &shape)?;
-        let vars = checkpoint.take(&format!("{name}.running_vars"), &shape)?;
-        Ok(Self { means, vars, channels: shape[1], eps, device: device.clone() })
+        let shape = [stored.rows.unwrap_or(1), channels];
+        let shape = if stored.rows.is_some() { &shape[..] } else { &shape[1..] };
+        let mut take = |leaf: &str| checkpoint.take(&format!("{name}.{leaf}"), shape);
+        let [mut means, mut vars] = [take(stored.names[0])?, take(stored.names[1])?];
+        if let Some(counter) = stored.counter {
+            let counter = format!("{name}.{counter}");
+            let count = checkpoint.take(&counter, &[1])?[0];
+            if count <= 0.0 {
+                return Err(Error::Config(format!("`{counter}` is {count}, expected above 0")));
+            }
+            means.iter_mut().chain(&mut vars).for_each(|value| *value /= count);
+        }
+        Ok(Self { means, vars, channels, eps: stored.eps, device: device.clone() })
     }
 
     /// Makes the statistics those of an input that lacks the constant `bias`.
@@ -109,7 +120,7 @@ impl Statistics {
     }
 
     /// Mean and `1 / sqrt(var + eps)` of each channel, (C).
-    fn at(&self, (row, weight): (usize, f64)) -> Result<[Tensor; 2]> {
+    fn at(&self, (row, weight): (usize, f64), dtype: DType) -> Result<[Tensor; 2]> {
         let c = self.channels;
         let between = |values: &[f32]| -> Vec<f64> {
             let low = &values[row * c..][..c];
@@ -119,7 +130,8 @@ impl Statistics {
         };
         let mean = between(&self.means).into_iter().map(|mean| mean as f32).collect();
         let rate = between(&self.vars).into_iter().map(|v| (1.0 / (v + self.eps).sqrt()) as f32);
-        let tensor = |values: Vec<f32>| Tensor::from_vec(values, (1, c), &self.device);
+        let tensor =
+            |values: Vec<f32>| Tensor::from_vec(values, (1, c), &self.device)?.to_dtype(dtype);
         Ok([tensor(mean)?, tensor(rate.collect())?])
     }
 }
@@ -130,33 +142,55 @@ pub(crate) struct ConditionalNorm {
     statistics: Statistics,
     /// Condition to gain - 1 and offset, (N, 2C).
     style: Linear,
+    added_gain: bool,
 }
 
 impl ConditionalNorm {
-    /// Loads `name.running_*`, `name.scale` and `name.offset` for an input (.., C) to which `bias`
-    /// has not been added yet. `shape` is [`n_stats`, C].
+    /// Loads statistics, gain and offset for an input (.., C) to which `bias` has not been added yet.
     pub(crate) fn new(
         checkpoint: &mut Checkpoint,
         name: &str,
-        shape: [usize; 2],
-        condition: usize,
-        eps: f64,
+        plan: &Plan,
+        channels: usize,
         bias: Option<&[f32]>,
         device: &Device,
     ) -> Result<Self> {
-        let channels = shape[1];
-        let mut statistics = Statistics::new(checkpoint, name, shape, eps, device)?;
+        let mut statistics = Statistics::new(checkpoint, name, &plan.statistics, channels, device)?;
         if let Some(bias) = bias {
             statistics = statistics.without(bias);
         }
-        let mut style = take_weight(checkpoint, &format!("{name}.scale"), &[channels, condition])?;
-        style.extend(take_weight(checkpoint, &format!("{name}.offset"), &[channels, condition])?);
-        let style = Tensor::from_vec(style, (2 * channels, condition), device)?;
-        Ok(Self { statistics, style: Linear::new(&style, None, Activation::None)? })
+        let mut style = Vec::new();
+        for leaf in plan.names.style {
+            style.extend(Self::weight(checkpoint, &format!("{name}.{leaf}"), plan, channels)?);
+        }
+        let width = plan.conditions.blocks.width(plan.chunk, plan.embedding);
+        let style = Tensor::from_vec(style, (2 * channels, width), device)?;
+        let style = Linear::new(&style, None, Activation::None)?;
+        Ok(Self { statistics, style, added_gain: plan.added_gain })
+    }
+
+    /// Weights of a gain or an offset, (C, D).
+    fn weight(
+        checkpoint: &mut Checkpoint,
+        name: &str,
+        plan: &Plan,
+        channels: usize,
+    ) -> Result<Vec<f32>> {
+        let columns = plan.conditions.blocks;
+        let weight = if plan.conditions.embedded {
+            let rows = checkpoint.take(&format!("{name}.weight"), &[plan.classes, channels])?;
+            let column = |c: usize| rows.iter().skip(c).step_by(channels).copied();
+            (0..channels).flat_map(column).collect()
+        } else {
+            let width = columns.width(plan.chunk, plan.embedding);
+            take_weight(checkpoint, name, &[channels, width])?
+        };
+        Ok(columns.in_order(weight, plan.chunk, plan.embedding))
     }
 
     /// `relu((1 + gain) (x - mean) / sqrt(var + eps) + offset)` for `x` (N, H, W, C) and a condition
-    /// (N, D), with the statistics at `position`.
+    /// (N, D), with the statistics at `position`; where the gain is added,
+    /// `relu((x - mean) / sqrt(var + eps) + 1 + gain + offset)`.
     pub(crate) fn relu(
         &self,
         x: &Tensor,
@@ -164,10 +198,15 @@ impl ConditionalNorm {
         position: (usize, f64),
     ) -> Result<Tensor> {
         let c = self.statistics.channels;
-        let [mean, rate] = self.statistics.at(position)?;
+        let [mean, rate] = self.statistics.at(position, x.dtype())?;
         let style = self.style.forward(condition)?;
-        let scale = (style.narrow(1, 0, c)? + 1.0)?.broadcast_mul(&rate)?;
-        let bias = (style.narrow(1, c, c)? - scale.broadcast_mul(&mean)?)?;
+        let [gain, offset] = [(style.narrow(1, 0, c)? + 1.0)?, style.narrow(1, c, c)?];
+        let (scale, offset) = if self.added_gain {
+            (rate.broadcast_as(gain.shape())?.contiguous()?, (offset + gain)?)
+        } else {
+            (gain.broadcast_mul(&rate)?, offset)
+        };
+        let bias = (offset - scale.broadcast_mul(&mean)?)?;
         let terms = Affine { scale: Some(&scale), bias: Some(&bias), ..Affine::default() };
         Ok(affine(x, &terms, Activation::Relu)?)
     }
@@ -182,27 +221,31 @@ pub(crate) struct Norm {
 }
 
 impl Norm {
-    /// Loads `name.running_*`, `name.weight` and `name.bias`; `shape` is [`n_stats`, C].
+    /// Loads the norm before the colors, for an input (.., C).
     pub(crate) fn new(
         checkpoint: &mut Checkpoint,
-        name: &str,
-        shape: [usize; 2],
-        eps: f64,
+        plan: &Plan,
+        channels: usize,
         device: &Device,
     ) -> Result<Self> {
-        let statistics = Statistics::new(checkpoint, name, shape, eps, device)?;
-        let mut row = |leaf: &str| -> Result<Tensor> {
-            let values = checkpoint.take(&format!("{name}.{leaf}"), &shape[1..])?;
-            Ok(Tensor::from_vec(values, (1, shape[1]), device)?)
-        };
-        Ok(Self { statistics, weight: row("weight")?, bias: row("bias")? })
+        let [name, gain, offset] = plan.names.last_norm;
+        let statistics =
+            Statistics::new(checkpoint, name, &plan.last_statistics, channels, device)?;
+        let mut row = |leaf: &str| checkpoint.take(&format!("{name}.{leaf}"), &[channels]);
+        let (mut weight, mut bias) = (row(gain)?, row(offset)?);
+        if plan.added_gain {
+            bias.iter_mut().zip(&weight).for_each(|(bias, gain)| *bias += gain);
+            weight.fill(1.0);
+        }
+        let row = |values: Vec<f32>| Tensor::from_vec(values, (1, channels), device);
+        Ok(Self { statistics, weight: row(weight)?, bias: row(bias)? })
     }
 
     /// `relu(weight (x - mean) / sqrt(var + eps) + bias)` for `x` (N, H, W, C).
     pub(crate) fn relu(&self, x: &Tensor, position: (usize, f64)) -> Result<Tensor> {
-        let [mean, rate] = self.statistics.at(position)?;
-        let scale = (&self.weight * rate)?;
-        let bias = (&self.bias - (&scale * mean)?)?;
+        let [mean, rate] = self.statistics.at(position, x.dtype())?;
+        let scale = (self.weight.to_dtype(x.dtype())? * rate)?;
+        let bias = (self.bias.to_dtype(x.dtype())? - (&scale * mean)?)?;
         let terms = Affine { scale: Some(&scale), bias: Some(&bias), ..Affine::default() };
         Ok(affine(x, &terms, Activation::Relu)?)
     }

@@ -10,7 +10,7 @@ use crate::{Error, Result};
 
 mod infer;
 
-pub(crate) use infer::{stylegan1, stylegan2, stylegan3};
+pub(crate) use infer::{stylegan_xl, stylegan1, stylegan2, stylegan3};
 
 /// Arguments of a mapping network.
 #[derive(Debug, Clone, PartialEq, Deserialize)]

@@ -19,6 +19,8 @@ pub enum Family {
     StyleGan2,
     /// Karras et al., 2021.
     StyleGan3,
+    /// Sauer et al., 2022.
+    StyleGanXl,
 }
 
 impl Family {
@@ -46,8 +48,12 @@ fn naming(weights: &Weights) -> Option<(Family, Naming)> {
         ("synthesis/4x4/Const/StyleMod/weight", Family::StyleGan1, Naming::TensorFlow),
         ("synthesis/4x4/Conv/mod_weight", Family::StyleGan2, Naming::TensorFlow),
     ];
-    let sign = SIGNS.iter().find(|(name, ..)| weights.arrays.contains_key(*name));
-    sign.map(|&(_, family, naming)| (family, naming))
+    let has = |name: &str| weights.arrays.contains_key(name);
+    let &(_, family, naming) = SIGNS.iter().find(|(name, ..)| has(name))?;
+    // StyleGAN-XL has a table where StyleGAN3 has a layer.
+    let table = has("mapping.embed.weight") && !has("mapping.embed.bias");
+    let xl = family == Family::StyleGan3 && table;
+    Some((if xl { Family::StyleGanXl } else { family }, naming))
 }
 
 /// The family of the network, with its tensors and hyper-parameters in the family's own names.

@@ -1,7 +1,7 @@
-//! StyleGAN 1, 2 and 3.
+//! StyleGAN 1, 2 and 3, and StyleGAN-XL.
 //!
 //! [`load`] makes a [`Generator`] of a checkpoint in any of the forms that these networks are
-//! published in: NVIDIA's snapshots of StyleGAN2, StyleGAN2-ADA and StyleGAN3 and safetensors with
+//! published in: snapshots of StyleGAN2, StyleGAN2-ADA, StyleGAN3 and StyleGAN-XL and safetensors with
 //! their names; NVIDIA's TensorFlow snapshots of StyleGAN and StyleGAN2; state dicts of
 //! rosinality's StyleGAN2 and of genforce's StyleGAN.
 //!
@@ -62,7 +62,7 @@ pub fn load_with(
     device: &Device,
 ) -> Result<Box<dyn Generator>> {
     let (family, mut weights) = convert::convert(weights)?;
-    if options.transform.is_some() && family != Family::StyleGan3 {
+    if options.transform.is_some() && !matches!(family, Family::StyleGan3 | Family::StyleGanXl) {
         return Err(Error::Config("only StyleGAN3 can move and turn its images".to_owned()));
     }
     weights.config.extend(options.config.clone());
@@ -77,9 +77,14 @@ pub fn load_with(
             let config = config::stylegan2(&checkpoint, &given)?;
             Box::new(StyleGan2::new(checkpoint, config, device)?)
         }
-        Family::StyleGan3 => {
-            let config = config::stylegan3(&checkpoint, &given)?;
-            let mut generator = StyleGan3::new(checkpoint, config, device)?;
+        Family::StyleGan3 | Family::StyleGanXl => {
+            let mut generator = if family == Family::StyleGan3 {
+                let config = config::stylegan3(&checkpoint, &given)?;
+                StyleGan3::new(checkpoint, config, device)?
+            } else {
+                let config = config::stylegan_xl(&checkpoint, &given)?;
+                StyleGan3::xl(checkpoint, config, device)?
+            };
             if let Some(transform) = options.transform {
                 generator.set_transform(transform);
             }

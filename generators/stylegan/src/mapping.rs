@@ -38,8 +38,19 @@ pub(crate) fn equalized(
 enum Labels {
     /// Normalized apart, then joined to the normalized latent.
     Apart(Tensor),
+    /// Projected, then normalized apart.
+    Projected(Tensor, Linear),
     /// Joined first, then normalized together.
     Together(Tensor),
+}
+
+impl Labels {
+    /// (classes, features)
+    fn table(&self) -> &Tensor {
+        match self {
+            Self::Apart(table) | Self::Projected(table, _) | Self::Together(table) => table,
+        }
+    }
 }
 
 /// Fully connected layers between Z and W.
@@ -47,10 +58,9 @@ enum Labels {
 pub(crate) struct Mapping {
     z_dim: usize,
     num_ws: usize,
-    /// (classes, features)
     labels: Option<Labels>,
     layers: Vec<Linear>,
-    /// (`w_dim`)
+    /// (1, `w_dim`), or one for each class, (classes, `w_dim`).
     w_avg: Tensor,
 }
 
@@ -80,7 +90,47 @@ impl Mapping {
             let (name, scale) = (format!("mapping.fc{i}"), (1.0, config.lr_multiplier));
             layers.push(equalized(checkpoint, &name, size, scale, activation, device)?);
         }
-        let w_avg = checkpoint.tensor("mapping.w_avg", &[w_dim], device)?;
+        let w_avg = checkpoint.tensor("mapping.w_avg", &[w_dim], device)?.unsqueeze(0)?;
+        Ok(Self { z_dim, num_ws, labels, layers, w_avg })
+    }
+
+    /// Loads `mapping.*` of StyleGAN-XL: classes are rows of a table of image features, of which there may be
+    /// more than the network has classes, projected to the length of `z`; each has a mean of its own.
+    pub(crate) fn of_classes(
+        checkpoint: &mut Checkpoint,
+        config: &MappingConfig,
+        (z_dim, c_dim, w_dim): (usize, usize, usize),
+        num_ws: usize,
+        device: &Device,
+    ) -> Result<Self> {
+        let activation = lrelu(std::f64::consts::SQRT_2, None);
+        let (shape, table) = checkpoint.take_any("mapping.embed.weight")?;
+        let &[rows, features] = &shape[..] else {
+            let problem = format!("`mapping.embed.weight` has shape {shape:?}, expected two axes");
+            return Err(Error::Config(problem));
+        };
+        if rows < c_dim {
+            let problem = format!("a table of {rows} classes for a network of {c_dim}");
+            return Err(Error::Config(problem));
+        }
+        let labels = if c_dim == 0 {
+            None
+        } else {
+            let table = Tensor::from_vec(table, (rows, features), device)?.narrow(0, 0, c_dim)?;
+            let (name, size) = ("mapping.embed_proj", [z_dim, features]);
+            let project = equalized(checkpoint, name, size, (1.0, 1.0), activation, device)?;
+            Some(Labels::Projected(table.contiguous()?, project))
+        };
+        let inputs = if c_dim == 0 { z_dim } else { 2 * z_dim };
+        let mut layers = Vec::new();
+        let hidden = config.layer_features.unwrap_or(w_dim);
+        for (i, size) in sizes(inputs, hidden, w_dim, config.num_layers)?.into_iter().enumerate() {
+            let (name, scale) = (format!("mapping.fc{i}"), (1.0, config.lr_multiplier));
+            layers.push(equalized(checkpoint, &name, size, scale, activation, device)?);
+        }
+        let shape = [c_dim, w_dim];
+        let shape = if c_dim == 0 { &shape[1..] } else { &shape[..] };
+        let w_avg = checkpoint.tensor("mapping.w_avg", shape, device)?.reshape(((), w_dim))?;
         Ok(Self { z_dim, num_ws, labels, layers, w_avg })
     }
 
@@ -106,7 +156,7 @@ impl Mapping {
             let scale = (std::f64::consts::SQRT_2, config.mapping_lr_mul);
             layers.push(equalized(checkpoint, &name, size, scale, lrelu(1.0, None), device)?);
         }
-        let w_avg = checkpoint.tensor("truncation.w_avg", &[w_dim], device)?;
+        let w_avg = checkpoint.tensor("truncation.w_avg", &[w_dim], device)?.unsqueeze(0)?;
         Ok(Self { z_dim, num_ws, labels, layers, w_avg })
     }
 
@@ -130,12 +180,15 @@ impl Mapping {
             (Some(Labels::Apart(_)), Some(y)) => {
                 Tensor::cat(&[&normalized(z)?, &normalized(&y)?], 1)?
             }
+            (Some(Labels::Projected(_, project)), Some(y)) => {
+                Tensor::cat(&[&normalized(z)?, &normalized(&project.forward(&y)?)?], 1)?
+            }
             _ => normalized(z)?,
         };
         for layer in &self.layers {
             x = layer.forward(&x)?;
         }
-        self.truncated(&x, truncation)
+        self.truncated(&x, classes, truncation)
     }
 
     /// The embedding of each class, (N, features).
@@ -146,11 +199,9 @@ impl Mapping {
                 let message = "the generator is unconditional, it takes no class";
                 return Err(Error::Input(message.to_owned()));
             }
-            (Some(Labels::Apart(table) | Labels::Together(table)), Some(classes)) => {
-                (table, classes)
-            }
-            (Some(Labels::Apart(table) | Labels::Together(table)), None) => {
-                let last = table.dim(0)? - 1;
+            (Some(labels), Some(classes)) => (labels.table(), classes),
+            (Some(labels), None) => {
+                let last = labels.table().dim(0)? - 1;
                 let message = format!(
                     "the generator is conditional: give a class from 0 to {last} for each image"
                 );
@@ -171,14 +222,22 @@ impl Mapping {
     }
 
     /// `w` (N, `w_dim`), moved towards the mean where asked, once for each style input.
-    fn truncated(&self, w: &Tensor, truncation: Truncation) -> Result<Tensor> {
+    fn truncated(
+        &self,
+        w: &Tensor,
+        classes: Option<&[u32]>,
+        truncation: Truncation,
+    ) -> Result<Tensor> {
         let moved_rows = truncation.rows(self.num_ws)?;
         let (n, w_dim) = w.dims2()?;
         let rows = |w: &Tensor, count: usize| w.unsqueeze(1)?.broadcast_as((n, count, w_dim));
         if moved_rows == 0 {
             return Ok(rows(w, self.num_ws)?.contiguous()?);
         }
-        let w_avg = self.w_avg.to_dtype(w.dtype())?;
+        let mut w_avg = self.w_avg.to_dtype(w.dtype())?;
+        if let Some(classes) = classes.filter(|_| w_avg.dims()[0] > 1) {
+            w_avg = w_avg.index_select(&Tensor::new(classes, w.device())?, 0)?;
+        }
         let moved = (w.broadcast_sub(&w_avg)? * truncation.psi)?.broadcast_add(&w_avg)?;
         let rest = self.num_ws - moved_rows;
         if rest == 0 {

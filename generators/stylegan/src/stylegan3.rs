@@ -17,13 +17,14 @@ use crate::mapping::{Mapping, equalized, lrelu};
 use crate::modulation::{Demodulation, check_ws, row};
 
 mod input;
+pub(crate) mod names;
 mod plan;
 
 use input::Input;
 pub use input::Transform;
 use plan::{LayerPlan, plan};
 
-/// A StyleGAN3 generator.
+/// A StyleGAN3 generator, or one of StyleGAN-XL, whose synthesis is the same.
 #[derive(Debug)]
 pub struct StyleGan3 {
     config: StyleGan3Config,
@@ -31,6 +32,7 @@ pub struct StyleGan3 {
     mapping: Mapping,
     input: Input,
     layers: Vec<Layer>,
+    rounding: Rounding,
 }
 
 impl StyleGan3 {
@@ -52,13 +54,41 @@ impl StyleGan3 {
         let arguments = &config.mapping_kwargs;
         let mapping = Mapping::official(&mut checkpoint, arguments, sizes, num_ws, device)?;
         let plans = plan(&config)?;
+        Self::build(checkpoint, config, mapping, &plans, Rounding::StyleGan, device)
+    }
+
+    /// Loads the tensors of a StyleGAN-XL network.
+    ///
+    /// # Errors
+    /// If a tensor is missing, has another shape, or is left over.
+    pub fn xl(
+        mut checkpoint: Checkpoint,
+        config: StyleGan3Config,
+        device: &Device,
+    ) -> Result<Self> {
+        let num_ws = config.num_layers + 2;
+        let sizes = (config.z_dim, config.c_dim, config.w_dim);
+        let plans = names::plan(&checkpoint, &config)?;
+        let arguments = &config.mapping_kwargs;
+        let mapping = Mapping::of_classes(&mut checkpoint, arguments, sizes, num_ws, device)?;
+        Self::build(checkpoint, config, mapping, &plans, Rounding::Floor, device)
+    }
+
+    fn build(
+        mut checkpoint: Checkpoint,
+        config: StyleGan3Config,
+        mapping: Mapping,
+        plans: &[LayerPlan],
+        rounding: Rounding,
+        device: &Device,
+    ) -> Result<Self> {
         let input = Input::new(&mut checkpoint, &plans[0], config.w_dim, device)?;
         let layers = plans
             .iter()
             .map(|plan| Layer::new(&mut checkpoint, plan, config.w_dim, device))
             .collect::<Result<_>>()?;
         checkpoint.finish()?;
-        Ok(Self { config, device: device.clone(), mapping, input, layers })
+        Ok(Self { config, device: device.clone(), mapping, input, layers, rounding })
     }
 
     /// The hyper-parameters.
@@ -179,7 +209,7 @@ impl Generator for StyleGan3 {
             c_dim: self.config.c_dim,
             img_resolution: self.config.img_resolution,
             img_channels: self.config.img_channels,
-            rounding: Rounding::StyleGan,
+            rounding: self.rounding,
             truncation: TruncationKind::Psi,
         }
     }

@@ -10,11 +10,15 @@ use std::cell::RefCell;
 use std::io::{Cursor, Write as _};
 use std::path::Path;
 
+use candle_core::Device;
+use ganscope::biggan::{self, BigGan};
 use ganscope::features::store::FeatureStore;
 use ganscope::images::{ImageSet, SetOptions, decode, probe};
 use ganscope::model::network::Description;
+use ganscope::r3gan::{self, R3Gan};
 use ganscope::stats::{FeatureBatch, Features, files};
-use ganscope::weights::{ReadOptions, inspect_bytes, npz, read_bytes};
+use ganscope::weights::{Array, ReadOptions, Weights, inspect_bytes, npz, read_bytes};
+use serde_json::Map;
 use zip::CompressionMethod;
 use zip::write::SimpleFileOptions;
 
@@ -40,6 +44,8 @@ pub const TARGETS: &[Target] = &[
         is_seed: |name, _| ends(name, &["safetensors"]),
         read: checkpoint,
     },
+    Target { name: "generator", is_seed: |name, _| ends(name, &["tensors"]), read: generator },
+    Target { name: "studio", is_seed: |name, _| ends(name, &["yaml"]), read: studio },
     Target { name: "npy", is_seed: |_, start| start.starts_with(b"\x93NUMPY"), read: npy },
     Target { name: "npz", is_seed: |name, _| ends(name, &["npz"]), read: arrays },
     Target { name: "statistics", is_seed: is_statistics, read: statistics },
@@ -84,6 +90,42 @@ fn checkpoint(bytes: &[u8]) -> bool {
         read_bytes(bytes, &options).is_ok()
     });
     listed || read.contains(&true)
+}
+
+/// A generator of the families whose sizes follow from their tensors, of these tensors: lines of a name and
+/// sizes.
+fn generator(bytes: &[u8]) -> bool {
+    const MOST_NUMBERS: usize = 1 << 20;
+    let Ok(text) = str::from_utf8(bytes) else { return false };
+    let mut weights = Weights::default();
+    let mut numbers = 0;
+    for line in text.lines() {
+        let mut words = line.split(' ');
+        let Some(name) = words.next() else { return false };
+        let Ok(shape) = words.map(str::parse).collect::<Result<Vec<usize>, _>>() else {
+            return false;
+        };
+        let count = shape.iter().try_fold(1usize, |count, &size| count.checked_mul(size));
+        let Some(count) = count.filter(|count| numbers + count <= MOST_NUMBERS) else {
+            return false;
+        };
+        numbers += count;
+        let array = Array::from_f32(shape, &vec![0.5; count]).unwrap();
+        weights.arrays.insert(name.into(), array);
+    }
+    let cpu = &Device::Cpu;
+    if biggan::is_pytorch(&weights) || biggan::is_studio(&weights) {
+        return BigGan::foreign(weights.into(), &Map::new(), cpu).is_ok();
+    }
+    if r3gan::is_r3gan(&weights) {
+        return R3Gan::new(weights.into(), cpu).is_ok();
+    }
+    ganscope::stylegan::load(weights, cpu).is_ok()
+}
+
+/// A configuration of StudioGAN.
+fn studio(bytes: &[u8]) -> bool {
+    str::from_utf8(bytes).is_ok_and(|text| biggan::studio_config(text).is_ok())
 }
 
 fn npy(bytes: &[u8]) -> bool {
@@ -196,5 +238,5 @@ fn labels(bytes: &[u8]) -> bool {
 fn description(bytes: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(bytes) else { return false };
     let Ok(description) = Description::from_json(text) else { return false };
-    description.network(ganscope::weights::Weights::default().into()).is_ok()
+    description.network(Weights::default().into()).is_ok()
 }

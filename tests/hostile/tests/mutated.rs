@@ -105,3 +105,13 @@ fn mutated_files_do_no_harm() {
     drop(std::panic::take_hook());
     assert!(problems.is_empty(), "\n{}", problems.join("\n"));
 }
+
+#[test]
+fn seeds_of_generators_are_generators() {
+    let target = TARGETS.iter().find(|target| target.name == "generator").expect("it is there");
+    let seeds = seeds(target);
+    assert!(seeds.len() >= 12, "{} seeds", seeds.len());
+    for (name, bytes) in seeds {
+        assert!((target.read)(&bytes), "{name}");
+    }
+}

@@ -5,3 +5,4 @@ mod browser;
 mod chromium;
 mod client;
 mod routes;
+mod videos;

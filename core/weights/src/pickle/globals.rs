@@ -27,8 +27,8 @@ pub(crate) enum Global {
     PersistentObject,
     /// `dnnlib.tflib.network.Network`.
     TfNetwork,
-    /// A class of modules that are pickled with their attributes, those of R3GAN and those of torch that
-    /// they are made of.
+    /// A class of modules that are pickled with their attributes: those of R3GAN and of the discriminator of
+    /// StyleGAN-XL, and those of torch that they are made of.
     Module,
     /// A class of a `TorchScript` archive: a module whose attributes are its state.
     ScriptModule,
@@ -40,6 +40,10 @@ pub(crate) enum Global {
     NumpyScalar,
     /// `numpy.dtype`.
     NumpyDtype,
+    /// `dill._dill._import_module`: the name of a module of allowed globals.
+    ImportModule,
+    /// `dill._dill._get_attr`: a global by its module and its name.
+    GetAttr,
     /// A type that is only mentioned; its objects hold no weights.
     Inert,
 }
@@ -77,11 +81,17 @@ const ALLOWED: &[(&str, &str, Global)] = &[
     ("dnnlib.tflib.network", "Network", Global::TfNetwork),
     ("numpy.core.multiarray", "_reconstruct", Global::NumpyArray),
     ("numpy._core.multiarray", "_reconstruct", Global::NumpyArray),
+    ("numpy.core._multiarray_umath", "_reconstruct", Global::NumpyArray),
+    ("numpy._core._multiarray_umath", "_reconstruct", Global::NumpyArray),
     ("numpy.core.numeric", "_frombuffer", Global::NumpyFromBuffer),
     ("numpy._core.numeric", "_frombuffer", Global::NumpyFromBuffer),
     ("numpy.core.multiarray", "scalar", Global::NumpyScalar),
     ("numpy._core.multiarray", "scalar", Global::NumpyScalar),
+    ("numpy.core._multiarray_umath", "scalar", Global::NumpyScalar),
+    ("numpy._core._multiarray_umath", "scalar", Global::NumpyScalar),
     ("numpy", "dtype", Global::NumpyDtype),
+    ("dill._dill", "_import_module", Global::ImportModule),
+    ("dill._dill", "_get_attr", Global::GetAttr),
     ("numpy", "ndarray", Global::Inert),
     ("argparse", "Namespace", Global::Inert),
     ("builtins", "list", Global::Inert),
@@ -124,9 +134,23 @@ const ALLOWED: &[(&str, &str, Global)] = &[
     ("training.networks", "Generator", Global::Module),
     ("training.networks_baseline", "Discriminator", Global::Module),
     ("training.networks_baseline", "Generator", Global::Module),
+    ("pg_modules.blocks", "FeatureFusionBlock", Global::Module),
+    ("pg_modules.discriminator", "MultiScaleD", Global::Module),
+    ("pg_modules.discriminator", "ProjectedDiscriminator", Global::Module),
+    ("pg_modules.discriminator", "SingleDiscCond", Global::Module),
+    ("torch.ao.nn.quantized.modules.functional_modules", "FloatFunctional", Global::Module),
+    ("torch.nn.quantized.modules.functional_modules", "FloatFunctional", Global::Module),
+    ("torch.nn.modules.container", "ModuleDict", Global::Module),
     ("torch.nn.modules.container", "ModuleList", Global::Module),
+    ("torch.nn.modules.container", "Sequential", Global::Module),
     ("torch.nn.modules.conv", "Conv2d", Global::Module),
+    ("torch.nn.modules.linear", "Identity", Global::Module),
     ("torch.nn.modules.linear", "Linear", Global::Module),
+    ("torch.nn.modules.sparse", "Embedding", Global::Module),
+    ("torch.nn.modules.module", "_WrappedHook", Global::Inert),
+    ("torch.nn.utils.spectral_norm", "SpectralNorm", Global::Inert),
+    ("torch.nn.utils.spectral_norm", "SpectralNormLoadStateDictPreHook", Global::Inert),
+    ("torch.nn.utils.spectral_norm", "SpectralNormStateDictHook", Global::Inert),
 ];
 
 /// The package of all classes of a `TorchScript` archive, whose code is in the archive and is not run.
@@ -143,9 +167,20 @@ impl Global {
             return Ok(Self::ScriptModule);
         }
         let found = ALLOWED.iter().find(|&&(m, n, _)| (m, n) == (module, name));
-        found.map(|&(_, _, global)| global).ok_or_else(|| {
-            let shown = |text: &str| text.chars().take(80).collect();
-            Error::ForbiddenGlobal { module: shown(module), name: shown(name) }
-        })
+        found.map(|&(_, _, global)| global).ok_or_else(|| forbidden(module, name))
     }
+
+    /// Fails unless some allowed global is of this module.
+    ///
+    /// # Errors
+    /// [`Error::ForbiddenGlobal`].
+    pub(crate) fn check_module(module: &str) -> Result<()> {
+        let known = ALLOWED.iter().any(|&(allowed, ..)| allowed == module);
+        if known { Ok(()) } else { Err(forbidden(module, "*")) }
+    }
+}
+
+fn forbidden(module: &str, name: &str) -> Error {
+    let shown = |text: &str| text.chars().take(80).collect();
+    Error::ForbiddenGlobal { module: shown(module), name: shown(name) }
 }

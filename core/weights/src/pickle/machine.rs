@@ -370,6 +370,14 @@ impl<'a> Machine<'a> {
                 self.at
             );
         };
+        match class {
+            Global::ImportModule => Global::check_module(self.module(items)?)?,
+            Global::GetAttr => {
+                let global = self.attribute(items)?;
+                return self.add(Node::Global(global));
+            }
+            _ => {}
+        }
         // `defaultdict(list)` has a factory, the `OrderedDict` of Python 2 a list of pairs.
         let has_content = items.first().is_some_and(|&first| {
             matches!(self.node(first), Some(Node::List(_) | Node::Tuple(_) | Node::Dict(_)))
@@ -378,6 +386,26 @@ impl<'a> Machine<'a> {
             Global::Dict if !has_content => Node::Dict(Vec::new()),
             _ => Node::Object(Object { class, args, state: Value::None }),
         })
+    }
+
+    /// The module that `_import_module` is called with.
+    fn module(&self, items: &[Value<'a>]) -> Result<&'a str> {
+        match items {
+            &[Value::Text(module)] => Ok(module),
+            _ => malformed!(FORMAT, "an import of no module by its name at byte {}", self.at),
+        }
+    }
+
+    /// The global that `_get_attr` of an imported module means.
+    fn attribute(&self, items: &[Value<'a>]) -> Result<Global> {
+        if let &[module, Value::Text(name)] = items
+            && let Some(Node::Object(import)) = self.node(module)
+            && import.class == Global::ImportModule
+            && let Some(Node::Tuple(items)) = self.node(import.args)
+        {
+            return Global::find(self.module(items)?, name);
+        }
+        malformed!(FORMAT, "an attribute of no imported module at byte {}", self.at)
     }
 
     fn node(&self, value: Value<'a>) -> Option<&Node<'a>> {

@@ -143,6 +143,34 @@ fn globals_outside_of_the_list_are_named_and_refused() {
 }
 
 #[test]
+fn imports_of_dill_are_names_of_allowed_globals() {
+    let import = |pickle: Pickle, module: &str| {
+        pickle.global("dill._dill", "_import_module").text(module).raw(b"\x85R")
+    };
+    let get = |module: &str, name: &str| {
+        let pickle = Pickle::protocol(4).global("dill._dill", "_get_attr");
+        import(pickle, module).text(name).raw(b"\x86R")
+    };
+    for (module, name) in [("os", "system"), ("builtins", "eval"), ("torch", "load")] {
+        let call = get(module, name).text("true").raw(b"\x85R").stop();
+        assert!(matches!(refused(&call), Error::ForbiddenGlobal { .. }), "{module}.{name}");
+    }
+    assert!(refused(&import(Pickle::protocol(4), "os").stop()).to_string().contains("`os.*`"));
+    // A module by something else than its name, a name of something else than a module.
+    let unnamed = Pickle::protocol(4).global("dill._dill", "_import_module").int(1).raw(b"\x85R");
+    assert_malformed(&unnamed.stop());
+    let of_text = Pickle::protocol(4).global("dill._dill", "_get_attr").text("numpy");
+    assert_malformed(&of_text.text("dtype").raw(b"\x86R").stop());
+    let of_itself = Pickle::protocol(4).global("dill._dill", "_get_attr").global("torch", "Size");
+    assert_malformed(&of_itself.raw(b")R").text("Size").raw(b"\x86R").stop());
+    // An allowed one is what it is by its own name.
+    let by_name = |pickle: Pickle| pickle.raw(b")R").stop();
+    let direct = by_name(Pickle::protocol(4).global("torch", "Size"));
+    let imported = by_name(get("torch", "Size"));
+    assert_eq!(refused(&direct).to_string(), refused(&imported).to_string());
+}
+
+#[test]
 fn a_module_of_torchscript_is_its_attributes_and_may_contain_itself_without_end() {
     // `object = Node(); object.self = object`
     let start = Pickle::protocol(2).global("__torch__", "Node").raw(b")\x81q\x00}");

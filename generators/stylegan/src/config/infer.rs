@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::{StyleGan1Config, StyleGan2Config, StyleGan3Config, merge, parse};
 use crate::mapping::MOST_LAYERS;
+use crate::stylegan3::names;
 use crate::{Error, Result};
 
 /// Sizes of a tensor of a given rank.
@@ -137,6 +138,66 @@ pub(crate) fn stylegan3(
         map.insert("use_radial_filters".into(), (filter.len() == 2).into());
     }
     parse(merge(map, given, "stylegan3")?)
+}
+
+/// Arguments of StyleGAN-XL. Sizes are those of the tensors, and an error where `given` has others.
+///
+/// Arguments of training, and those of the network that a head was put on, say nothing about the result.
+pub(crate) fn stylegan_xl(
+    checkpoint: &Checkpoint,
+    given: &Map<String, Value>,
+) -> Result<StyleGan3Config> {
+    const WITHOUT_EFFECT: [&str; 8] = [
+        "channel_base",
+        "channel_max",
+        "head_layers",
+        "num_layers",
+        "num_ws",
+        "path_stem",
+        "rand_embedding",
+        "up_factor",
+    ];
+    let mut map = Map::new();
+    let (resolution, colors, layers) = names::outputs(checkpoint)?;
+    let embed = dims::<2>(checkpoint, "mapping.embed_proj.weight");
+    let inputs = dims::<2>(checkpoint, "mapping.fc0.weight").map_or(0, |[_, inputs]| inputs);
+    let average = checkpoint.shape("mapping.w_avg").unwrap_or_default();
+    let (c_dim, w_dim) = match *average {
+        [w_dim] if embed.is_none() => (0, w_dim),
+        [classes, w_dim] if embed.is_some() => (classes, w_dim),
+        _ => {
+            let problem =
+                format!("`mapping.w_avg` has shape {average:?}, expected one row per class");
+            return Err(Error::Config(problem));
+        }
+    };
+    let z_dim = embed.map_or(inputs, |[z_dim, _]| z_dim);
+    let sizes = [
+        ("z_dim", z_dim),
+        ("c_dim", c_dim),
+        ("w_dim", w_dim),
+        ("img_resolution", resolution),
+        ("img_channels", colors),
+    ];
+    for (name, found) in sizes {
+        if let Some(stated) = given.get(name).filter(|stated| **stated != found) {
+            let problem = format!("`{name}` is {stated}, but the tensors are those of {found}");
+            return Err(Error::Config(problem));
+        }
+        map.insert(name.into(), found.into());
+    }
+    let known = mapping(checkpoint);
+    map.extend(known.into_iter().filter(|(name, _)| name == "mapping_kwargs"));
+    if let Some(Value::Object(arguments)) = map.get_mut("mapping_kwargs") {
+        arguments.shift_remove("embed_features");
+    }
+    let mut given = given.clone();
+    given.retain(|name, _| !WITHOUT_EFFECT.contains(&name.as_str()));
+    if let Some(Value::Object(arguments)) = given.get_mut("mapping_kwargs") {
+        arguments.shift_remove("rand_embedding");
+    }
+    map.insert("num_layers".into(), layers.into());
+    parse(merge(map, &given, "stylegan-xl")?)
 }
 
 /// Arguments of StyleGAN, from `given` over what the tensors determine.

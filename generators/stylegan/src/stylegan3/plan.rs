@@ -7,7 +7,7 @@ use crate::config::StyleGan3Config;
 use crate::mapping::MOST_LAYERS;
 
 /// Largest size of an image, a margin, a kernel or a filter.
-const LARGEST: usize = 1 << 16;
+pub(super) const LARGEST: usize = 1 << 16;
 
 /// One layer.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,6 +30,20 @@ pub(super) struct LayerPlan {
     /// Zeros around the upsampled map, before and after its rows, and its columns.
     pub(super) padding: [[isize; 2]; 2],
     pub(super) clamp: Option<f64>,
+}
+
+/// Zeros before and after an upsampled map, that the result has the size `to`; `factors` are those of up- and
+/// downsampling, with the taps of their filters.
+pub(super) fn padding(
+    (from, to): (usize, usize),
+    kernel: usize,
+    factors: [(usize, usize); 2],
+) -> [isize; 2] {
+    let [(up, up_taps), (down, down_taps)] = factors;
+    let total =
+        ((to - 1) * down + up_taps + down_taps) as isize - 1 - ((from + kernel - 1) * up) as isize;
+    let low = (total + up as isize).div_euclid(2);
+    [low, total - low]
 }
 
 /// The layers after the input, the last of which makes colors.
@@ -96,11 +110,7 @@ pub(super) fn plan(config: &StyleGan3Config) -> Result<Vec<LayerPlan>> {
             };
             let kernel = if is_torgb { 1 } else { config.conv_kernel };
             let padding = |from: usize, to: usize| {
-                let total = ((to - 1) * down + taps(up) + taps(down)) as isize
-                    - 1
-                    - ((from + kernel - 1) * up) as isize;
-                let low = (total + up as isize).div_euclid(2);
-                [low, total - low]
+                padding((from, to), kernel, [(up, taps(up)), (down, taps(down))])
             };
             Ok(LayerPlan {
                 name: format!("L{i}_{}_{}", width(i), channels(i)),
