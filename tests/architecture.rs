@@ -252,9 +252,9 @@ fn no_circle_of_imports_among_the_files_of_the_library() {
     assert!(graph.is_empty(), "imports in circles: {graph:#?}");
 }
 
-/// Lines that the whole program may have, some 60 for each of its 33 verbs: it words requests and
+/// Lines that the whole program may have, some 60 for each of its 35 verbs: it words requests and
 /// results, and nothing else.
-const LONGEST_PROGRAM: usize = 1950;
+const LONGEST_PROGRAM: usize = 2070;
 /// Lines that the file of a verb may have.
 const LONGEST_VERB: usize = 120;
 

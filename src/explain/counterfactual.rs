@@ -416,12 +416,10 @@ mod tests {
                 None => never += 1,
             }
         }
-        println!(
-            "{changed} of {} change, {shorter} in smaller steps, {never} never at random",
-            count()
-        );
-        assert!(10 * changed >= 9 * count(), "{changed} of {}", count());
-        assert!(10 * (shorter + never) >= 9 * count(), "{shorter} of {}", count());
+        let counts =
+            format!("{changed} change, {shorter} in smaller steps, {never} never at random");
+        assert!(10 * changed >= 9 * count(), "{counts}");
+        assert!(10 * (shorter + never) >= 9 * count(), "{counts}");
     }
 
     #[test]
