@@ -4,6 +4,7 @@ pub mod by_class;
 pub(crate) mod chosen;
 pub mod compare;
 pub mod differences;
+pub mod growth;
 pub mod map;
 pub mod plan;
 mod report;

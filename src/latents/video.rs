@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::codes::Codes;
 use super::directions::moved;
-use super::edit::{Move, sum_of};
+use super::edit::{Move, sum_of_files};
 use super::output::Output;
 use super::pictures::GridSize;
 use super::{Drawing, DrawingRequest, EACH, ZOOM};
@@ -124,7 +124,7 @@ pub fn video(request: &VideoRequest, watch: &mut dyn Watch) -> Result<Video> {
     } else if !request.direction.is_empty() {
         let styles = request.styles.clone();
         let styles = styles.unwrap_or_else(|| Styles((0..info.num_ws).collect()));
-        Motion::Direction(ws, sum_of(&request.direction, info.w_dim)?, styles)
+        Motion::Direction(ws, sum_of_files(&request.direction, info.w_dim)?, styles)
     } else {
         let curve =
             |cell: usize| Ok(Spline::new(ws.narrow(0, cell * keys, keys)?.contiguous()?, frames)?);

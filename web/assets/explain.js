@@ -2,6 +2,7 @@
 
 import { attempt, element, number, post, work } from './api.js';
 import { remember } from './main.js';
+import * as units from './units.js';
 
 const at = (id) => document.getElementById(id);
 
@@ -26,7 +27,7 @@ async function explain() {
     class: text('explain-class'),
     against: text('explain-against'),
     measure: at('explain-measure').checked,
-    options: { rule: at('explain-rule').value },
+    options: { rule: at('explain-rule').value, layer: text('explain-layer') },
   };
   const done = await work('/api/explain', { subject, request });
   if (done) show(done);
@@ -48,7 +49,6 @@ function show(done) {
       map.ignores_upper_layers ? 'hardly depends on the class' : '',
       map.r_squared === undefined ? '' : `R² ${map.r_squared.toFixed(2)}`,
       map.conservation_error === undefined ? '' : `lost ${(100 * map.conservation_error).toFixed(1)} %`,
-      map.measures ? `deletion ${map.measures.deletion.toFixed(2)}` : '',
     ].filter(Boolean).join(', ');
     return element('figure', {},
       element('img', { src: done.file(`${map.method}.png`), alt: `map of ${map.method}` }),
@@ -60,14 +60,40 @@ function show(done) {
         element('span', {}, evidence),
         element('span', {}, number(scale))));
   });
+  const measures = measured(report);
   const warnings = [...(report.warnings ?? []), ...(report.left_out ?? []).map(([method, why]) => `${method}: ${why}`)];
   at('explain-result').replaceChildren(
     element('section', { className: 'panel' },
       element('h2', {}, heading),
       element('table', {}, ...top),
       element('ul', { className: 'warnings' }, ...warnings.map((text) => element('li', {}, String(text)))),
-      element('div', { className: 'maps' }, picture, ...maps)),
+      element('div', { className: 'maps' }, picture, ...maps),
+      ...measures),
   );
+}
+
+/** A table of the measures of the maps, if they were asked for. */
+function measured(report) {
+  const rows = report.maps.filter((map) => map.measures);
+  if (!rows.length) return [];
+  const names = Object.keys(rows[0].measures);
+  const cell = (name, text) => element(name, { className: 'number' }, text);
+  const line = (of, measures) => element('tr', {}, element('td', {}, of),
+    ...names.map((name) => cell('td', typeof measures[name] === 'number' ? measures[name].toFixed(3) : '–')));
+  const random = report.random_order;
+  const head = element('tr', {}, element('th', {}, 'Measures'), ...names.map((name) => cell('th', name.replaceAll('_', ' '))));
+  return [element('div', { className: 'wide' }, element('table', {}, head,
+    ...rows.map((map) => line(map.method, map.measures)), ...(random ? [line('random order', random)] : [])))];
+}
+
+/** The classes and layers of the chosen classifier. */
+async function openClassifier() {
+  const { classes, layers } = await post('/api/classifier', { model: at('classifier').value });
+  at('classes').replaceChildren(...classes.map((name, i) => element('option', { value: name ?? i })));
+  const maps = layers.filter(({ height, width }) => height * width > 1);
+  at('explain-layer').replaceChildren(element('option', { value: '' }, 'the last with a map'),
+    ...maps.map(({ name }) => element('option', {}, name)));
+  units.opened(layers);
 }
 
 /** Explains something that another view shows. */
@@ -90,7 +116,10 @@ export async function start(served) {
   };
   drop.onkeydown = (event) => { if (event.key === 'Enter') at('file').click(); };
   at('explain-begin').onclick = () => attempt(explain, at('explain-begin'));
+  units.start(served);
+  at('classifier').onchange = () => attempt(openClassifier);
   shown();
+  if (served.allowed.classifiers.length) await openClassifier();
 }
 
 export const shown = () => remember('explain', {});

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpStream;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -119,6 +120,11 @@ impl Page {
         self.call("Input.dispatchMouseEvent", &event);
     }
 
+    /// Moves the mouse without a button.
+    pub(crate) fn hover(&mut self, (x, y): (f64, f64)) {
+        self.call("Input.dispatchMouseEvent", &json!({ "type": "mouseMoved", "x": x, "y": y }));
+    }
+
     pub(crate) fn click(&mut self, selector: &str) {
         let place = self.middle(selector);
         self.mouse("mousePressed", place);
@@ -133,6 +139,36 @@ impl Page {
             self.mouse("mouseMoved", (from.0 + t * (to.0 - from.0), from.1 + t * (to.1 - from.1)));
         }
         self.mouse("mouseReleased", to);
+    }
+
+    /// Clicks what saves a file, and returns the file.
+    pub(crate) fn download(&mut self, selector: &str) -> Vec<u8> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let behavior = json!({ "behavior": "allow", "downloadPath": folder.path() });
+        self.call("Page.setDownloadBehavior", &behavior);
+        self.click(selector);
+        let began = Instant::now();
+        loop {
+            assert!(began.elapsed() < PATIENCE, "`{selector}` saved nothing");
+            std::thread::sleep(Duration::from_millis(30));
+            let files = std::fs::read_dir(folder.path()).expect("the folder is there");
+            let mut files = files.filter_map(|file| Some(file.ok()?.path()));
+            let is_whole = |path: &PathBuf| {
+                let hidden = path.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.'));
+                !hidden && path.extension() != Some("crdownload".as_ref())
+            };
+            if let Some(file) = files.find(is_whole) {
+                return std::fs::read(file).expect("the file is there");
+            }
+        }
+    }
+
+    /// Gives files to an input.
+    pub(crate) fn give(&mut self, selector: &str, files: &[String]) {
+        let root = self.call("DOM.getDocument", &json!({}))["root"]["nodeId"].clone();
+        let asked = json!({ "nodeId": root, "selector": selector });
+        let node = self.call("DOM.querySelector", &asked)["nodeId"].clone();
+        self.call("DOM.setFileInputFiles", &json!({ "nodeId": node, "files": files }));
     }
 
     /// The size of the window, in pixels, and whether it is dark.
