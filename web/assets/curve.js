@@ -1,6 +1,6 @@
 // A small line chart.
 
-const SPACE = { left: 54, right: 12, top: 12, bottom: 34 };
+const SPACE = { left: 54, right: 12, top: 26, bottom: 34 };
 const [WIDTH, HEIGHT] = [640, 260];
 
 function svg(name, attributes, text) {
@@ -49,7 +49,7 @@ export function curve(xs, xName, lines, pick) {
       if (pick) point.addEventListener('click', () => pick(j));
       root.append(point);
     });
-    root.append(svg('text', { x: SPACE.left + 8 + i * 150, y: SPACE.top + 4, class: `f${i}` }, line.name));
+    root.append(svg('text', { x: SPACE.left + 8 + i * 150, y: 14, class: `f${i}` }, line.name));
   });
   return root;
 }

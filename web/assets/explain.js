@@ -1,6 +1,6 @@
 // Explanations: what a classifier saw in a picture, by every method.
 
-import { attempt, element, number, post, work } from './api.js';
+import { attempt, element, post, work } from './api.js';
 import { remember } from './main.js';
 import * as units from './units.js';
 
@@ -33,6 +33,17 @@ async function explain() {
   if (done) show(done);
 }
 
+/** The colors of a map with the values of their ends. */
+export function legend({ evidence, scale }) {
+  const signed = evidence === 'signed';
+  const end = Number(scale.toPrecision(2));
+  return [
+    element('div', { className: `scale ${signed ? 'signed' : 'one'}` }),
+    element('div', { className: 'ends' },
+      element('span', {}, String(signed ? -end : 0)), element('span', {}, evidence), element('span', {}, String(end))),
+  ];
+}
+
 function show(done) {
   const { report, heading, scales } = done.result;
   const top = report.top.map((found) => element('tr', {},
@@ -42,8 +53,6 @@ function show(done) {
     element('img', { src: done.file('picture.png'), alt: 'the picture as the network sees it' }),
     element('figcaption', {}, 'As the network sees it'));
   const maps = report.maps.map((map, i) => {
-    const { evidence, scale } = scales[i];
-    const signed = evidence === 'signed';
     const notes = [
       map.claims_relevance ? '' : 'not a share of the answer',
       map.ignores_upper_layers ? 'hardly depends on the class' : '',
@@ -54,11 +63,7 @@ function show(done) {
       element('img', { src: done.file(`${map.method}.png`), alt: `map of ${map.method}` }),
       element('figcaption', {}, element('strong', {}, map.method), notes ? ` – ${notes} ` : ' ',
         element('a', { href: done.file(`${map.method}.npy`), download: `${map.method}.npy` }, '.npy')),
-      element('div', { className: `scale ${signed ? 'signed' : 'one'}` }),
-      element('div', { className: 'ends' },
-        element('span', {}, signed ? number(-scale) : '0'),
-        element('span', {}, evidence),
-        element('span', {}, number(scale))));
+      ...legend(scales[i]));
   });
   const measures = measured(report);
   const warnings = [...(report.warnings ?? []), ...(report.left_out ?? []).map(([method, why]) => `${method}: ${why}`)];

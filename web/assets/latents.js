@@ -134,7 +134,8 @@ function drawPlane() {
   }
   for (let i = Math.floor(left); i <= left + SEEDS_ACROSS + 1; i += 2) {
     for (let j = Math.floor(top); j <= top + SEEDS_ACROSS + 1; j += 1) {
-      context.fillText(String(seedAt(i, j)), screen(i, left) + 3, screen(j, top) - 3);
+      const text = String(seedAt(i, j));
+      if (text.length < 6 || i % 4 === 0) context.fillText(text, screen(i, left) + 3, screen(j, top) - 3);
     }
   }
   for (const { x, y } of anchors) {
@@ -294,6 +295,7 @@ export async function start(given, settings) {
   at('mixing').checked = state.mixed !== null;
   if (state.mixed !== null) at('mixed').value = state.mixed;
   listenToPlane();
+  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', drawPlane);
   directions.start(served, settings, drawn, draw);
   at('model').onchange = () => attempt(async () => {
     Object.assign(state, { model: at('model').value, styles: [], cutoff: null, noise: '' });

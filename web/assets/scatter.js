@@ -53,6 +53,8 @@ export function scatter(canvas, on) {
   let brush = null;
   let image = null;
   let asked = false;
+  /** Whether the visitor chose the part that is seen. */
+  let chosen = false;
   const view = { x: 0, y: 0, scale: 1 };
 
   function paint() {
@@ -107,6 +109,7 @@ export function scatter(canvas, on) {
   }
 
   function home() {
+    chosen = false;
     [view.x, view.y] = [(box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2];
     const [width, height] = [box.x1 - box.x0 || 1, box.y1 - box.y0 || 1];
     view.scale = 0.92 * Math.min(canvas.clientWidth / width, canvas.clientHeight / height);
@@ -144,6 +147,7 @@ export function scatter(canvas, on) {
   }
 
   function zoom([x, y], factor) {
+    chosen = true;
     view.scale *= factor;
     view.x = x - (x - view.x) / factor;
     view.y = y - (y - view.y) / factor;
@@ -180,6 +184,7 @@ export function scatter(canvas, on) {
       if (on.brushes()) {
         brush = [from.start, coordinates(event)];
       } else {
+        chosen = true;
         view.x = from.x - dx / view.scale;
         view.y = from.y + dy / view.scale;
       }
@@ -220,9 +225,10 @@ export function scatter(canvas, on) {
       } else {
         return;
       }
+      chosen = true;
       repaint();
     };
-    new ResizeObserver(repaint).observe(canvas);
+    new ResizeObserver(() => (chosen ? repaint() : home())).observe(canvas);
   }
 
   listen();

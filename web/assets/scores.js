@@ -1,7 +1,7 @@
 // Scores: a map of two sets, the image behind a point, and the score without a group.
 
 import { attempt, element, get, number, post, work } from './api.js';
-import { explainSubject } from './explain.js';
+import { explainSubject, legend } from './explain.js';
 import { open, remember } from './main.js';
 import * as measured from './measured.js';
 import { packed, scatter, themed } from './scatter.js';
@@ -27,11 +27,15 @@ const references = () => map.reference?.points.length ?? 0;
 const CLASSES = [[51, 34, 136], [136, 204, 238], [68, 170, 153], [17, 119, 51], [153, 153, 51],
   [221, 204, 119], [204, 102, 119], [136, 34, 85], [170, 68, 153], [120, 120, 120]];
 
-/** From quiet to strong, dark to light of cividis. */
+const dark = matchMedia('(prefers-color-scheme: dark)');
+
+/** Cividis. */
 const RAMP = [[0, 34, 78], [53, 69, 108], [102, 105, 112], [148, 142, 119], [200, 184, 102], [254, 232, 56]];
 
+/** The color of a share: what is strong stands out from the ground. */
 function ramp(t) {
-  const place = Math.min(Math.max(t, 0), 1) * (RAMP.length - 1);
+  const share = Math.min(Math.max(t, 0), 1);
+  const place = (dark.matches ? share : 1 - share) * (RAMP.length - 1);
   const i = Math.min(Math.floor(place), RAMP.length - 2);
   return RAMP[i].map((v, c) => Math.round(v + (RAMP[i + 1][c] - v) * (place - i)));
 }
@@ -63,16 +67,17 @@ function colors() {
   const [low, high] = [sorted[Math.floor(sorted.length * 0.02)], sorted[Math.ceil(sorted.length * 0.98) - 1]];
   const of = values.map((v) => packed(ramp((v - low) / (high - low || 1))));
   const what = how === 'contribution' ? `adds ${number(high)} or more to ${map.title}` : `realism ${number(high)} or more`;
-  return { of, keys: [swatch(rgb(RAMP[0]), `${number(low)} or less`), swatch(rgb(RAMP[5]), what)] };
+  return { of, keys: [swatch(rgb(ramp(1)), what), swatch(rgb(ramp(0)), `${number(low)} or less`)] };
 }
 
 function recolor() {
   const { of, keys } = colors();
-  const quiet = themed('--one');
+  const color = at('map-color').value === 'set' ? '--one' : '--quiet';
+  const quiet = themed(color);
   field.color(new Array(references()).fill(quiet).concat(of));
   const shares = map.shares.map((share) => `${(100 * share).toFixed(0)} %`);
   const axes = `Axes: the first two principal components of the reference, ${shares[0]} and ${shares[1]} of its variance.`;
-  const reference = map.reference ? [swatch('var(--one)', 'reference')] : [];
+  const reference = map.reference ? [swatch(`var(${color})`, 'reference')] : [];
   at('map-legend').replaceChildren(...keys, ...reference, element('span', {}, axes));
 }
 
@@ -114,6 +119,7 @@ async function explained(i, chosen) {
   if (!done || i !== picked) return;
   at('map-heat').replaceChildren(
     element('img', { src: done.file(`${chosen}.png`), alt: `map of ${chosen}` }),
+    ...legend(done.result.scales[0]),
     element('p', { className: 'note' }, `${done.result.heading} `,
       element('a', { href: done.file(`${chosen}.npy`), download: `${chosen}.npy` }, '.npy')),
   );
@@ -226,7 +232,7 @@ export async function start(served, settings) {
   at('map-worst').onclick = () => attempt(() => showGroup(worst()), at('map-worst'));
   at('map-begin').onclick = () => attempt(layOut, at('map-begin'));
   measured.start(served, sets);
-  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => map && recolor());
+  dark.addEventListener('change', () => map && recolor());
   if (settings.has('generated')) {
     at('map-generated').value = settings.get('generated');
     at('map-reference').value = settings.get('reference');

@@ -146,6 +146,8 @@ impl Page {
         let folder = tempfile::tempdir().expect("a folder");
         let behavior = json!({ "behavior": "allow", "downloadPath": folder.path() });
         self.call("Page.setDownloadBehavior", &behavior);
+        // Pictures that arrive move what is below them.
+        self.wait("[...document.images].every((image) => image.complete)");
         self.click(selector);
         let began = Instant::now();
         loop {
@@ -177,6 +179,7 @@ impl Page {
             "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600,
         });
         self.call("Emulation.setDeviceMetricsOverride", &size);
+        self.call("Emulation.setScrollbarsHidden", &json!({ "hidden": true }));
         let scheme = if dark { "dark" } else { "light" };
         let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
         self.call("Emulation.setEmulatedMedia", &media);

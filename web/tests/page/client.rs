@@ -89,9 +89,13 @@ impl Client {
 
     /// Serves in a process of its own.
     pub(crate) fn alone(request: &ServeRequest) -> Self {
-        let temporary = tempfile::tempdir().expect("a folder");
-        let (process, url) = process::start(request, temporary.path());
-        Self::at(url, Some((process, temporary)))
+        Self::inside(tempfile::tempdir().expect("a folder"), request)
+    }
+
+    /// Serves in a process of its own, which runs in a folder and keeps its temporary files there.
+    pub(crate) fn inside(folder: TempDir, request: &ServeRequest) -> Self {
+        let (process, url) = process::start(request, folder.path());
+        Self::at(url, Some((process, folder)))
     }
 
     fn at(url: String, process: Option<(Child, TempDir)>) -> Self {

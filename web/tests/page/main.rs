@@ -7,6 +7,7 @@ mod client;
 mod directions;
 mod endurance;
 mod explanations;
+mod newcomer;
 mod process;
 mod routes;
 mod scores;

@@ -54,8 +54,8 @@ fn command(program: &Path, request: &ServeRequest) -> Command {
     command
 }
 
-/// Starts a server with a folder for its temporary files, and returns its address.
-pub(crate) fn start(request: &ServeRequest, temporary: &Path) -> (Child, String) {
+/// Starts a server in a folder, which is also that of its temporary files, and returns its address.
+pub(crate) fn start(request: &ServeRequest, folder: &Path) -> (Child, String) {
     let mut command = match program() {
         Some(program) => command(&program, request),
         None => {
@@ -65,7 +65,7 @@ pub(crate) fn start(request: &ServeRequest, temporary: &Path) -> (Child, String)
             own
         }
     };
-    command.env("TMPDIR", temporary).stdout(Stdio::piped()).stderr(Stdio::null());
+    command.current_dir(folder).env("TMPDIR", folder).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut process = command.spawn().unwrap();
     let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
     let url = lines.find_map(|line| Some(line.ok()?.split_once("http://")?.1.to_owned()));
