@@ -7,9 +7,20 @@ import * as units from './units.js';
 const at = (id) => document.getElementById(id);
 
 let subject = null;
+let about = '';
+
+const FIELDS = ['classifier', 'explain-class', 'explain-against', 'explain-layer', 'explain-rule'];
+
+/** What a reload needs: the fields, and a subject that the server still has. */
+function settings() {
+  const given = FIELDS.map((id) => [id, at(id).value]).filter(([, value]) => value);
+  const measure = at('explain-measure').checked ? { measure: 1 } : {};
+  const kept = subject?.place ? { place: JSON.stringify(subject.place), words: about } : {};
+  return { ...Object.fromEntries(given), ...measure, ...kept };
+}
 
 function choose(chosen, words) {
-  subject = chosen;
+  [subject, about] = [chosen, words];
   at('explain-subject').textContent = `Explained is ${words}.`;
   at('explain-begin').disabled = false;
 }
@@ -29,6 +40,7 @@ async function explain() {
     measure: at('explain-measure').checked,
     options: { rule: at('explain-rule').value, layer: text('explain-layer') },
   };
+  remember('explain', settings());
   const done = await work('/api/explain', { subject, request });
   if (done) show(done);
 }
@@ -107,7 +119,7 @@ export async function explainSubject(chosen, words) {
   await explain();
 }
 
-export async function start(served) {
+export async function start(served, from) {
   at('classifier').replaceChildren(...served.allowed.classifiers.map((name) => element('option', {}, name)));
   at('file').onchange = () => attempt(() => bring(at('file').files[0]));
   const drop = at('drop');
@@ -123,8 +135,11 @@ export async function start(served) {
   at('explain-begin').onclick = () => attempt(explain, at('explain-begin'));
   units.start(served);
   at('classifier').onchange = () => attempt(openClassifier);
-  shown();
+  if (from.has('classifier')) at('classifier').value = from.get('classifier');
   if (served.allowed.classifiers.length) await openClassifier();
+  for (const id of FIELDS.filter((id) => from.has(id))) at(id).value = from.get(id);
+  at('explain-measure').checked = from.has('measure');
+  if (from.has('place')) await explainSubject({ place: JSON.parse(from.get('place')) }, from.get('words'));
 }
 
-export const shown = () => remember('explain', {});
+export const shown = () => remember('explain', settings());

@@ -198,12 +198,15 @@ async function openModel() {
   if (info.c_dim === 0) state.class = null;
   else if (state.class === null || state.class >= info.c_dim) state.class = 0;
   at('class').value = state.class;
-  at('styles').replaceChildren(...Array.from({ length: info.num_ws }, (_, i) => element(
-    'label',
-    {},
-    element('input', { type: 'checkbox', value: i, checked: state.styles.includes(i), onchange: chooseStyles }),
-    ` ${i}`,
-  )));
+  // A row of boxes for each resolution, where that is known.
+  const rows = new Map();
+  for (let i = 0; i < info.num_ws; i += 1) {
+    const size = info.style_resolutions[i] ?? 0;
+    if (!rows.has(size)) rows.set(size, element('div', {}, element('span', {}, size ? `${size} x ${size}` : '')));
+    const box = element('input', { type: 'checkbox', value: i, checked: state.styles.includes(i), onchange: chooseStyles });
+    rows.get(size).append(element('label', {}, box, ` ${i}`));
+  }
+  at('styles').replaceChildren(...rows.values());
   at('noise-row').hidden = info.truncation !== 'psi';
   at('noise').value = state.noise;
 }

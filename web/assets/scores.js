@@ -71,6 +71,7 @@ function colors() {
 }
 
 function recolor() {
+  remembered();
   const { of, keys } = colors();
   const color = at('map-color').value === 'set' ? '--one' : '--quiet';
   const quiet = themed(color);
@@ -113,6 +114,7 @@ function figure(side, j, words) {
 
 async function explained(i, chosen) {
   method = chosen;
+  remembered();
   for (const tab of at('map-methods').children) tab.setAttribute('aria-selected', tab.textContent === chosen);
   const subject = { member: [map.map, 'generated', i] };
   const done = await work('/api/explain', { subject, request: { classifier: { model: classifier }, methods: [chosen] } });
@@ -127,6 +129,7 @@ async function explained(i, chosen) {
 
 async function showImage(i) {
   picked = i;
+  remembered();
   mark();
   const nearest = await get(`/api/map/${map.map}/nearest/${i}`);
   const neighbors = nearest.map(({ image, distance }) => figure('reference', image, `distance ${number(distance)}`));
@@ -195,12 +198,16 @@ function worst() {
 
 const sets = () => ({ generated: at('map-generated').value, reference: at('map-reference').value });
 
+/** What a reload needs. */
+const settings = () => ({ ...sets(), color: at('map-color').value, ...(picked < 0 ? {} : { picked }), ...(method ? { method } : {}) });
+const remembered = () => remember('scores', settings());
+
 async function layOut() {
   const done = await work('/api/map', sets());
   if (!done) return;
   map = done.result;
   [picked, group] = [-1, []];
-  remember('scores', sets());
+  remembered();
   at('map-view').hidden = false;
   at('map-title').textContent = `${map.title} ${number(map.distance)}`;
   at('map-title').dataset.distance = map.distance;
@@ -212,7 +219,7 @@ async function layOut() {
   recolor();
 }
 
-export async function start(served, settings) {
+export async function start(served, from) {
   const fill = (id, names) => at(id).replaceChildren(...names.map((name) => element('option', {}, name)));
   fill('map-generated', served.allowed.generated);
   fill('map-reference', served.allowed.references);
@@ -233,11 +240,14 @@ export async function start(served, settings) {
   at('map-begin').onclick = () => attempt(layOut, at('map-begin'));
   measured.start(served, sets);
   dark.addEventListener('change', () => map && recolor());
-  if (settings.has('generated')) {
-    at('map-generated').value = settings.get('generated');
-    at('map-reference').value = settings.get('reference');
+  if (from.has('generated')) {
+    at('map-generated').value = from.get('generated');
+    at('map-reference').value = from.get('reference');
   }
+  if (from.has('color')) at('map-color').value = from.get('color');
+  if (from.has('method')) method = from.get('method');
   if (!none) await layOut();
+  if (map && from.has('picked')) await showImage(Number(from.get('picked')));
 }
 
-export const shown = () => remember('scores', sets());
+export const shown = remembered;

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use ganscope::explain::ExplainRequest;
 use ganscope::explain::maximize::MaximizeRequest;
+use ganscope::explain::options::MethodOptions;
 use ganscope::explain::units::UnitRequest;
 use ganscope::features::FeatureRequest;
 use ganscope::images::Limits;
@@ -35,6 +36,9 @@ const MOST_STEPS: usize = 200;
 const MOST_SEEDS: usize = 32;
 const MOST_POINTS: usize = 50;
 const MOST_IMAGES: usize = 50_000;
+/// Most images that a method of explanation asks the network for, and parts of an image.
+const MOST_COPIES: usize = 10_000;
+const MOST_SEGMENTS: usize = 1000;
 /// Most steps of an ascent.
 const MOST_ASCENT: usize = 2000;
 
@@ -179,6 +183,11 @@ impl Allowed {
             ..request.clone()
         };
         same(&without, &request, "the explanation")?;
+        let MethodOptions { samples, copies, steps, segments, .. } = request.options;
+        most("samples", samples, MOST_COPIES)?;
+        most("copies", copies, MOST_COPIES)?;
+        most("steps", steps, MOST_COPIES)?;
+        most("segments", segments.unwrap_or(0), MOST_SEGMENTS)?;
         Ok(request)
     }
 
@@ -315,6 +324,15 @@ mod tests {
         assert!(of("samples", "fashion-cnn").is_ok());
         assert!(of("/etc", "fashion-cnn").is_err());
         assert!(of("samples", "resnet18").is_err());
+        let explained = |options| {
+            let classifier = classifier("fashion-cnn");
+            let plain = ExplainRequest::default();
+            allowed.explanation(ExplainRequest { classifier, options, ..plain })
+        };
+        assert!(explained(MethodOptions::default()).is_ok());
+        let many = 1_000_000;
+        assert!(explained(MethodOptions { samples: many, ..Default::default() }).is_err());
+        assert!(explained(MethodOptions { segments: Some(many), ..Default::default() }).is_err());
         let ascent = |classifier, steps| {
             allowed.maximize(MaximizeRequest { classifier, steps, ..MaximizeRequest::default() })
         };

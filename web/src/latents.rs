@@ -98,9 +98,10 @@ async fn model(State(server): State<Arc<Server>>, body: Bytes) -> Reply {
     let request = DrawingRequest { class: None, ..request };
     let about = |plane: &mut Plane| {
         let generator = &plane.drawing().generator;
-        Ok((generator.family, generator.info(), generator.classes.clone()))
+        let resolutions = generator.style_resolutions();
+        Ok((generator.family, generator.info(), generator.classes.clone(), resolutions))
     };
-    let (family, info, classes) = Wandering::with(server, request, about).await?;
+    let (family, info, classes, resolutions) = Wandering::with(server, request, about).await?;
     let GeneratorInfo { num_ws, w_dim, c_dim, img_resolution, truncation, .. } = info;
     let truncation = match truncation {
         TruncationKind::Psi => "psi",
@@ -109,6 +110,7 @@ async fn model(State(server): State<Arc<Server>>, body: Bytes) -> Reply {
     Ok(Json(json!({
         "family": family,
         "num_ws": num_ws,
+        "style_resolutions": resolutions,
         "w_dim": w_dim,
         "c_dim": c_dim,
         "resolution": img_resolution,

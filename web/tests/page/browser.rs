@@ -78,7 +78,7 @@ pub(crate) fn keep(page: &mut Page, name: &str) {
             page.look(width, height, dark);
             std::thread::sleep(std::time::Duration::from_millis(400));
             let theme = if dark { "dark" } else { "light" };
-            let file = Path::new(&folder).join(format!("{name}-{width}-{theme}.base64"));
+            let file = Path::new(&folder).join(format!("{name}-{width}-{theme}.png"));
             std::fs::write(file, page.screenshot()).unwrap();
         }
     }
@@ -109,10 +109,8 @@ fn the_picture_follows_the_hand_and_is_that_of_the_command_line() {
     keep(&mut page, "latents");
     // The address has the state.
     let before = painted(&mut page);
-    page.call("Page.reload", &json!({}));
-    page.wait(
-        "document.readyState === 'complete' && document.getElementById('picture').dataset.place",
-    );
+    page.reload();
+    page.wait("document.getElementById('picture').dataset.place");
     assert_eq!(settle(&mut page), changed);
     assert_eq!(painted(&mut page), before);
 }

@@ -173,6 +173,13 @@ impl Page {
         self.call("DOM.setFileInputFiles", &json!({ "nodeId": node, "files": files }));
     }
 
+    /// Loads the page again.
+    pub(crate) fn reload(&mut self) {
+        self.value("window.isOld = true");
+        self.call("Page.reload", &json!({}));
+        self.wait("!window.isOld && document.readyState === 'complete'");
+    }
+
     /// The size of the window, in pixels, and whether it is dark.
     pub(crate) fn look(&mut self, width: u32, height: u32, dark: bool) {
         let size = json!({
@@ -185,11 +192,32 @@ impl Page {
         self.call("Emulation.setEmulatedMedia", &media);
     }
 
-    /// The whole page as a PNG, in base64.
-    pub(crate) fn screenshot(&mut self) -> String {
+    /// The whole page as a PNG.
+    pub(crate) fn screenshot(&mut self) -> Vec<u8> {
         let asked = json!({ "format": "png", "captureBeyondViewport": true });
-        self.call("Page.captureScreenshot", &asked)["data"].as_str().expect("a picture").to_owned()
+        let found = self.call("Page.captureScreenshot", &asked);
+        of_base64(found["data"].as_str().expect("a picture"))
     }
+}
+
+/// The bytes that base64 stands for.
+fn of_base64(text: &str) -> Vec<u8> {
+    let digits = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let digit = |c: u8| digits.iter().position(|&d| d == c);
+    let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
+    for part in text.trim_end_matches('=').as_bytes().chunks(4) {
+        let all = part.iter().fold(0, |all, &c| all << 6 | digit(c).expect("base64"));
+        let all = all << (6 * (4 - part.len()));
+        bytes.extend_from_slice(&all.to_be_bytes()[size_of::<usize>() - 3..][..part.len() - 1]);
+    }
+    bytes
+}
+
+#[test]
+fn base64_is_read() {
+    assert_eq!(of_base64("Zm9vYmFy"), b"foobar");
+    assert_eq!(of_base64("Zm9vYg=="), b"foob");
+    assert_eq!(of_base64("Zm9vYmE="), b"fooba");
 }
 
 impl Drop for Page {

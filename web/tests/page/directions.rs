@@ -90,10 +90,8 @@ fn a_slider_moves_the_picture_as_edit_does_and_is_undone() {
     assert!(saved == std::fs::read(folder.path().join("pca.npz")).unwrap());
 
     // A reload keeps the moves; undo takes back one gesture at a time.
-    page.call("Page.reload", &json!({}));
-    page.wait(
-        "document.readyState === 'complete' && document.getElementById('picture').dataset.place",
-    );
+    page.reload();
+    page.wait("document.getElementById('picture').dataset.place");
     assert_eq!(settle(&mut page), moved.0);
     page.wait("document.querySelectorAll('[data-move]').length === 10");
     let set = page.value("document.getElementById('direction-set').value");

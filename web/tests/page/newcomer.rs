@@ -96,4 +96,7 @@ fn three_minutes_of_a_newcomer() {
     println!("{heading}");
     assert!(heading.as_str().unwrap().starts_with("ankle-boot (9), 96"), "{heading}");
     keep(&mut page, "newcomer-explain");
+    page.reload();
+    page.wait("document.querySelectorAll('#explain-result figure').length > 5");
+    assert_eq!(page.value("document.querySelector('#explain-result h2').textContent"), heading);
 }

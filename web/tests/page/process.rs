@@ -56,14 +56,13 @@ fn command(program: &Path, request: &ServeRequest) -> Command {
 
 /// Starts a server in a folder, which is also that of its temporary files, and returns its address.
 pub(crate) fn start(request: &ServeRequest, folder: &Path) -> (Child, String) {
-    let mut command = match program() {
-        Some(program) => command(&program, request),
-        None => {
-            let mut own = Command::new(std::env::current_exe().unwrap());
-            own.args(["process::serves_for_another_test", "--exact", "--nocapture"]);
-            own.env(REQUEST, serde_json::to_string(request).unwrap());
-            own
-        }
+    let mut command = if let Some(program) = program() {
+        command(&program, request)
+    } else {
+        let mut own = Command::new(std::env::current_exe().unwrap());
+        own.args(["process::serves_for_another_test", "--exact", "--nocapture"]);
+        own.env(REQUEST, serde_json::to_string(request).unwrap());
+        own
     };
     command.current_dir(folder).env("TMPDIR", folder).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut process = command.spawn().unwrap();

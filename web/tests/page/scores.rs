@@ -130,6 +130,10 @@ fn a_point_under_the_pointer_shows_its_picture_and_a_click_what_is_known_of_it()
     page.value("[...document.querySelectorAll('#map-methods button')].find((b) => b.textContent === 'lrp').click()");
     page.wait("document.querySelector('#map-heat img')?.naturalWidth > 0");
     keep(&mut page, "point");
+    // A reload shows the same.
+    page.reload();
+    page.wait("document.querySelector('#map-heat img')?.naturalWidth > 0");
+    assert_eq!(text(&mut page, "document.querySelector('#map-image h2').textContent"), name);
 }
 
 #[test]
