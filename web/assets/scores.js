@@ -73,7 +73,7 @@ function colors() {
 function recolor() {
   remembered();
   const { of, keys } = colors();
-  const color = at('map-color').value === 'set' ? '--one' : '--quiet';
+  const color = at('map-color').value === 'set' ? '--one' : '--faint';
   const quiet = themed(color);
   field.color(new Array(references()).fill(quiet).concat(of));
   const shares = map.shares.map((share) => `${(100 * share).toFixed(0)} %`);

@@ -15,7 +15,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use serde::de::DeserializeOwned;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
@@ -31,6 +31,8 @@ use crate::{ServeRequest, assets, explain, guard, latents, scores, units, work};
 
 /// Connections that are open at once; others wait.
 const CONNECTIONS: usize = 256;
+/// Connections that the system keeps for us meanwhile, as far as it is set so.
+const QUEUE: u32 = 4096;
 /// Time in which the head of a request arrives, and then its body.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// Bytes of a body: of a picture that is brought, and of all others.
@@ -92,7 +94,7 @@ pub fn serve(request: &ServeRequest) -> Result<Served> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let wanted = SocketAddr::new(ip, request.port);
-    let listener = runtime.block_on(TcpListener::bind(wanted)).map_err(|error| {
+    let listener = runtime.block_on(async { listen(wanted) }).map_err(|error| {
         let kind = Kind::UnreadableInput;
         Error::problem(kind, format!("listen on {wanted}: {error}"))
             .with_hint("port 0 is any that is free")
@@ -109,6 +111,17 @@ pub fn serve(request: &ServeRequest) -> Result<Served> {
     });
     let router = router(server, guard.clone());
     Ok(Served { listener, guard, router, runtime, address })
+}
+
+/// A socket with a long queue: who finds none tries again only after seconds.
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // The port may be that of a server that was just ended.
+    if cfg!(unix) {
+        socket.set_reuseaddr(true)?;
+    }
+    socket.bind(address)?;
+    socket.listen(QUEUE)
 }
 
 fn router(server: Arc<Server>, guard: Arc<Guard>) -> Router {

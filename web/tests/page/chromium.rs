@@ -27,28 +27,29 @@ impl Page {
     pub(crate) fn open(url: &str) -> Option<Self> {
         let names = ["chromium", "chromium-browser", "google-chrome"];
         let profile = tempfile::tempdir().expect("a folder");
-        let mut browser = names.iter().find_map(|name| {
-            Command::new(name)
-                .args([
-                    "--headless=new",
-                    "--no-sandbox",
-                    "--disable-gpu",
-                    "--disable-dev-shm-usage",
-                ])
-                .args(["--no-first-run", "--remote-debugging-port=0", "--window-size=1280,900"])
+        let start = |name: &&str| {
+            let mut command = Command::new(name);
+            command
+                .args(["--headless=new", "--no-sandbox", "--disable-gpu"])
+                .args(["--disable-dev-shm-usage", "--no-first-run", "--window-size=1280,900"])
+                .arg("--remote-debugging-port=0")
                 .arg(format!("--user-data-dir={}", profile.path().display()))
-                .arg("about:blank")
-                .stdout(Stdio::null())
-                .stderr(Stdio::piped())
-                .spawn()
-                .ok()
-        })?;
-        let mut lines = BufReader::new(browser.stderr.take().expect("piped")).lines();
-        let address = lines.find_map(|line| {
-            line.ok()?.strip_prefix("DevTools listening on ").map(str::to_owned)
-        })?;
-        // A browser that cannot write its messages waits.
-        std::thread::spawn(move || lines.for_each(drop));
+                .arg("about:blank");
+            command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().ok()
+        };
+        // A browser that is there has to start; on a busy machine it may need another try.
+        let (browser, address) = (0..3)
+            .find_map(|_| {
+                let Some(mut browser) = names.iter().find_map(start) else { return Some(None) };
+                let mut lines = BufReader::new(browser.stderr.take().expect("piped")).lines();
+                let address = lines.find_map(|line| {
+                    line.ok()?.strip_prefix("DevTools listening on ").map(str::to_owned)
+                });
+                // A browser that cannot write its messages waits.
+                std::thread::spawn(move || lines.for_each(drop));
+                address.map(|address| Some((browser, address)))
+            })
+            .expect("the browser starts")?;
         let (socket, _) = tungstenite::connect(&address).expect("the browser listens");
         let mut page = Self { browser, socket, session: String::new(), next: 0, _profile: profile };
         let target = page.call("Target.createTarget", &json!({ "url": "about:blank" }));
