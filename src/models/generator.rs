@@ -273,7 +273,8 @@ impl Generator {
     }
 }
 
-#[cfg(all(test, feature = "models"))]
+#[cfg(test)]
+#[cfg(feature = "models")]
 mod tests {
     use crate::latents::DrawingRequest;
 

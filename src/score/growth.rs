@@ -155,7 +155,8 @@ pub(super) fn rows_of(set: &FeatureSet, rows: &[usize]) -> Result<Option<Feature
     Ok(Some(FeatureSet { logits, ..FeatureSet::of_rows(features.select(rows))? }))
 }
 
-#[cfg(all(test, feature = "models"))]
+#[cfg(test)]
+#[cfg(feature = "models")]
 mod tests {
     use ganscope_fid::frechet_distance;
     use ganscope_stats::FeatureStats;
