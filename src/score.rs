@@ -5,6 +5,7 @@ pub(crate) mod chosen;
 pub mod clip_score;
 pub mod compare;
 pub mod differences;
+pub mod growth;
 pub mod map;
 pub mod plan;
 mod report;

@@ -162,7 +162,7 @@ impl DirectionsRequest {
         within("samples", self.samples, 2..=1_000_000)
     }
 
-    fn find(&self, drawing: &Drawing, watch: &mut dyn Watch) -> Result<DirectionSet> {
+    pub(super) fn find(&self, drawing: &Drawing, watch: &mut dyn Watch) -> Result<DirectionSet> {
         let codes = codes(drawing, self.samples, watch)?;
         let of = |found: Directions, what: &str| {
             let names = (0..found.vectors.len()).map(|i| format!("{what} {i}")).collect();
@@ -356,11 +356,61 @@ pub fn write_directions(
 }
 
 impl DirectionSet {
+    /// Reads what [`write`](Self::write) writes, or an `.npz` or `.npy` of rows of W. Where a file has no
+    /// spread, a step is as long as the row. How far one may go is not read back.
+    ///
+    /// # Errors
+    /// If it cannot be read, or has no such rows.
+    pub fn read(path: &Path) -> Result<Self> {
+        let name = path.display();
+        let reading = || format!("read directions of `{name}`");
+        let npy = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npy"));
+        let mut arrays = if npy {
+            [("directions".to_owned(), ganscope_weights::npy::read(path).with_context(reading)?)]
+                .into()
+        } else {
+            npz::read(path).with_context(reading)?
+        };
+        let found = arrays.keys().cloned().collect::<Vec<_>>().join(", ");
+        let rows = arrays.remove("directions").ok_or_else(|| {
+            Error::request(format!("`{name}`: expected an array `directions`, found {found}"))
+                .with_hint(Hint::of("{directions.} writes such a file"))
+        })?;
+        let [count, dim] = *rows.shape() else {
+            let shape = rows.shape();
+            return Err(Error::request(format!("`{name}`: directions of shape {shape:?}")));
+        };
+        let mut numbers = |name, otherwise: f64| -> Vec<f64> {
+            let given = arrays.remove(name).map(|array| array.to_f64()).unwrap_or_default();
+            let finite = |i: usize| given.get(i).copied().filter(|value| value.is_finite());
+            (0..count).map(|i| finite(i).unwrap_or(otherwise)).collect()
+        };
+        let (spread, strength) = (numbers("spread", 1.0), numbers("strength", f64::NAN));
+        let values = rows.to_f32();
+        let vectors = (0..count).map(|i| values[i * dim..(i + 1) * dim].to_vec()).collect();
+        let names = (0..count).map(|i| format!("direction {i}")).collect();
+        Ok(Self { names, vectors, spread, strength, reach: None })
+    }
+
     /// Writes an `.npz` that NumPy reads.
     ///
     /// # Errors
     /// If it cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
+        let arrays = self.arrays()?;
+        Ok(npz::write(path, arrays.iter().map(|(name, array)| (*name, array)))?)
+    }
+
+    /// The bytes of such a file.
+    ///
+    /// # Errors
+    /// If the vectors differ in length.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let arrays = self.arrays()?;
+        Ok(npz::to_bytes(arrays.iter().map(|(name, array)| (*name, array)))?)
+    }
+
+    fn arrays(&self) -> Result<Vec<(&'static str, Array)>> {
         let (count, dim) = (self.vectors.len(), self.vectors.first().map_or(0, Vec::len));
         let directions = Array::from_f32([count, dim], &self.vectors.concat())?;
         let spread = Array::from_f64([count], &self.spread)?;
@@ -374,8 +424,7 @@ impl DirectionSet {
             named.push(("real", range(|reach| reach.real)?));
             named.push(("safe", range(|reach| reach.safe)?));
         }
-        let arrays = named.iter().map(|(name, array)| (*name, array));
-        Ok(npz::write(path, arrays)?)
+        Ok(named)
     }
 
     /// The pictures of a seed moved along each direction.

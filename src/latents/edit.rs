@@ -6,15 +6,14 @@ use std::str::FromStr;
 use candle_core::Tensor;
 use ganscope_images::{Image, save_png};
 use ganscope_latent::{Seeds, Styles};
-use ganscope_weights::npz;
 use serde::{Deserialize, Serialize};
 
 use super::codes::write_codes;
-use super::directions::{moved, signed, steps};
+use super::directions::{DirectionSet, moved, signed, steps};
 use super::output::Output;
 use super::{Drawing, DrawingRequest, EACH, ZOOM};
 use crate::checks::within;
-use crate::error::{Context as _, Error, Hint, Result};
+use crate::error::{Error, Hint, Result};
 use crate::figures::{Cell, Row, Sheet};
 use crate::files::check_writable;
 use crate::text;
@@ -52,57 +51,43 @@ impl std::fmt::Display for Move {
 }
 
 impl Move {
-    /// The direction times its length in W.
-    fn vector(&self, w_dim: usize) -> Result<Vec<f32>> {
+    /// The direction times its length in W, of the set that `file` names.
+    fn vector(&self, set: &DirectionSet, w_dim: usize) -> Result<Vec<f32>> {
         let name = self.file.display();
-        let reading = || format!("read directions of `{name}`");
-        let npy = self.file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npy"));
-        let (rows, spread) = if npy {
-            (ganscope_weights::npy::read(&self.file).with_context(reading)?, None)
-        } else {
-            let mut arrays = npz::read(&self.file).with_context(reading)?;
-            let spread = arrays.remove("spread");
-            let found = arrays.keys().cloned().collect::<Vec<_>>().join(", ");
-            let rows = arrays.remove("directions").ok_or_else(|| {
-                Error::request(format!("`{name}`: expected an array `directions`, found {found}"))
-                    .with_hint(Hint::of("{directions.} writes such a file"))
-            })?;
-            (rows, spread)
+        let count = set.vectors.len();
+        let Some((row, unit)) = set.vectors.get(self.direction).zip(set.spread.get(self.direction))
+        else {
+            let problem =
+                format!("`{name}` has {count} directions, none of number {}", self.direction);
+            return Err(Error::request(problem).with_hint("they are counted from 0"));
         };
-        let [count, dim] = *rows.shape() else {
-            let shape = rows.shape();
-            return Err(Error::request(format!("`{name}`: directions of shape {shape:?}")));
-        };
-        if dim != w_dim {
+        if row.len() != w_dim {
+            let dim = row.len();
             let problem =
                 format!("`{name}`: directions of {dim} numbers, the generator has {w_dim}");
             return Err(Error::request(problem));
         }
-        if self.direction >= count {
-            let problem =
-                format!("`{name}` has {count} directions, none of number {}", self.direction);
-            return Err(Error::request(problem).with_hint("they are counted from 0"));
-        }
-        let unit = match spread {
-            None => 1.0,
-            Some(spread) => {
-                let of = spread.to_f64().get(self.direction).copied().unwrap_or(1.0);
-                if of.is_finite() { of } else { 1.0 }
-            }
-        };
-        let values = rows.to_f32();
-        let row = &values[self.direction * dim..(self.direction + 1) * dim];
         Ok(row.iter().map(|&v| (f64::from(v) * self.amount * unit) as f32).collect())
     }
 }
 
-/// The sum of moves, a vector of W.
-pub(super) fn sum_of(moves: &[Move], w_dim: usize) -> Result<Vec<f32>> {
+/// The sum of moves along directions of sets, a vector of W.
+pub(super) fn sum_of<'a>(
+    moves: impl IntoIterator<Item = (&'a Move, &'a DirectionSet)>,
+    w_dim: usize,
+) -> Result<Vec<f32>> {
     let mut sum = vec![0.0; w_dim];
-    for step in moves {
-        sum.iter_mut().zip(step.vector(w_dim)?).for_each(|(sum, v)| *sum += v);
+    for (step, set) in moves {
+        sum.iter_mut().zip(step.vector(set, w_dim)?).for_each(|(sum, v)| *sum += v);
     }
     Ok(sum)
+}
+
+/// The sum of moves along directions of files.
+pub(super) fn sum_of_files(moves: &[Move], w_dim: usize) -> Result<Vec<f32>> {
+    let sets = moves.iter().map(|step| DirectionSet::read(&step.file));
+    let sets = sets.collect::<Result<Vec<_>>>()?;
+    sum_of(moves.iter().zip(&sets), w_dim)
 }
 
 /// Which pictures are moved where.
@@ -176,7 +161,7 @@ pub fn edit(request: &EditRequest, watch: &mut dyn Watch) -> Result<Edited> {
     let drawing = Drawing::open_with_class(&request.drawing, EACH, watch)?;
     let network = &*drawing.generator.network;
     let info = network.info();
-    let sum = sum_of(&request.direction, info.w_dim)?;
+    let sum = sum_of_files(&request.direction, info.w_dim)?;
     let (names, ws) = drawing.points(&request.seeds, request.ws.as_deref())?;
     let all = (0..info.num_ws).collect();
     let styles = request.styles.as_ref().map_or(&all, |styles| &styles.0);

@@ -1,17 +1,21 @@
 //! A plane of seeds, to wander in: a picture at every place, blended in W of the seeds around it.
 //!
 //! Seeds lie on a grid, 100 in a row, as in NVIDIA's visualizer. To the blend come styles of another
-//! seed, and steps along the principal components of W.
+//! seed, and steps along directions of W.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use candle_core::Tensor;
 use ganscope_images::Image;
-use ganscope_latent::{Styles, mix, shift};
+use ganscope_latent::{Styles, mix};
 use ganscope_model::GeneratorInfo;
 use ganscope_weights::Array;
 use serde::{Deserialize, Serialize};
 
-use super::directions::{DirectionSet, DirectionsRequest, directions};
-use super::{Drawing, DrawingRequest};
+use super::directions::{DirectionMethod, DirectionSet, DirectionsRequest, moved};
+use super::edit::{Move, sum_of};
+use super::{Drawing, DrawingRequest, EACH};
 use crate::error::{Error, Result};
 use crate::text;
 use crate::watch::Watch;
@@ -22,11 +26,16 @@ pub const COLUMNS: u32 = 100;
 /// Farthest place from the origin, in either coordinate.
 const FARTHEST: f64 = 1e7;
 
-/// Latents whose components are taken.
-const SAMPLES: usize = 2000;
+/// Sets of directions that are computed, not read.
+pub const COMPUTED: [DirectionMethod; 2] = [DirectionMethod::Pca, DirectionMethod::Sefa];
 
-/// Most components along which a picture is moved.
-pub const COMPONENTS: usize = 10;
+/// Directions of such a set, and the latents whose components and spread are taken.
+pub const COUNT: usize = 10;
+/// See [`COUNT`].
+pub const SAMPLES: usize = 2000;
+
+/// Most steps of a place.
+const MOST_STEPS: usize = 256;
 
 /// A place on the plane, and what is done to its style inputs.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -43,8 +52,24 @@ pub struct PlaceRequest {
     /// Which of its styles; none if missing.
     #[serde(with = "text::option")]
     pub styles: Option<Styles>,
-    /// Steps along the principal components of W, the largest first, in standard deviations; at most 10.
-    pub moves: Vec<f64>,
+    /// Steps along directions of W, as `pca:0=+2`, in standard deviations. Beside files there are
+    /// `pca`, the principal components of W, and `sefa`, the semantic directions of all styles: 10 each,
+    /// those of 2,000 latents.
+    #[serde(with = "text::list")]
+    pub direction: Vec<Move>,
+    /// Style inputs that are moved; all if missing.
+    #[serde(with = "text::option")]
+    pub moved: Option<Styles>,
+}
+
+/// A set of directions that a generator can be moved along.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SetRequest {
+    /// The generator and its options.
+    pub drawing: DrawingRequest,
+    /// `pca`, `sefa`, or a file.
+    pub set: PathBuf,
 }
 
 impl PlaceRequest {
@@ -76,17 +101,19 @@ impl PlaceRequest {
 #[derive(Debug)]
 pub struct Plane {
     drawing: Drawing,
-    /// The principal components, of the generator that digest tells.
-    components: Option<(String, DirectionSet)>,
+    /// Sets of directions by their names, for the generator of that digest.
+    sets: BTreeMap<PathBuf, DirectionSet>,
+    digest: String,
 }
 
 impl Plane {
-    /// Opens the generator of a place.
+    /// Opens the generator of a place; a conditional one without a class gets classes in turn.
     ///
     /// # Errors
     /// If it cannot be opened, or its options do not fit it.
     pub fn open(request: &DrawingRequest, watch: &mut dyn Watch) -> Result<Self> {
-        Ok(Self { drawing: Drawing::open(request, watch)?, components: None })
+        let drawing = Drawing::open_with_class(request, EACH, watch)?;
+        Ok(Self { digest: digest(&drawing), drawing, sets: BTreeMap::new() })
     }
 
     /// The drawing of the last place.
@@ -116,11 +143,16 @@ impl Plane {
 
     fn tensor(&mut self, place: &PlaceRequest, watch: &mut dyn Watch) -> Result<Tensor> {
         let around = place.seeds()?;
-        if place.moves.len() > COMPONENTS {
-            let given = place.moves.len();
-            return Err(Error::request(format!("{given} `moves`, expected at most {COMPONENTS}")));
+        if place.direction.len() > MOST_STEPS {
+            let given = place.direction.len();
+            return Err(Error::request(format!(
+                "{given} steps along directions, expected at most {MOST_STEPS}"
+            )));
         }
-        self.drawing.set(&place.drawing, watch)?;
+        self.set(&place.drawing, watch)?;
+        for step in &place.direction {
+            self.find(&step.file, watch)?;
+        }
         let Drawing { generator, sampler, .. } = &self.drawing;
         let seeds: Vec<u32> = around.iter().map(|(seed, _)| *seed).collect();
         let corners = sampler.ws(&*generator.network, &seeds)?;
@@ -133,43 +165,76 @@ impl Plane {
         if let (Some(seed), Some(Styles(styles))) = (place.mixed, &place.styles) {
             ws = mix(&ws, &sampler.ws(&*generator.network, &[seed])?, styles)?;
         }
-        if place.moves.iter().all(|&amount| amount == 0.0) {
+        if place.direction.is_empty() {
             return Ok(ws);
         }
-        let all: Vec<usize> = (0..generator.info().num_ws).collect();
-        let device = ws.device().clone();
-        let components = self.components(watch)?;
-        let steps = place.moves.iter().zip(components.vectors.iter().zip(&components.strength));
-        for (&amount, (vector, deviation)) in steps.filter(|(amount, _)| **amount != 0.0) {
-            let direction = Tensor::from_slice(vector, vector.len(), &device)?;
-            ws = shift(&ws, &direction, amount * deviation, &all)?;
-        }
-        Ok(ws)
+        let GeneratorInfo { num_ws, w_dim, .. } = generator.info();
+        let sets =
+            place.direction.iter().filter_map(|step| Some((step, self.sets.get(&step.file)?)));
+        let sum = sum_of(sets, w_dim)?;
+        let all: Vec<usize> = (0..num_ws).collect();
+        moved(&ws, &sum, 1.0, place.moved.as_ref().map_or(&all, |styles| &styles.0))
     }
 
-    /// The principal components of W without truncation, found when they are first needed.
-    fn components(&mut self, watch: &mut dyn Watch) -> Result<&DirectionSet> {
-        let digest = self.drawing.generator.digest.to_hex().to_string();
-        let found = match self.components.take() {
-            Some((of, found)) if of == digest => found,
-            _ => {
-                let class = None;
-                let drawing =
-                    DrawingRequest { truncation: 1.0, class, ..self.drawing.request().clone() };
-                let (num, samples) = (COMPONENTS, SAMPLES);
-                directions(
-                    &DirectionsRequest { drawing, num, samples, ..Default::default() },
-                    watch,
-                )?
-            }
-        };
-        Ok(&self.components.insert((digest, found)).1)
+    /// A set of directions of a generator, found or read when it is first needed.
+    ///
+    /// # Errors
+    /// If the generator cannot be opened, has no such directions, or the file cannot be read.
+    pub fn directions(
+        &mut self,
+        request: &SetRequest,
+        watch: &mut dyn Watch,
+    ) -> Result<&DirectionSet> {
+        self.set(&request.drawing, watch)?;
+        self.find(&request.set, watch)
     }
+
+    fn set(&mut self, request: &DrawingRequest, watch: &mut dyn Watch) -> Result<()> {
+        self.drawing.set(request, watch)?;
+        let digest = digest(&self.drawing);
+        if digest != self.digest {
+            self.sets.clear();
+            self.digest = digest;
+        }
+        Ok(())
+    }
+
+    fn find(&mut self, name: &Path, watch: &mut dyn Watch) -> Result<&DirectionSet> {
+        let set = match self.sets.remove(name) {
+            Some(known) => known,
+            None => match COMPUTED.into_iter().find(|method| Path::new(method.name()) == name) {
+                Some(method) => self.compute(method, watch)?,
+                None => DirectionSet::read(name)?,
+            },
+        };
+        Ok(self.sets.entry(name.to_owned()).or_insert(set))
+    }
+
+    /// Directions of W without truncation, of all classes.
+    fn compute(&mut self, method: DirectionMethod, watch: &mut dyn Watch) -> Result<DirectionSet> {
+        let here = self.drawing.request().clone();
+        let class = here.class.as_ref().map(|_| EACH.to_owned());
+        let drawing = DrawingRequest { truncation: 1.0, class, ..here.clone() };
+        let wanted =
+            DirectionsRequest { method, num: COUNT, samples: SAMPLES, ..Default::default() };
+        self.drawing.set(&drawing, watch)?;
+        let found = wanted.find(&self.drawing, watch);
+        self.drawing.set(&here, watch)?;
+        found
+    }
+}
+
+fn digest(drawing: &Drawing) -> String {
+    drawing.generator.digest.to_hex().to_string()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(feature = "models")]
+    use crate::latents::directions::{DirectionFiles, write_directions};
+    #[cfg(feature = "models")]
+    use crate::latents::edit::{EditRequest, edit};
 
     /// Two roundings of numbers near one.
     const ROUNDING: f32 = 1e-6;
@@ -225,11 +290,61 @@ mod tests {
         let w_dim = 128.min(here.len());
         assert_eq!(mixed[..w_dim], other[..w_dim]);
         assert_eq!(mixed[mixed.len() - w_dim..], here[here.len() - w_dim..]);
-        let moved = of(&PlaceRequest { moves: vec![2.0], ..place(3.0, 1.0) });
-        let length = |w: &[f32]| w.iter().map(|v| v * v).sum::<f32>().sqrt();
-        let step: Vec<f32> = moved.iter().zip(&here).map(|(a, b)| a - b).collect();
-        assert!(length(&step) > 0.0);
-        let far = PlaceRequest { moves: vec![0.0; COMPONENTS + 1], ..place(0.0, 0.0) };
-        assert!(plane.ws(&far, &mut ()).is_err());
+        let there = |steps: &[&str]| {
+            let direction = steps.iter().map(|step| step.parse().unwrap()).collect();
+            PlaceRequest { direction, ..place(3.0, 1.0) }
+        };
+        assert_ne!(of(&there(&["pca:0=+2"])), here);
+        assert_eq!(of(&there(&["pca:0=0", "sefa:3=0"])), here);
+        let fails = |steps: &[&str]| plane.ws(&there(steps), &mut ()).is_err();
+        let mut fails = fails;
+        assert!(fails(&["pca:10=+2"]));
+        assert!(fails(&["nowhere.npz:0=+2"]));
+        assert!(fails(&["pca:0=+1"; MOST_STEPS + 1]));
+    }
+
+    /// A place moved along a set is the picture that is moved along the file of the set.
+    #[test]
+    #[cfg(feature = "models")]
+    fn computed_directions_are_those_that_are_saved() {
+        let folder = tempfile::tempdir().unwrap();
+        for (method, model, class) in [
+            (DirectionMethod::Pca, "fashion-stylegan2", None),
+            (DirectionMethod::Sefa, "fashion-stylegan2", None),
+            (DirectionMethod::Pca, "fashion-biggan", Some("3".to_owned())),
+        ] {
+            let output = folder.path().join(format!("{method}.npz"));
+            let drawing = DrawingRequest::of(model);
+            let wanted =
+                DirectionsRequest { drawing, method, samples: SAMPLES, ..Default::default() };
+            let files = DirectionFiles { output: output.clone(), ..DirectionFiles::default() };
+            write_directions(&wanted, &files, &mut ()).unwrap();
+
+            let drawing = DrawingRequest { truncation: 0.7, class, ..DrawingRequest::of(model) };
+            let steps = |set: &str| [format!("{set}:1=+2.5"), format!("{set}:4=-1")];
+            let parsed = |set: &str| steps(set).map(|step| step.parse().unwrap()).to_vec();
+            let here = PlaceRequest {
+                direction: parsed(method.name()),
+                moved: Some("1-2".parse().unwrap()),
+                ..PlaceRequest { drawing: drawing.clone(), x: 3.0, ..PlaceRequest::default() }
+            };
+            let mut plane = Plane::open(&drawing, &mut ()).unwrap();
+            let picture = plane.picture(&here, &mut ()).unwrap();
+            let set = SetRequest { drawing: drawing.clone(), set: method.name().into() };
+            let bytes = plane.directions(&set, &mut ()).unwrap().to_bytes().unwrap();
+            assert_eq!(bytes, std::fs::read(&output).unwrap());
+
+            let request = EditRequest {
+                drawing,
+                seeds: "3".parse().unwrap(),
+                direction: parsed(output.to_str().unwrap()),
+                styles: Some("1-2".parse().unwrap()),
+                steps: 2,
+                ..EditRequest::default()
+            };
+            let edited = edit(&request, &mut ()).unwrap();
+            assert_eq!(picture, edited.pictures[0][1], "{method} of {model}");
+            assert_ne!(picture, edited.pictures[0][0], "{method} of {model}");
+        }
     }
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::codes::Codes;
 use super::directions::{moved, signed};
-use super::edit::{Move, sum_of};
+use super::edit::{Move, sum_of_files};
 use super::output::Output;
 use super::pictures::GridSize;
 use super::{Drawing, DrawingRequest, EACH, ZOOM};
@@ -132,7 +132,8 @@ pub fn video(request: &VideoRequest, watch: &mut dyn Watch) -> Result<Video> {
         let styles = request.styles.clone();
         let styles = styles.unwrap_or_else(|| Styles((0..info.num_ws).collect()));
         let amount = request.direction.iter().map(|step| step.amount).collect();
-        Motion::Direction { ws, along: sum_of(&request.direction, info.w_dim)?, amount, styles }
+        let along = sum_of_files(&request.direction, info.w_dim)?;
+        Motion::Direction { ws, along, amount, styles }
     } else {
         let curve =
             |cell: usize| Ok(Spline::new(ws.narrow(0, cell * keys, keys)?.contiguous()?, frames)?);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ganscope_classifiers::Architecture;
 use ganscope_explain::Explainer;
 use ganscope_model::network::Description;
-use ganscope_model::{Checkpoint, Classifier as Network, Node, Normalization};
+use ganscope_model::{Checkpoint, Classifier as Network, Node, Normalization, Shape, Step};
 use ganscope_weights::ReadOptions;
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +47,19 @@ pub struct ClassifierEntry {
     pub knows: Option<&'static str>,
     /// Builds it.
     pub(crate) build: Build,
+}
+
+/// A layer of a classifier.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Layer {
+    /// Its name.
+    pub name: String,
+    /// Channels of its output.
+    pub channels: usize,
+    /// Rows of its output.
+    pub height: usize,
+    /// Columns of its output.
+    pub width: usize,
 }
 
 /// A classifier, ready to be explained.
@@ -216,6 +229,22 @@ impl Classifier {
     /// If there is no such class; the hint lists candidates.
     pub fn class(&self, text: &str) -> Result<usize> {
         names::class(text, self.classes()?, &self.classifier().labels, &self.name)
+    }
+
+    /// The layers in their order, with the shapes of their outputs.
+    ///
+    /// # Errors
+    /// If the network does not fit its input size.
+    pub fn layers(&self) -> Result<Vec<Layer>> {
+        let Network { network, input_size, .. } = self.classifier();
+        let shapes = network.shapes(*input_size, *input_size)?;
+        let layer = |(step, shape): (&Step, &Shape)| Layer {
+            name: step.name.clone(),
+            channels: shape.c,
+            height: shape.h,
+            width: shape.w,
+        };
+        Ok(network.steps().iter().zip(&shapes[1..]).map(layer).collect())
     }
 
     /// The layer `name`.

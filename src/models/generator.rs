@@ -293,6 +293,19 @@ impl Generator {
         self.network.info()
     }
 
+    /// The resolution at which each style input acts, as far as the noise maps of the network tell it; none
+    /// of a family without noise inputs.
+    pub fn style_resolutions(&self) -> Vec<usize> {
+        let GeneratorInfo { num_ws, img_resolution, .. } = self.info();
+        let maps = self.network.noise_maps();
+        if maps.is_empty() {
+            return Vec::new();
+        }
+        let of_layers = maps.iter().filter_map(|map| map.dims().last().copied());
+        // The last style input of StyleGAN2 is that of the colors.
+        of_layers.chain(std::iter::repeat(img_resolution)).take(num_ws).collect()
+    }
+
     /// The class that `text` names: a number, or a name where names are known.
     ///
     /// # Errors
@@ -304,5 +317,22 @@ impl Generator {
                 .with_hint(Hint::of("leave {class} out")));
         }
         Ok(names::class(text, count, &self.classes, "the generator")? as u32)
+    }
+}
+
+#[cfg(test)]
+#[cfg(feature = "models")]
+mod tests {
+    use crate::latents::DrawingRequest;
+
+    /// As in the paper: a style at 4 x 4, two at each doubling, and one for the colors.
+    #[test]
+    fn styles_have_the_resolutions_of_their_layers() {
+        let of = |model: &str| {
+            let generator = DrawingRequest::of(model).open_generator(&mut ()).unwrap();
+            generator.style_resolutions()
+        };
+        assert_eq!(of("fashion-stylegan2"), [4, 8, 8, 16, 16, 32, 32, 32]);
+        assert_eq!(of("fashion-biggan"), [0; 0]);
     }
 }

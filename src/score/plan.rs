@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF as _, Normal};
 
 use super::chosen::{Chosen, choose};
+use super::growth::rows_of;
 use super::{Row, Task, Warned, network, refuse_one_image, score_set, warnings};
 use crate::error::{Error, Hint, Result};
 use crate::features::{FeatureRequest, Gathered};
@@ -178,22 +179,12 @@ fn gather(
     Ok((sets, reference))
 }
 
-/// Every second image of a set whose parts are known image by image.
+/// Every second image of a set whose parts are known image by image. Sets are often sorted by class, so
+/// that the first images are of another kind than the last.
 fn every_second_row(set: &FeatureSet) -> Result<Option<FeatureSet>> {
-    let Some(features) = set.features.as_ref().filter(|_| set.spatial.is_none()) else {
-        return Ok(None);
-    };
-    // Sets are often sorted by class, so that the first images are of another kind than the last.
-    let some: Vec<usize> = (0..features.len() / 2).map(|i| 2 * i).collect();
-    if some.is_empty() {
-        return Ok(None);
-    }
-    let logits = match &set.logits {
-        Some(logits) => Some(logits.to_features()?.select(&some).into()),
-        None => None,
-    };
-    let half: Features = features.select(&some);
-    Ok(Some(FeatureSet { logits, ..FeatureSet::of_rows(half)? }))
+    let count = set.features.as_ref().map_or(0, Features::len);
+    let some: Vec<usize> = (0..count / 2).map(|i| 2 * i).collect();
+    rows_of(set, &some)
 }
 
 impl PlanRequest {

@@ -1,7 +1,7 @@
 // A small line chart.
 
-const SPACE = { left: 54, right: 12, top: 12, bottom: 34 };
-const [WIDTH, HEIGHT] = [640, 260];
+const SPACE = { left: 54, right: 12, top: 26, bottom: 34 };
+const HEIGHT = 260;
 
 function svg(name, attributes, text) {
   const made = document.createElementNS('http://www.w3.org/2000/svg', name);
@@ -22,6 +22,8 @@ function ticks(low, high) {
 
 /** Lines over one abscissa: `lines` are `{ name, values }`; `pick` gets the index of a clicked point. */
 export function curve(xs, xName, lines, pick) {
+  // Letters keep their size on a narrow page.
+  const WIDTH = Math.max(280, Math.min(640, window.innerWidth - 50));
   const values = lines.flatMap((line) => line.values);
   const [x0, x1] = [Math.min(...xs), Math.max(...xs)];
   let [y0, y1] = [Math.min(...values), Math.max(...values)];
@@ -49,7 +51,7 @@ export function curve(xs, xName, lines, pick) {
       if (pick) point.addEventListener('click', () => pick(j));
       root.append(point);
     });
-    root.append(svg('text', { x: SPACE.left + 8 + i * 150, y: SPACE.top + 4, class: `f${i}` }, line.name));
+    root.append(svg('text', { x: SPACE.left + 8 + i * ((WIDTH - SPACE.left) / lines.length), y: 14, class: `f${i}` }, line.name));
   });
   return root;
 }

@@ -2,6 +2,7 @@
 
 import { attempt, element, number, post, save, send, work } from './api.js';
 import { curve } from './curve.js';
+import * as directions from './directions.js';
 import { explainSubject } from './explain.js';
 import { open, remember } from './main.js';
 
@@ -10,24 +11,28 @@ const SEEDS_ACROSS = 8;
 
 let served;
 let info = null;
-let components = 0;
-const state = { model: '', class: null, psi: 0.7, cutoff: null, x: 0, y: 0, moves: [], mixed: null, styles: [] };
+const state = { model: '', class: null, psi: 0.7, cutoff: null, noise: '', x: 0, y: 0, mixed: null, styles: [] };
 const anchors = [];
-let undone = [];
 
-/** The request of the present place. */
-function place() {
+/** The request of the present generator and its options. */
+function drawn() {
   const drawing = { model: state.model, truncation: state.psi };
   if (state.class !== null) drawing.class = String(state.class);
   if (state.cutoff !== null) drawing.truncation_cutoff = state.cutoff;
+  if (state.noise) drawing.noise_mode = state.noise;
+  return drawing;
+}
+
+/** The request of the present place. */
+function place() {
   const mixes = state.mixed !== null && state.styles.length > 0;
   return {
-    drawing,
+    drawing: drawn(),
     x: state.x,
     y: state.y,
     mixed: mixes ? state.mixed : null,
     styles: mixes ? state.styles.join(',') : null,
-    moves: state.moves.some((v) => v !== 0) ? state.moves : [],
+    ...directions.request(),
   };
 }
 
@@ -39,9 +44,9 @@ const seedAt = (x, y) => (((x + y * served.columns) % 4294967296) + 4294967296) 
 let underway = false;
 let wanted = null;
 
-/** Asks for the picture of the present place. */
-function draw() {
-  wanted = { request: place(), since: performance.now() };
+/** Asks for the picture of the present place, which an event led to. */
+function draw(event) {
+  wanted = { request: place(), since: event?.timeStamp ?? performance.now() };
   at('picture').setAttribute('aria-busy', 'true');
   describe();
   if (!underway) pump();
@@ -58,7 +63,7 @@ async function pump() {
       const canvas = at('picture');
       if (canvas.width !== bitmap.width) [canvas.width, canvas.height] = [bitmap.width, bitmap.height];
       canvas.getContext('2d').drawImage(bitmap, 0, 0);
-      canvas.dataset.latency = performance.now() - since;
+      requestAnimationFrame(() => setTimeout(() => { canvas.dataset.latency = performance.now() - since; }));
       canvas.dataset.place = JSON.stringify(request);
     } catch (error) {
       await attempt(() => { throw error; });
@@ -76,20 +81,25 @@ function describe() {
   at('place').textContent = where;
   at('psi-value').textContent = state.psi.toFixed(2);
   at('cutoff-value').textContent = state.cutoff === null ? 'all' : String(state.cutoff);
-  const { drawing, mixed, moves } = place();
-  const plain = isSeed() && mixed === null && moves.length === 0;
-  const options = [
-    ` --trunc ${state.psi}`,
-    state.cutoff === null ? '' : ` --trunc-cutoff ${state.cutoff}`,
+  const { drawing, mixed, direction } = place();
+  const conditions = [
     drawing.class ? ` --class ${drawing.class}` : '',
+    state.noise ? ` --noise-mode ${state.noise}` : '',
   ].join('');
-  at('command').textContent = plain
-    ? `ganscope generate ${state.model} --seeds ${seedAt(state.x, state.y)}${options} -o out`
-    : `ganscope generate ${state.model} --ws ws.npz${drawing.class ? ` --class ${drawing.class}` : ''} -o out`;
-  const settings = { model: state.model, psi: state.psi, x: state.x, y: state.y };
+  const options = ` --trunc ${state.psi}${state.cutoff === null ? '' : ` --trunc-cutoff ${state.cutoff}`}${conditions}`;
+  const seed = seedAt(state.x, state.y);
+  // Random noise is that of the seed only where seeds are drawn.
+  if (!isSeed() || mixed !== null || (state.noise === 'random' && !direction.length)) {
+    at('command').textContent = `ganscope generate ${state.model} --ws ws.npz${conditions} -o out`;
+  } else if (direction.length) {
+    at('command').textContent = directions.command(state.model, seed, options);
+  } else {
+    at('command').textContent = `ganscope generate ${state.model} --seeds ${seed}${options} -o out`;
+  }
+  const settings = { model: state.model, psi: state.psi, x: state.x, y: state.y, ...directions.settings() };
   if (state.class !== null) settings.class = state.class;
   if (state.cutoff !== null) settings.cutoff = state.cutoff;
-  if (moves.length) settings.moves = moves.join(',');
+  if (state.noise) settings.noise = state.noise;
   if (mixed !== null) Object.assign(settings, { mixed, styles: state.styles.join(',') });
   remember('latents', settings);
   drawPlane();
@@ -124,7 +134,8 @@ function drawPlane() {
   }
   for (let i = Math.floor(left); i <= left + SEEDS_ACROSS + 1; i += 2) {
     for (let j = Math.floor(top); j <= top + SEEDS_ACROSS + 1; j += 1) {
-      context.fillText(String(seedAt(i, j)), screen(i, left) + 3, screen(j, top) - 3);
+      const text = String(seedAt(i, j));
+      if (text.length < 6 || i % 4 === 0) context.fillText(text, screen(i, left) + 3, screen(j, top) - 3);
     }
   }
   for (const { x, y } of anchors) {
@@ -155,7 +166,7 @@ function listenToPlane() {
     const unit = canvas.clientWidth / SEEDS_ACROSS;
     state.x = snapped(from.x - (event.clientX - from.px) / unit);
     state.y = snapped(from.y - (event.clientY - from.py) / unit);
-    draw();
+    draw(event);
   };
   canvas.onpointerup = () => { from = null; };
   canvas.onpointercancel = canvas.onpointerup;
@@ -166,7 +177,7 @@ function listenToPlane() {
     event.preventDefault();
     state.x = snapped(state.x + steps[event.key][0]);
     state.y = snapped(state.y + steps[event.key][1]);
-    draw();
+    draw(event);
   };
 }
 
@@ -187,42 +198,22 @@ async function openModel() {
   if (info.c_dim === 0) state.class = null;
   else if (state.class === null || state.class >= info.c_dim) state.class = 0;
   at('class').value = state.class;
-  at('styles').replaceChildren(...Array.from({ length: info.num_ws }, (_, i) => element(
-    'label',
-    {},
-    element('input', { type: 'checkbox', value: i, checked: state.styles.includes(i), onchange: chooseStyles }),
-    ` ${i}`,
-  )));
-  const sliders = Array.from({ length: Math.min(components, info.w_dim) }, (_, i) => {
-    const output = element('output', {}, (state.moves[i] ?? 0).toFixed(1));
-    const slider = element('input', {
-      type: 'range', min: -4, max: 4, step: 0.1, value: state.moves[i] ?? 0,
-    });
-    slider.dataset.move = i;
-    slider.onpointerdown = () => undone.push([...state.moves]);
-    slider.oninput = () => {
-      while (state.moves.length <= i) state.moves.push(0);
-      state.moves[i] = Number(slider.value);
-      output.textContent = Number(slider.value).toFixed(1);
-      draw();
-    };
-    return element('label', {}, `Component ${i} `, output, slider);
-  });
-  at('moves').replaceChildren(...sliders);
+  // A row of boxes for each resolution, where that is known.
+  const rows = new Map();
+  for (let i = 0; i < info.num_ws; i += 1) {
+    const size = info.style_resolutions[i] ?? 0;
+    if (!rows.has(size)) rows.set(size, element('div', {}, element('span', {}, size ? `${size} x ${size}` : '')));
+    const box = element('input', { type: 'checkbox', value: i, checked: state.styles.includes(i), onchange: chooseStyles });
+    rows.get(size).append(element('label', {}, box, ` ${i}`));
+  }
+  at('styles').replaceChildren(...rows.values());
+  at('noise-row').hidden = info.truncation !== 'psi';
+  at('noise').value = state.noise;
 }
 
 function chooseStyles() {
   const boxes = [...at('styles').querySelectorAll('input')];
   state.styles = boxes.filter((box) => box.checked).map((box) => Number(box.value));
-  draw();
-}
-
-function setMoves(moves) {
-  state.moves = moves;
-  for (const slider of at('moves').querySelectorAll('input')) {
-    slider.value = moves[slider.dataset.move] ?? 0;
-    slider.parentElement.querySelector('output').textContent = Number(slider.value).toFixed(1);
-  }
   draw();
 }
 
@@ -235,7 +226,7 @@ function showAnchors() {
 }
 
 async function beginWalk() {
-  const { drawing } = place();
+  const drawing = drawn();
   const seeds = anchors.map(({ seed }) => seed).join(',');
   const steps = 12;
   const done = await work('/api/walk', { drawing, seeds, steps, spaces: ['z', 'w'] });
@@ -253,7 +244,7 @@ async function beginWalk() {
 }
 
 async function beginSweep() {
-  const { drawing } = place();
+  const drawing = drawn();
   if (info.c_dim > 0) drawing.class = 'each';
   delete drawing.truncation;
   const truncations = info.truncation === 'psi' ? '0.2:1.2:0.2' : '0.2:1.0:0.2';
@@ -291,7 +282,6 @@ async function beginSweep() {
 
 export async function start(given, settings) {
   served = given;
-  components = served.components;
   const fill = (id, names) => at(id).replaceChildren(...names.map((name) => element('option', {}, name)));
   fill('model', served.allowed.models);
   fill('sweep-reference', served.allowed.references);
@@ -302,20 +292,25 @@ export async function start(given, settings) {
   state.model = models.includes(settings.get('model')) ? settings.get('model') : style;
   Object.assign(state, {
     psi: setting('psi', 0.7), x: setting('x', 3), y: setting('y', 4), class: setting('class', null),
-    cutoff: setting('cutoff', null), moves: list('moves'), mixed: setting('mixed', null), styles: list('styles'),
+    cutoff: setting('cutoff', null), noise: settings.get('noise') ?? '', mixed: setting('mixed', null), styles: list('styles'),
   });
   at('model').value = state.model;
   at('mixing').checked = state.mixed !== null;
   if (state.mixed !== null) at('mixed').value = state.mixed;
   listenToPlane();
+  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', drawPlane);
+  directions.start(served, settings, drawn, draw);
   at('model').onchange = () => attempt(async () => {
-    Object.assign(state, { model: at('model').value, moves: [], styles: [], cutoff: null });
+    Object.assign(state, { model: at('model').value, styles: [], cutoff: null, noise: '' });
     anchors.length = 0;
+    directions.forget();
     await openModel();
     showAnchors();
     draw();
+    await directions.opened();
   });
   at('class').onchange = () => { state.class = Number(at('class').value); draw(); };
+  at('noise').onchange = () => { state.noise = at('noise').value; draw(); };
   at('psi').oninput = () => { state.psi = Number(at('psi').value); draw(); };
   at('cutoff').oninput = () => {
     const value = Number(at('cutoff').value);
@@ -330,8 +325,6 @@ export async function start(given, settings) {
   const mix = () => { state.mixed = at('mixing').checked ? Number(at('mixed').value) : null; draw(); };
   at('mixing').onchange = mix;
   at('mixed').oninput = mix;
-  at('undo').onclick = () => { if (undone.length) setMoves(undone.pop()); };
-  at('reset').onclick = () => { undone.push([...state.moves]); setMoves([]); };
   at('save-picture').onclick = () => attempt(async () => save(await (await send('/api/place', place())).blob(), 'picture.png'));
   at('save-ws').onclick = () => attempt(async () => save(await (await send('/api/place/ws', place())).blob(), 'ws.npz'));
   at('copy').onclick = () => attempt(() => navigator.clipboard.writeText(at('command').textContent));
@@ -351,6 +344,7 @@ export async function start(given, settings) {
   await openModel();
   showAnchors();
   draw();
+  await directions.opened();
 }
 
 export const shown = describe;

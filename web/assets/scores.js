@@ -1,171 +1,170 @@
 // Scores: a map of two sets, the image behind a point, and the score without a group.
 
 import { attempt, element, get, number, post, work } from './api.js';
-import { explainSubject } from './explain.js';
+import { explainSubject, legend } from './explain.js';
 import { open, remember } from './main.js';
+import * as measured from './measured.js';
+import { packed, scatter, themed } from './scatter.js';
 
 const at = (id) => document.getElementById(id);
+/** Images of a group that are shown. */
 const SHOWN = 60;
 
 let map = null;
-const view = { x: 0, y: 0, scale: 1 };
+let field = null;
 let picked = -1;
 let group = [];
+/** The method whose map is shown beside a picked image, none at first. */
+let method = null;
+let methods = [];
+let classifier = null;
 
 const address = (side, i) => `/api/map/${map.map}/${side}/${i}`;
-
-/** Colors of points as numbers of a canvas, from the theme. */
-function themeColor(name) {
-  const probe = element('span');
-  probe.style.color = `var(${name})`;
-  document.body.append(probe);
-  const [r, g, b] = getComputedStyle(probe).color.match(/\d+/g).map(Number);
-  probe.remove();
-  return [r, g, b];
-}
-
-const packed = ([r, g, b]) => (255 << 24) | (b << 16) | (g << 8) | r;
+/** Points of the reference come first, so that those of the generated set lie on them. */
+const references = () => map.reference?.points.length ?? 0;
 
 /** Ten colors that the color-blind tell apart, by Tol. */
 const CLASSES = [[51, 34, 136], [136, 204, 238], [68, 170, 153], [17, 119, 51], [153, 153, 51],
   [221, 204, 119], [204, 102, 119], [136, 34, 85], [170, 68, 153], [120, 120, 120]];
 
-/** From quiet to strong, dark to light of cividis. */
+const dark = matchMedia('(prefers-color-scheme: dark)');
+
+/** Cividis. */
 const RAMP = [[0, 34, 78], [53, 69, 108], [102, 105, 112], [148, 142, 119], [200, 184, 102], [254, 232, 56]];
 
+/** The color of a share: what is strong stands out from the ground. */
 function ramp(t) {
-  const at = Math.min(Math.max(t, 0), 1) * (RAMP.length - 1);
-  const i = Math.min(Math.floor(at), RAMP.length - 2);
-  return RAMP[i].map((v, c) => Math.round(v + (RAMP[i + 1][c] - v) * (at - i)));
+  const share = Math.min(Math.max(t, 0), 1);
+  const place = (dark.matches ? share : 1 - share) * (RAMP.length - 1);
+  const i = Math.min(Math.floor(place), RAMP.length - 2);
+  return RAMP[i].map((v, c) => Math.round(v + (RAMP[i + 1][c] - v) * (place - i)));
 }
 
-/** A color for each generated image, and what they mean. */
+function swatch(color, words) {
+  const box = element('span', { className: 'swatch' });
+  box.style.background = color;
+  return element('span', { className: 'key' }, box, words);
+}
+
+const rgb = ([r, g, b]) => `rgb(${r} ${g} ${b})`;
+
+/** A color for each generated image, and their legend. */
 function colors() {
   const how = at('map-color').value;
-  const n = map.generated.points.length;
-  const one = packed(themeColor('--two'));
-  if (how === 'label' && map.generated.labels.some((label) => label !== null)) {
+  const { labels, points } = map.generated;
+  if (how === 'label' && labels.some((label) => label !== null)) {
     const of = (label) => (label === null ? [128, 128, 128] : CLASSES[label % CLASSES.length]);
-    return { of: map.generated.labels.map((label) => packed(of(label))), words: 'Color: class of the generated image.' };
+    const known = [...new Set(labels.filter((label) => label !== null))].sort((a, b) => a - b);
+    const keys = known.slice(0, CLASSES.length).map((label) => swatch(rgb(of(label)), `class ${label}`));
+    return { of: labels.map((label) => packed(of(label))), keys };
   }
-  const values = how === 'contribution' ? map.contributions : how === 'realism' ? map.realism : null;
+  const values = { contribution: map.contributions, realism: map.realism }[how];
   if (!values) {
-    const absent = how === 'set' ? '' : ` The sets have no ${how === 'label' ? 'classes' : how}.`;
-    return { of: new Array(n).fill(one), words: `Orange: generated. Blue: reference.${absent}` };
+    const absent = how === 'set' ? [] : [`The sets have no ${how === 'label' ? 'classes' : how}.`];
+    return { of: new Array(points.length).fill(themed('--two')), keys: [swatch('var(--two)', 'generated'), ...absent] };
   }
-  const sorted = [...values].filter(Number.isFinite).sort((a, b) => a - b);
+  const sorted = values.filter(Number.isFinite).sort((a, b) => a - b);
   const [low, high] = [sorted[Math.floor(sorted.length * 0.02)], sorted[Math.ceil(sorted.length * 0.98) - 1]];
   const of = values.map((v) => packed(ramp((v - low) / (high - low || 1))));
-  return { of, words: `Yellow: ${how} of ${number(high)} and more; dark: ${number(low)} and less.` };
+  const what = how === 'contribution' ? `adds ${number(high)} or more to ${map.title}` : `realism ${number(high)} or more`;
+  return { of, keys: [swatch(rgb(ramp(1)), what), swatch(rgb(ramp(0)), `${number(low)} or less`)] };
 }
 
-let shade = null;
-
-function paint() {
-  if (!map) return;
-  const canvas = at('map');
-  const ratio = window.devicePixelRatio || 1;
-  const [width, height] = [Math.round(canvas.clientWidth * ratio), Math.round(canvas.clientHeight * ratio)];
-  if (width === 0) return;
-  if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
-  const context = canvas.getContext('2d');
-  const image = context.createImageData(width, height);
-  const pixels = new Uint32Array(image.data.buffer);
-  const dot = (x, y, color, size) => {
-    const [left, top] = [Math.round(x) - (size >> 1), Math.round(y) - (size >> 1)];
-    if (left < 0 || top < 0 || left + size > width || top + size > height) return;
-    for (let j = 0; j < size; j += 1) {
-      const row = (top + j) * width + left;
-      pixels.fill(color, row, row + size);
-    }
-  };
-  const size = Math.max(2, Math.round((map.generated.points.length > 5000 ? 2 : 5) * ratio));
-  const [sx, sy] = [(x) => (x - view.x) * view.scale * ratio + width / 2, (y) => (view.y - y) * view.scale * ratio + height / 2];
-  if (map.reference) {
-    const color = packed(themeColor('--one'));
-    for (const [x, y] of map.reference.points) dot(sx(x), sy(y), color, size);
-  }
-  map.generated.points.forEach(([x, y], i) => dot(sx(x), sy(y), shade.of[i], size));
-  const ink = packed(themeColor('--ink'));
-  for (const i of group) dot(sx(map.generated.points[i][0]), sy(map.generated.points[i][1]), ink, size);
-  context.putImageData(image, 0, 0);
-  if (picked >= 0) {
-    const [x, y] = map.generated.points[picked];
-    context.strokeStyle = getComputedStyle(document.documentElement).getPropertyValue('--ink');
-    context.lineWidth = 2 * ratio;
-    context.strokeRect(sx(x) - 7 * ratio, sy(y) - 7 * ratio, 14 * ratio, 14 * ratio);
-  }
-  canvas.dataset.frames = Number(canvas.dataset.frames ?? 0) + 1;
+function recolor() {
+  remembered();
+  const { of, keys } = colors();
+  const color = at('map-color').value === 'set' ? '--one' : '--faint';
+  const quiet = themed(color);
+  field.color(new Array(references()).fill(quiet).concat(of));
+  const shares = map.shares.map((share) => `${(100 * share).toFixed(0)} %`);
+  const axes = `Axes: the first two principal components of the reference, ${shares[0]} and ${shares[1]} of its variance.`;
+  const reference = map.reference ? [swatch(`var(${color})`, 'reference')] : [];
+  at('map-legend').replaceChildren(...keys, ...reference, element('span', {}, axes));
 }
 
-let asked = false;
-function repaint() {
-  if (asked) return;
-  asked = true;
-  requestAnimationFrame(() => { asked = false; paint(); });
+const mark = () => field.mark(picked < 0 ? -1 : picked + references(), group.map((i) => i + references()));
+
+// The picture under the pointer, shown once the pointer rests.
+
+let resting = 0;
+function hover(point, event) {
+  clearTimeout(resting);
+  const box = at('map-hover');
+  box.hidden = true;
+  if (point < 0 || !map) return;
+  const [side, i] = point < references() ? ['reference', point] : ['generated', point - references()];
+  const { offsetX: x, offsetY: y } = event;
+  resting = setTimeout(() => {
+    const name = map[side].names[i];
+    box.replaceChildren(element('img', { src: address(side, i), alt: name }), element('span', {}, `${side}: ${name}`));
+    const beyond = x > at('map').clientWidth / 2;
+    Object.assign(box.style, beyond
+      ? { left: 'auto', right: `${at('map').clientWidth - x + 14}px`, top: `${y + 14}px` }
+      : { left: `${x + 14}px`, right: 'auto', top: `${y + 14}px` });
+    box.hidden = false;
+  }, 60);
 }
 
-function home() {
-  const all = [...map.generated.points, ...(map.reference?.points ?? [])];
-  const range = (axis) => all.reduce(([low, high], p) => [Math.min(low, p[axis]), Math.max(high, p[axis])], [Infinity, -Infinity]);
-  const [[x0, x1], [y0, y1]] = [range(0), range(1)];
-  const canvas = at('map');
-  view.x = (x0 + x1) / 2;
-  view.y = (y0 + y1) / 2;
-  view.scale = 0.92 * Math.min(canvas.clientWidth / (x1 - x0 || 1), canvas.clientHeight / (y1 - y0 || 1));
-  repaint();
+// The picked image: its neighbors, its share of the distance, and a map of what a classifier sees.
+
+function figure(side, j, words) {
+  return element('figure', {},
+    element('img', { src: address(side, j), alt: words, width: 96 }), element('figcaption', {}, words));
 }
 
-/** Feature coordinates of a place on the canvas. */
-function coordinates(event) {
-  const box = at('map').getBoundingClientRect();
-  return [
-    view.x + (event.clientX - box.left - box.width / 2) / view.scale,
-    view.y - (event.clientY - box.top - box.height / 2) / view.scale,
-  ];
-}
-
-/** The generated image nearest to a place, within a few pixels. */
-function nearestTo([x, y]) {
-  let [best, distance] = [-1, (12 / view.scale) ** 2];
-  map.generated.points.forEach(([px, py], i) => {
-    const d = (px - x) ** 2 + (py - y) ** 2;
-    if (d < distance) [best, distance] = [i, d];
-  });
-  return best;
+async function explained(i, chosen) {
+  method = chosen;
+  remembered();
+  for (const tab of at('map-methods').children) tab.setAttribute('aria-selected', tab.textContent === chosen);
+  const subject = { member: [map.map, 'generated', i] };
+  const done = await work('/api/explain', { subject, request: { classifier: { model: classifier }, methods: [chosen] } });
+  if (!done || i !== picked) return;
+  at('map-heat').replaceChildren(
+    element('img', { src: done.file(`${chosen}.png`), alt: `map of ${chosen}` }),
+    ...legend(done.result.scales[0]),
+    element('p', { className: 'note' }, `${done.result.heading} `,
+      element('a', { href: done.file(`${chosen}.npy`), download: `${chosen}.npy` }, '.npy')),
+  );
 }
 
 async function showImage(i) {
   picked = i;
-  repaint();
+  remembered();
+  mark();
   const nearest = await get(`/api/map/${map.map}/nearest/${i}`);
-  const figure = (side, j, words) => element('figure', {},
-    element('img', { src: address(side, j), alt: words, width: 96 }),
-    element('figcaption', {}, words));
   const neighbors = nearest.map(({ image, distance }) => figure('reference', image, `distance ${number(distance)}`));
   const facts = [
     `adds ${number(map.contributions[i])} to ${map.title}`,
     map.realism ? `realism ${number(map.realism[i])}` : '',
   ].filter(Boolean).join(', ');
+  const name = map.generated.names[i];
+  const tabs = methods.map((known) => element('button', {
+    role: 'tab', onclick: () => attempt(() => explained(i, known)),
+  }, known));
   at('map-image').replaceChildren(
-    element('h2', {}, map.generated.names[i]),
-    element('img', { src: address('generated', i), alt: map.generated.names[i], width: 160, style: 'image-rendering: pixelated' }),
+    element('h2', {}, name),
+    element('img', { src: address('generated', i), alt: name, width: 160, className: 'pixels' }),
     element('p', {}, facts),
+    element('h2', {}, 'Nearest reference images'),
+    ...(neighbors.length ? [element('div', { className: 'maps small' }, ...neighbors)] : [element('p', { className: 'note' }, 'The reference has no images.')]),
+    element('h2', {}, `What ${classifier} sees`),
+    element('div', { id: 'map-methods', className: 'tabs', role: 'tablist' }, ...tabs),
+    element('div', { id: 'map-heat' }),
     element('button', {
       id: 'explain-member',
       onclick: () => attempt(async () => {
         await open('explain');
-        await explainSubject({ member: [map.map, 'generated', i] }, map.generated.names[i]);
+        await explainSubject({ member: [map.map, 'generated', i] }, name);
       }),
-    }, 'Explain'),
-    ...(neighbors.length ? [element('h2', {}, 'Nearest reference images'), element('div', { className: 'maps' }, ...neighbors)] : []),
+    }, 'All methods'),
   );
+  if (method) await explained(i, method);
 }
 
 async function showGroup(images) {
   group = images;
   at('map').dataset.group = images.join(',');
-  repaint();
+  mark();
   if (!images.length) {
     at('map-group').replaceChildren();
     return;
@@ -176,121 +175,79 @@ async function showGroup(images) {
   const percent = Number.isFinite(change) ? ` (${change > 0 ? '+' : ''}${change.toFixed(1)} %)` : '';
   const tile = (i) => element('button', { onclick: () => attempt(() => showImage(i)) },
     element('img', { src: address('generated', i), alt: map.generated.names[i], title: map.generated.names[i], loading: 'lazy' }));
+  const [count, of] = [images.length, map.generated.points.length];
   const words = element('p', { id: 'without' },
-    `Without these ${images.length} images, ${map.title} is ${number(distance)}${percent}.`);
+    `Without these ${count} images of ${of}, ${map.title} is ${number(distance)}${percent}.`);
   words.dataset.distance = distance;
+  const more = count > SHOWN ? [element('p', { className: 'note' }, `The ${SHOWN} that add most.`)] : [];
   at('map-group').replaceChildren(
-    element('h2', {}, `Group of ${images.length}`),
+    element('h2', {}, `Group of ${count}`),
     words,
+    ...more,
     element('div', { className: 'tiles' }, ...worst.map(tile)),
     element('button', { onclick: () => attempt(() => showGroup([])) }, 'Clear'),
   );
 }
 
-function listen() {
-  const canvas = at('map');
-  let from = null;
-  canvas.onpointerdown = (event) => {
-    canvas.setPointerCapture(event.pointerId);
-    from = { event, start: coordinates(event), x: view.x, y: view.y, moved: false };
-  };
-  canvas.onpointermove = (event) => {
-    if (!from) {
-      const i = map ? nearestTo(coordinates(event)) : -1;
-      canvas.title = i < 0 ? '' : map.generated.names[i];
-      return;
-    }
-    const [dx, dy] = [event.clientX - from.event.clientX, event.clientY - from.event.clientY];
-    from.moved ||= Math.hypot(dx, dy) > 4;
-    if (!from.moved || at('map-brush').checked) return;
-    view.x = from.x - dx / view.scale;
-    view.y = from.y + dy / view.scale;
-    repaint();
-  };
-  canvas.onpointerup = (event) => {
-    const begun = from;
-    from = null;
-    if (!begun || !map) return;
-    const end = coordinates(event);
-    if (!begun.moved) {
-      const i = nearestTo(end);
-      if (i >= 0) attempt(() => showImage(i));
-      return;
-    }
-    if (!at('map-brush').checked) return;
-    const inside = (v, a, b) => v >= Math.min(a, b) && v <= Math.max(a, b);
-    const images = map.generated.points
-      .map((point, i) => (point.every((v, axis) => inside(v, begun.start[axis], end[axis])) ? i : -1))
-      .filter((i) => i >= 0);
-    attempt(() => showGroup(images));
-  };
-  canvas.onwheel = (event) => {
-    event.preventDefault();
-    const [x, y] = coordinates(event);
-    const factor = Math.exp(-event.deltaY / 400);
-    view.scale *= factor;
-    view.x = x - (x - view.x) / factor;
-    view.y = y - (y - view.y) / factor;
-    repaint();
-  };
-  canvas.onkeydown = (event) => {
-    const step = 40 / view.scale;
-    const steps = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, step], ArrowDown: [0, -step] };
-    if (steps[event.key]) {
-      event.preventDefault();
-      view.x += steps[event.key][0];
-      view.y += steps[event.key][1];
-    } else if (event.key === '+' || event.key === '-') {
-      view.scale *= event.key === '+' ? 1.25 : 0.8;
-    } else {
-      return;
-    }
-    repaint();
-  };
-  new ResizeObserver(repaint).observe(canvas);
+/** Selects the images that add most to the distance. */
+function worst() {
+  const count = Math.min(Number(at('map-worst-count').value) || 20, map.contributions.length - 2);
+  const order = map.contributions.map((value, i) => [value, i]).sort((a, b) => b[0] - a[0]);
+  return order.slice(0, Math.max(count, 1)).map(([, i]) => i);
 }
 
+const sets = () => ({ generated: at('map-generated').value, reference: at('map-reference').value });
+
+/** What a reload needs. */
+const settings = () => ({ ...sets(), color: at('map-color').value, ...(picked < 0 ? {} : { picked }), ...(method ? { method } : {}) });
+const remembered = () => remember('scores', settings());
+
 async function layOut() {
-  const request = { generated: at('map-generated').value, reference: at('map-reference').value };
-  const done = await work('/api/map', request);
+  const done = await work('/api/map', sets());
   if (!done) return;
   map = done.result;
   [picked, group] = [-1, []];
-  remember('scores', request);
+  remembered();
   at('map-view').hidden = false;
   at('map-title').textContent = `${map.title} ${number(map.distance)}`;
   at('map-title').dataset.distance = map.distance;
+  at('map-convention').textContent = `Features: ${map.convention}.`;
   at('map-warnings').replaceChildren(...map.warnings.map((text) => element('li', {}, text)));
   at('map-image').replaceChildren(element('p', { className: 'note' }, 'Click a point to see its image.'));
   at('map-group').replaceChildren();
+  field.show([...(map.reference?.points ?? []), ...map.generated.points]);
   recolor();
-  home();
 }
 
-function recolor() {
-  shade = colors();
-  const shares = map.shares.map((share) => `${(100 * share).toFixed(0)} %`);
-  at('map-legend').textContent = `${shade.words} Axes: the first two principal components of the reference, ${shares[0]} and ${shares[1]} of its variance.`;
-  repaint();
-}
-
-export async function start(served, settings) {
+export async function start(served, from) {
   const fill = (id, names) => at(id).replaceChildren(...names.map((name) => element('option', {}, name)));
   fill('map-generated', served.allowed.generated);
   fill('map-reference', served.allowed.references);
+  [classifier] = served.allowed.classifiers;
+  methods = classifier ? (await get('/api/methods')).map(({ name }) => name) : [];
   const none = served.allowed.generated.length === 0;
   at('map-none').hidden = !none;
   at('map-begin').disabled = none;
-  listen();
+  field = scatter(at('map'), {
+    pick: (point) => point >= references() && attempt(() => showImage(point - references())),
+    hover,
+    select: (points) => attempt(() => showGroup(points.filter((p) => p >= references()).map((p) => p - references()))),
+    brushes: () => at('map-brush').checked,
+  });
   at('map-color').onchange = recolor;
-  at('map-home').onclick = home;
+  at('map-home').onclick = field.home;
+  at('map-worst').onclick = () => attempt(() => showGroup(worst()), at('map-worst'));
   at('map-begin').onclick = () => attempt(layOut, at('map-begin'));
-  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => map && recolor());
-  if (settings.has('generated')) {
-    at('map-generated').value = settings.get('generated');
-    at('map-reference').value = settings.get('reference');
+  measured.start(served, sets);
+  dark.addEventListener('change', () => map && recolor());
+  if (from.has('generated')) {
+    at('map-generated').value = from.get('generated');
+    at('map-reference').value = from.get('reference');
   }
+  if (from.has('color')) at('map-color').value = from.get('color');
+  if (from.has('method')) method = from.get('method');
   if (!none) await layOut();
+  if (map && from.has('picked')) await showImage(Number(from.get('picked')));
 }
 
-export const shown = () => remember('scores', { generated: at('map-generated').value, reference: at('map-reference').value });
+export const shown = remembered;

@@ -12,6 +12,10 @@ const FILES: &[(&str, &str, &str)] = &[
     ("/api.js", SCRIPT, include_str!("../assets/api.js")),
     ("/latents.js", SCRIPT, include_str!("../assets/latents.js")),
     ("/scores.js", SCRIPT, include_str!("../assets/scores.js")),
+    ("/measured.js", SCRIPT, include_str!("../assets/measured.js")),
+    ("/scatter.js", SCRIPT, include_str!("../assets/scatter.js")),
+    ("/directions.js", SCRIPT, include_str!("../assets/directions.js")),
+    ("/units.js", SCRIPT, include_str!("../assets/units.js")),
     ("/explain.js", SCRIPT, include_str!("../assets/explain.js")),
     ("/curve.js", SCRIPT, include_str!("../assets/curve.js")),
 ];

@@ -14,12 +14,11 @@ use ganscope::explain::{ExplainRequest, Explained};
 use ganscope::images::{Image, decode};
 use ganscope::latents::plane::PlaceRequest;
 use ganscope::weights::{Array, npy};
-use ganscope::{Error, Kind, Result, Watch};
+use ganscope::{Error, Result, Watch};
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::jobs::Done;
-use crate::latents::picture_of;
 use crate::reply::{Reply, png_of};
 use crate::scores::side;
 use crate::server::{Server, parsed};
@@ -88,9 +87,8 @@ async fn methods() -> Reply {
 
 /// Takes a picture in any format that is read.
 async fn bring(State(server): State<Arc<Server>>, body: Bytes) -> Reply {
-    let decoded = tokio::task::spawn_blocking(move || decode(&body, "the picture"));
-    let panicked = |_| Error::problem(Kind::Internal, "decoding ended in a panic");
-    let image = decoded.await.map_err(panicked)?.map_err(Error::from)?.image;
+    let decoded = move || Ok(decode(&body, "the picture")?.image);
+    let image = server.aside.run("decoding", decoded).await?;
     let (width, height) = (image.width, image.height);
     let id = server.pictures.keep(image);
     Ok(Json(json!({ "picture": id, "width": width, "height": height })).into_response())
@@ -100,7 +98,7 @@ async fn begin(State(server): State<Arc<Server>>, body: Bytes) -> Reply {
     let Asked { subject, request } = parsed(&body)?;
     let request = server.allowed.explanation(request)?;
     if let Subject::Place(place) = &subject {
-        server.allowed.drawing(&place.drawing)?;
+        server.allowed.place(place)?;
     }
     let shared = server.clone();
     let job = server.jobs.submit(move |watch| {
@@ -114,7 +112,9 @@ impl Server {
     fn subject(&self, subject: &Subject, watch: &mut dyn Watch) -> Result<(String, Image)> {
         Ok(match subject {
             Subject::Picture(id) => ("picture".to_owned(), self.pictures.get(*id)?),
-            Subject::Place(place) => (place.drawing.model.clone(), picture_of(place, watch)?),
+            Subject::Place(place) => {
+                (place.drawing.model.clone(), self.wandering.picture(place, watch)?)
+            }
             Subject::Member(map, name, i) => {
                 (format!("{name} {i}"), self.maps.get(*map)?.image(side(name)?, *i)?)
             }

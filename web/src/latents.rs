@@ -9,61 +9,61 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use ganscope::images::Image;
 use ganscope::latents::DrawingRequest;
-use ganscope::latents::plane::{COLUMNS, COMPONENTS, PlaceRequest, Plane};
+use ganscope::latents::directions::{DirectionMethod, DirectionSet};
+use ganscope::latents::plane::{COLUMNS, COMPUTED, PlaceRequest, Plane, SAMPLES, SetRequest};
 use ganscope::latents::walk::{WalkRequest, walk};
 use ganscope::model::{GeneratorInfo, TruncationKind};
 use ganscope::score::sweep::{SweepRequest, sweep};
 use ganscope::weights::npz;
-use ganscope::{Error, Kind, Result, Watch};
+use ganscope::{Result, Watch};
 use serde_json::json;
-use tokio::sync::Semaphore;
 
 use crate::jobs::Done;
-use crate::reply::{Failure, Reply, bytes, picture, png_of};
+use crate::reply::{Reply, bytes, picture, png_of};
 use crate::server::{Server, parsed};
 use crate::work::begun;
 
-/// Places that are drawn or wait for it at once; a page asks for one at a time.
-const WAITING: usize = 8;
-
 /// The generator that the pages wander in.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Wandering {
     plane: Mutex<Option<Plane>>,
-    free: Semaphore,
-}
-
-impl Default for Wandering {
-    fn default() -> Self {
-        Self { plane: Mutex::default(), free: Semaphore::new(WAITING) }
-    }
 }
 
 impl Wandering {
-    /// Does something with the plane of a drawing, away from the threads that serve.
+    /// Does something with the plane of a drawing, which is opened if another one is open.
+    fn on<T>(
+        &self,
+        drawing: &DrawingRequest,
+        watch: &mut dyn Watch,
+        work: impl FnOnce(&mut Plane, &mut dyn Watch) -> Result<T>,
+    ) -> Result<T> {
+        let mut plane = self.plane.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_open = plane.as_ref().is_some_and(|p| p.drawing().request().model == drawing.model);
+        if !is_open {
+            *plane = None;
+        }
+        let plane = match &mut *plane {
+            Some(plane) => plane,
+            closed => closed.insert(Plane::open(drawing, watch)?),
+        };
+        work(plane, watch)
+    }
+
+    /// The picture at a place, for another task.
+    pub(crate) fn picture(&self, place: &PlaceRequest, watch: &mut dyn Watch) -> Result<Image> {
+        self.on(&place.drawing, watch, |plane, watch| plane.picture(place, watch))
+    }
+
+    /// The same beside the queue, if the drawing is allowed.
     async fn with<T: Send + 'static>(
         server: Arc<Server>,
         drawing: DrawingRequest,
         work: impl FnOnce(&mut Plane) -> Result<T> + Send + 'static,
     ) -> Reply<T> {
         server.allowed.drawing(&drawing)?;
-        let Ok(_permit) = server.wandering.free.try_acquire() else { return Err(Failure::Busy) };
-        let server = server.clone();
-        let done = tokio::task::spawn_blocking(move || {
-            let mut plane = server.wandering.plane.lock().unwrap_or_else(PoisonError::into_inner);
-            let is_open =
-                plane.as_ref().is_some_and(|p| p.drawing().request().model == drawing.model);
-            if !is_open {
-                *plane = None;
-            }
-            let plane = match &mut *plane {
-                Some(plane) => plane,
-                closed => closed.insert(Plane::open(&drawing, &mut ())?),
-            };
-            work(plane)
-        });
-        let panicked = |_| Error::problem(Kind::Internal, "drawing ended in a panic");
-        Ok(done.await.map_err(panicked)??)
+        let shared = server.clone();
+        let drawn = move || shared.wandering.on(&drawing, &mut (), |plane, _| work(plane));
+        server.aside.run("drawing", drawn).await
     }
 }
 
@@ -73,6 +73,8 @@ pub(crate) fn routes() -> Router<Arc<Server>> {
         .route("/api/model", post(model))
         .route("/api/place", post(place))
         .route("/api/place/ws", post(ws))
+        .route("/api/directions", post(directions))
+        .route("/api/directions/file", post(directions_file))
         .route("/api/walk", post(begin_walk))
         .route("/api/sweep", post(begin_sweep))
 }
@@ -82,7 +84,8 @@ async fn served(State(server): State<Arc<Server>>) -> Reply {
     Ok(Json(json!({
         "allowed": server.allowed,
         "columns": COLUMNS,
-        "components": COMPONENTS,
+        "computed": COMPUTED.map(DirectionMethod::name),
+        "samples": SAMPLES,
         "ganscope": env!("CARGO_PKG_VERSION"),
     }))
     .into_response())
@@ -90,26 +93,29 @@ async fn served(State(server): State<Arc<Server>>) -> Reply {
 
 /// Sizes and classes of a generator.
 async fn model(State(server): State<Arc<Server>>, body: Bytes) -> Reply {
-    let mut request: DrawingRequest = parsed(&body)?;
+    let request: DrawingRequest = parsed(&body)?;
     // A conditional generator tells its classes only once it is open.
-    server.allowed.drawing(&request)?;
-    request.class = None;
-    let opened = tokio::task::spawn_blocking(move || request.open_generator(&mut ()));
-    let panicked = |_| Error::problem(Kind::Internal, "opening ended in a panic");
-    let generator = opened.await.map_err(panicked)??;
-    let GeneratorInfo { num_ws, w_dim, c_dim, img_resolution, truncation, .. } = generator.info();
+    let request = DrawingRequest { class: None, ..request };
+    let about = |plane: &mut Plane| {
+        let generator = &plane.drawing().generator;
+        let resolutions = generator.style_resolutions();
+        Ok((generator.family, generator.info(), generator.classes.clone(), resolutions))
+    };
+    let (family, info, classes, resolutions) = Wandering::with(server, request, about).await?;
+    let GeneratorInfo { num_ws, w_dim, c_dim, img_resolution, truncation, .. } = info;
     let truncation = match truncation {
         TruncationKind::Psi => "psi",
         TruncationKind::Threshold => "threshold",
     };
     Ok(Json(json!({
-        "family": generator.family,
+        "family": family,
         "num_ws": num_ws,
+        "style_resolutions": resolutions,
         "w_dim": w_dim,
         "c_dim": c_dim,
         "resolution": img_resolution,
         "truncation": truncation,
-        "classes": generator.classes,
+        "classes": classes,
     }))
     .into_response())
 }
@@ -117,6 +123,7 @@ async fn model(State(server): State<Arc<Server>>, body: Bytes) -> Reply {
 /// The picture at a place.
 async fn place(State(server): State<Arc<Server>>, body: Bytes) -> Reply {
     let request: PlaceRequest = parsed(&body)?;
+    server.allowed.place(&request)?;
     let drawing = request.drawing.clone();
     picture(&Wandering::with(server, drawing, move |plane| plane.picture(&request, &mut ())).await?)
 }
@@ -124,19 +131,38 @@ async fn place(State(server): State<Arc<Server>>, body: Bytes) -> Reply {
 /// The style inputs at a place, as `generate` reads them.
 async fn ws(State(server): State<Arc<Server>>, body: Bytes) -> Reply {
     let request: PlaceRequest = parsed(&body)?;
+    server.allowed.place(&request)?;
     let drawing = request.drawing.clone();
     let packed = move |plane: &mut Plane| -> Result<Vec<u8>> {
         let ws = plane.ws(&request, &mut ())?;
-        let file = tempfile::NamedTempFile::new()?;
-        npz::write(file.path(), [("w", &ws)])?;
-        Ok(std::fs::read(file.path())?)
+        Ok(npz::to_bytes([("w", &ws)])?)
     };
     Ok(bytes("application/octet-stream", Wandering::with(server, drawing, packed).await?))
 }
 
-/// The picture at a place, for another task.
-pub(crate) fn picture_of(place: &PlaceRequest, watch: &mut dyn Watch) -> Result<Image> {
-    Plane::open(&place.drawing, watch)?.picture(place, watch)
+/// Does something with a set of directions that is asked for.
+async fn with_directions<T: Send + 'static>(
+    server: Arc<Server>,
+    body: &Bytes,
+    work: impl FnOnce(&DirectionSet) -> Result<T> + Send + 'static,
+) -> Reply<T> {
+    let request: SetRequest = parsed(body)?;
+    server.allowed.directions(&request.set)?;
+    let drawing = request.drawing.clone();
+    let found = move |plane: &mut Plane| work(plane.directions(&request, &mut ())?);
+    Wandering::with(server, drawing, found).await
+}
+
+/// Names and spreads of directions.
+async fn directions(State(server): State<Arc<Server>>, body: Bytes) -> Reply {
+    let found = with_directions(server, &body, |set| Ok(serde_json::to_value(set)?));
+    Ok(Json(found.await?).into_response())
+}
+
+/// Directions as `edit` reads them.
+async fn directions_file(State(server): State<Arc<Server>>, body: Bytes) -> Reply {
+    let found = with_directions(server, &body, DirectionSet::to_bytes).await?;
+    Ok(bytes("application/octet-stream", found))
 }
 
 async fn begin_walk(State(server): State<Arc<Server>>, body: Bytes) -> Reply {

@@ -8,6 +8,7 @@
 //! (`jobs`).
 
 mod allowed;
+mod aside;
 mod assets;
 mod explain;
 mod guard;
@@ -16,6 +17,7 @@ mod latents;
 mod reply;
 mod scores;
 mod server;
+mod units;
 mod work;
 
 pub use server::{Served, serve};
@@ -35,6 +37,8 @@ pub struct ServeRequest {
     pub reference: Option<String>,
     /// Classifiers beside the shipped one: names of the catalog.
     pub classifiers: Vec<String>,
+    /// Files of directions in W, as `directions` writes them.
+    pub directions: Vec<String>,
     /// How images become features.
     pub features: FeatureRequest,
     /// The address that is listened on.
@@ -53,6 +57,7 @@ impl Default for ServeRequest {
             generated: Vec::new(),
             reference: None,
             classifiers: Vec::new(),
+            directions: Vec::new(),
             features: FeatureRequest::default(),
             host: "127.0.0.1".to_owned(),
             port: 0,

@@ -8,9 +8,11 @@ use axum::extract::{Path, State};
 use axum::response::IntoResponse as _;
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use ganscope::Error;
+use ganscope::score::growth::{GrowthRequest, growth};
 use ganscope::score::map::{MapRequest, ScoreMap, map};
+use ganscope::score::{ScoreRequest, score};
 use ganscope::stats::Side;
-use ganscope::{Error, Kind};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -56,10 +58,28 @@ impl Maps {
 
 pub(crate) fn routes() -> Router<Arc<Server>> {
     Router::new()
+        .route("/api/score", post(begin_score))
+        .route("/api/growth", post(begin_growth))
         .route("/api/map", post(begin))
         .route("/api/map/{id}/without", post(without))
         .route("/api/map/{id}/nearest/{image}", get(nearest))
         .route("/api/map/{id}/{side}/{image}", get(image))
+}
+
+async fn begin_score(State(server): State<Arc<Server>>, body: Bytes) -> Reply {
+    let request = server.allowed.score(parsed::<ScoreRequest>(&body)?)?;
+    let job = server.jobs.submit(move |watch| {
+        Ok(Done { json: serde_json::to_value(score(&request, watch)?)?, ..Done::default() })
+    })?;
+    Ok(begun(&job))
+}
+
+async fn begin_growth(State(server): State<Arc<Server>>, body: Bytes) -> Reply {
+    let request = server.allowed.growth(parsed::<GrowthRequest>(&body)?)?;
+    let job = server.jobs.submit(move |watch| {
+        Ok(Done { json: serde_json::to_value(growth(&request, watch)?)?, ..Done::default() })
+    })?;
+    Ok(begun(&job))
 }
 
 async fn begin(State(server): State<Arc<Server>>, body: Bytes) -> Reply {
@@ -84,9 +104,7 @@ struct Without {
 async fn without(State(server): State<Arc<Server>>, Path(id): Path<u64>, body: Bytes) -> Reply {
     let Without { images } = parsed(&body)?;
     let map = server.maps.get(id)?;
-    let left = tokio::task::spawn_blocking(move || map.without(&images));
-    let panicked = |_| Error::problem(Kind::Internal, "the distance ended in a panic");
-    let distance = left.await.map_err(panicked)??;
+    let distance = server.aside.run("the distance", move || map.without(&images)).await?;
     Ok(Json(json!({ "distance": distance })).into_response())
 }
 
@@ -94,7 +112,8 @@ async fn nearest(
     State(server): State<Arc<Server>>,
     Path((id, image)): Path<(u64, usize)>,
 ) -> Reply {
-    let found = server.maps.get(id)?.nearest(image, NEAREST)?;
+    let map = server.maps.get(id)?;
+    let found = server.aside.run("the search", move || map.nearest(image, NEAREST)).await?;
     let found: Vec<_> = found
         .iter()
         .map(|(image, distance)| json!({ "image": image, "distance": distance }))
@@ -119,7 +138,5 @@ async fn image(
     Path((id, name, image)): Path<(u64, String, usize)>,
 ) -> Reply {
     let (map, side) = (server.maps.get(id)?, side(&name)?);
-    let read = tokio::task::spawn_blocking(move || map.image(side, image));
-    let panicked = |_| Error::problem(Kind::Internal, "reading an image ended in a panic");
-    picture(&read.await.map_err(panicked)??)
+    picture(&server.aside.run("reading an image", move || map.image(side, image)).await?)
 }

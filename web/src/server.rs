@@ -5,42 +5,48 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use axum::{Router, extract::DefaultBodyLimit};
 use ganscope::{Error, Hint, Kind, Result};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use serde::de::DeserializeOwned;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::allowed::Allowed;
+use crate::aside::Aside;
 use crate::explain::Pictures;
 use crate::guard::Guard;
 use crate::jobs::Jobs;
 use crate::latents::Wandering;
-use crate::reply::refusal;
+use crate::reply::{Failure, refusal};
 use crate::scores::Maps;
-use crate::{ServeRequest, assets, explain, guard, latents, scores, work};
+use crate::{ServeRequest, assets, explain, guard, latents, scores, units, work};
 
 /// Connections that are open at once; others wait.
 const CONNECTIONS: usize = 256;
+/// Connections that the system keeps for us meanwhile, as far as it is set so.
+const QUEUE: u32 = 4096;
 /// Time in which the head of a request arrives, and then its body.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// Bytes of a body: of a picture that is brought, and of all others.
 const PICTURE: usize = 32 << 20;
-const BODY: usize = 2 << 20;
+const BODY: usize = 1 << 20;
+/// Pictures that are brought at once; others wait.
+const PICTURES: usize = 2;
 
 /// What the routes share.
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) allowed: Allowed,
     pub(crate) jobs: Jobs,
+    pub(crate) aside: Aside,
     pub(crate) wandering: Wandering,
     pub(crate) maps: Maps,
     pub(crate) pictures: Pictures,
@@ -88,7 +94,7 @@ pub fn serve(request: &ServeRequest) -> Result<Served> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let wanted = SocketAddr::new(ip, request.port);
-    let listener = runtime.block_on(TcpListener::bind(wanted)).map_err(|error| {
+    let listener = runtime.block_on(async { listen(wanted) }).map_err(|error| {
         let kind = Kind::UnreadableInput;
         Error::problem(kind, format!("listen on {wanted}: {error}"))
             .with_hint("port 0 is any that is free")
@@ -98,6 +104,7 @@ pub fn serve(request: &ServeRequest) -> Result<Served> {
     let server = Arc::new(Server {
         allowed: Allowed::new(request),
         jobs: Jobs::start(),
+        aside: Aside::default(),
         wandering: Wandering::default(),
         maps: Maps::default(),
         pictures: Pictures::default(),
@@ -106,11 +113,23 @@ pub fn serve(request: &ServeRequest) -> Result<Served> {
     Ok(Served { listener, guard, router, runtime, address })
 }
 
+/// A socket with a long queue: who finds none tries again only after seconds.
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // The port may be that of a server that was just ended.
+    if cfg!(unix) {
+        socket.set_reuseaddr(true)?;
+    }
+    socket.bind(address)?;
+    socket.listen(QUEUE)
+}
+
 fn router(server: Arc<Server>, guard: Arc<Guard>) -> Router {
     assets::routes()
         .merge(latents::routes())
         .merge(scores::routes())
         .merge(explain::routes())
+        .merge(units::routes())
         .merge(work::routes())
         .fallback(async || refusal(StatusCode::NOT_FOUND, "there is no such page", None))
         .method_not_allowed_fallback(async || {
@@ -118,13 +137,22 @@ fn router(server: Arc<Server>, guard: Arc<Guard>) -> Router {
         })
         .with_state(server)
         .layer(DefaultBodyLimit::disable())
-        .layer(middleware::from_fn(whole_body))
+        .layer(middleware::from_fn_with_state(Arc::new(Semaphore::new(PICTURES)), whole_body))
         .layer(middleware::from_fn_with_state(guard, guard::watch))
 }
 
-/// Reads the body before the route runs, within bounds of bytes and time.
-async fn whole_body(request: Request, next: Next) -> Response {
-    let limit = if request.uri().path() == "/api/picture" { PICTURE } else { BODY };
+/// Reads the body before the route runs, within bounds of bytes and time; large ones in turn.
+async fn whole_body(State(room): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
+    let is_picture = request.uri().path() == "/api/picture";
+    let _turn = if is_picture {
+        match timeout(PATIENCE, room.acquire_owned()).await {
+            Ok(Ok(turn)) => Some(turn),
+            _ => return Failure::Busy.into_response(),
+        }
+    } else {
+        None
+    };
+    let limit = if is_picture { PICTURE } else { BODY };
     let (parts, body) = request.into_parts();
     match timeout(PATIENCE, to_bytes(body, limit)).await {
         Err(_) => refusal(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time", None),

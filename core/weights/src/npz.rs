@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom, Take};
+use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom, Take, Write};
 use std::path::Path;
 
 use flate2::CrcReader;
@@ -232,17 +232,32 @@ pub fn write<'a>(
     path: &Path,
     arrays: impl IntoIterator<Item = (&'a str, &'a Array)>,
 ) -> Result<()> {
-    write_atomically(path, |file| {
-        let mut zip = ZipWriter::new(file);
-        for (name, array) in arrays {
-            let options = SimpleFileOptions::default()
-                .compression_method(CompressionMethod::Stored)
-                .last_modified_time(DateTime::default())
-                .large_file(array.data().len() > u32::MAX as usize / 2);
-            zip.start_file(format!("{name}{EXTENSION}"), options).map_err(unzip_error)?;
-            npy::write_to(&mut zip, array)?;
-        }
-        zip.finish().map_err(unzip_error)?;
-        Ok(())
-    })
+    write_atomically(path, |file| write_to(file, arrays))
+}
+
+/// The bytes of such a file.
+///
+/// # Errors
+/// If NumPy has no such element type (bfloat16).
+pub fn to_bytes<'a>(arrays: impl IntoIterator<Item = (&'a str, &'a Array)>) -> Result<Vec<u8>> {
+    let mut bytes = Cursor::new(Vec::new());
+    write_to(&mut bytes, arrays)?;
+    Ok(bytes.into_inner())
+}
+
+fn write_to<'a>(
+    to: impl Write + Seek,
+    arrays: impl IntoIterator<Item = (&'a str, &'a Array)>,
+) -> Result<()> {
+    let mut zip = ZipWriter::new(to);
+    for (name, array) in arrays {
+        let options = SimpleFileOptions::default()
+            .compression_method(CompressionMethod::Stored)
+            .last_modified_time(DateTime::default())
+            .large_file(array.data().len() > u32::MAX as usize / 2);
+        zip.start_file(format!("{name}{EXTENSION}"), options).map_err(unzip_error)?;
+        npy::write_to(&mut zip, array)?;
+    }
+    zip.finish().map_err(unzip_error)?;
+    Ok(())
 }

@@ -179,6 +179,8 @@ fn npz_and_npy_files_are_written_as_they_are_read() {
     let arrays = npz::read(&file("stored.npz")).unwrap();
     npz::write(&zip, arrays.iter().map(|(name, array)| (name.as_str(), array))).unwrap();
     assert_eq!(npz::read(&zip).unwrap(), arrays);
+    let bytes = npz::to_bytes(arrays.iter().map(|(name, array)| (name.as_str(), array))).unwrap();
+    assert_eq!(std::fs::read(&zip).unwrap(), bytes);
     for array in arrays.values() {
         npy::write(&one, array).unwrap();
         assert_eq!(npy::read(&one).unwrap(), *array);

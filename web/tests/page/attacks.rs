@@ -7,7 +7,8 @@ use serde_json::json;
 
 use crate::client::Client;
 
-fn is_well(client: &Client) {
+/// Fails unless the server answers the next good request.
+pub(crate) fn is_well(client: &Client) {
     let place = json!({ "drawing": { "model": "fashion-stylegan2" }, "x": 3.0, "y": 0.0 });
     let answer = client.post("/api/place", &place);
     assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpStream;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -26,28 +27,29 @@ impl Page {
     pub(crate) fn open(url: &str) -> Option<Self> {
         let names = ["chromium", "chromium-browser", "google-chrome"];
         let profile = tempfile::tempdir().expect("a folder");
-        let mut browser = names.iter().find_map(|name| {
-            Command::new(name)
-                .args([
-                    "--headless=new",
-                    "--no-sandbox",
-                    "--disable-gpu",
-                    "--disable-dev-shm-usage",
-                ])
-                .args(["--no-first-run", "--remote-debugging-port=0", "--window-size=1280,900"])
+        let start = |name: &&str| {
+            let mut command = Command::new(name);
+            command
+                .args(["--headless=new", "--no-sandbox", "--disable-gpu"])
+                .args(["--disable-dev-shm-usage", "--no-first-run", "--window-size=1280,900"])
+                .arg("--remote-debugging-port=0")
                 .arg(format!("--user-data-dir={}", profile.path().display()))
-                .arg("about:blank")
-                .stdout(Stdio::null())
-                .stderr(Stdio::piped())
-                .spawn()
-                .ok()
-        })?;
-        let mut lines = BufReader::new(browser.stderr.take().expect("piped")).lines();
-        let address = lines.find_map(|line| {
-            line.ok()?.strip_prefix("DevTools listening on ").map(str::to_owned)
-        })?;
-        // A browser that cannot write its messages waits.
-        std::thread::spawn(move || lines.for_each(drop));
+                .arg("about:blank");
+            command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().ok()
+        };
+        // A browser that is there has to start; on a busy machine it may need another try.
+        let (browser, address) = (0..3)
+            .find_map(|_| {
+                let Some(mut browser) = names.iter().find_map(start) else { return Some(None) };
+                let mut lines = BufReader::new(browser.stderr.take().expect("piped")).lines();
+                let address = lines.find_map(|line| {
+                    line.ok()?.strip_prefix("DevTools listening on ").map(str::to_owned)
+                });
+                // A browser that cannot write its messages waits.
+                std::thread::spawn(move || lines.for_each(drop));
+                address.map(|address| Some((browser, address)))
+            })
+            .expect("the browser starts")?;
         let (socket, _) = tungstenite::connect(&address).expect("the browser listens");
         let mut page = Self { browser, socket, session: String::new(), next: 0, _profile: profile };
         let target = page.call("Target.createTarget", &json!({ "url": "about:blank" }));
@@ -119,6 +121,11 @@ impl Page {
         self.call("Input.dispatchMouseEvent", &event);
     }
 
+    /// Moves the mouse without a button.
+    pub(crate) fn hover(&mut self, (x, y): (f64, f64)) {
+        self.call("Input.dispatchMouseEvent", &json!({ "type": "mouseMoved", "x": x, "y": y }));
+    }
+
     pub(crate) fn click(&mut self, selector: &str) {
         let place = self.middle(selector);
         self.mouse("mousePressed", place);
@@ -135,22 +142,83 @@ impl Page {
         self.mouse("mouseReleased", to);
     }
 
+    /// Clicks what saves a file, and returns the file.
+    pub(crate) fn download(&mut self, selector: &str) -> Vec<u8> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let behavior = json!({ "behavior": "allow", "downloadPath": folder.path() });
+        self.call("Page.setDownloadBehavior", &behavior);
+        // Pictures that arrive move what is below them.
+        self.wait("[...document.images].every((image) => image.complete)");
+        self.click(selector);
+        let began = Instant::now();
+        loop {
+            assert!(began.elapsed() < PATIENCE, "`{selector}` saved nothing");
+            std::thread::sleep(Duration::from_millis(30));
+            let files = std::fs::read_dir(folder.path()).expect("the folder is there");
+            let mut files = files.filter_map(|file| Some(file.ok()?.path()));
+            let is_whole = |path: &PathBuf| {
+                let hidden = path.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.'));
+                !hidden && path.extension() != Some("crdownload".as_ref())
+            };
+            if let Some(file) = files.find(is_whole) {
+                return std::fs::read(file).expect("the file is there");
+            }
+        }
+    }
+
+    /// Gives files to an input.
+    pub(crate) fn give(&mut self, selector: &str, files: &[String]) {
+        let root = self.call("DOM.getDocument", &json!({}))["root"]["nodeId"].clone();
+        let asked = json!({ "nodeId": root, "selector": selector });
+        let node = self.call("DOM.querySelector", &asked)["nodeId"].clone();
+        self.call("DOM.setFileInputFiles", &json!({ "nodeId": node, "files": files }));
+    }
+
+    /// Loads the page again.
+    pub(crate) fn reload(&mut self) {
+        self.value("window.isOld = true");
+        self.call("Page.reload", &json!({}));
+        self.wait("!window.isOld && document.readyState === 'complete'");
+    }
+
     /// The size of the window, in pixels, and whether it is dark.
     pub(crate) fn look(&mut self, width: u32, height: u32, dark: bool) {
         let size = json!({
             "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600,
         });
         self.call("Emulation.setDeviceMetricsOverride", &size);
+        self.call("Emulation.setScrollbarsHidden", &json!({ "hidden": true }));
         let scheme = if dark { "dark" } else { "light" };
         let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
         self.call("Emulation.setEmulatedMedia", &media);
     }
 
-    /// The whole page as a PNG, in base64.
-    pub(crate) fn screenshot(&mut self) -> String {
+    /// The whole page as a PNG.
+    pub(crate) fn screenshot(&mut self) -> Vec<u8> {
         let asked = json!({ "format": "png", "captureBeyondViewport": true });
-        self.call("Page.captureScreenshot", &asked)["data"].as_str().expect("a picture").to_owned()
+        let found = self.call("Page.captureScreenshot", &asked);
+        of_base64(found["data"].as_str().expect("a picture"))
     }
+}
+
+/// The bytes that base64 stands for.
+fn of_base64(text: &str) -> Vec<u8> {
+    let digits = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let digit = |c: u8| digits.iter().position(|&d| d == c);
+    let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
+    for part in text.trim_end_matches('=').as_bytes().chunks(4) {
+        let all = part.iter().fold(0, |all, &c| all << 6 | digit(c).expect("base64"));
+        let all = all << (6 * (4 - part.len()));
+        bytes.extend_from_slice(&all.to_be_bytes()[size_of::<usize>() - 3..][..part.len() - 1]);
+    }
+    bytes
+}
+
+#[test]
+fn base64_is_read() {
+    assert_eq!(of_base64("Zm9vYmFy"), b"foobar");
+    assert_eq!(of_base64("Zm9vYg=="), b"foob");
+    assert_eq!(of_base64("Zm9vYmE="), b"fooba");
 }
 
 impl Drop for Page {

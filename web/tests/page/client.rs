@@ -1,7 +1,9 @@
 //! A server of the test, and plain requests to it.
 
+use std::ffi::OsString;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::process::Child;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -10,6 +12,8 @@ use ganscope::latents::pictures::{PictureFiles, PicturesRequest, write_pictures}
 use ganscope_web::{ServeRequest, serve};
 use serde_json::Value;
 use tempfile::TempDir;
+
+use crate::process;
 
 /// The samples that are shipped.
 pub(crate) fn samples() -> String {
@@ -31,8 +35,9 @@ pub(crate) fn generated() -> String {
     folder.path().join("generated").display().to_string()
 }
 
-/// A server that runs until the test program ends.
+/// A visitor of a server, which ends with this value if it is a process of its own.
 pub(crate) struct Client {
+    process: Option<(Child, TempDir)>,
     /// The address with the token.
     pub(crate) url: String,
     /// `127.0.0.1:PORT`.
@@ -53,22 +58,67 @@ impl Answer {
     }
 }
 
+/// The shipped models, and pictures of one against the shipped samples.
+pub(crate) fn request() -> ServeRequest {
+    let mut request = ServeRequest {
+        generated: vec![generated()],
+        reference: Some(samples()),
+        ..ServeRequest::default()
+    };
+    request.features.extractor = Some("fashion-cnn".to_owned());
+    request.features.cache = ganscope::features::Cache::Off;
+    request
+}
+
 impl Client {
-    /// Serves the shipped models, and pictures of one against the shipped samples.
+    /// Serves [`request`] until the test program ends.
     pub(crate) fn start() -> Self {
-        let mut request = ServeRequest {
-            generated: vec![generated()],
-            reference: Some(samples()),
-            ..ServeRequest::default()
-        };
-        request.features.extractor = Some("fashion-cnn".to_owned());
-        request.features.cache = ganscope::features::Cache::Off;
-        let served = serve(&request).expect("a port is free");
+        Self::of(&request())
+    }
+
+    /// Serves until the test program ends.
+    pub(crate) fn of(request: &ServeRequest) -> Self {
+        if process::program().is_some() {
+            return Self::alone(request);
+        }
+        let served = serve(request).expect("a port is free");
         let url = served.url();
         std::thread::spawn(move || served.run());
+        Self::at(url, None)
+    }
+
+    /// Serves in a process of its own.
+    pub(crate) fn alone(request: &ServeRequest) -> Self {
+        Self::inside(tempfile::tempdir().expect("a folder"), request)
+    }
+
+    /// Serves in a process of its own, which runs in a folder and keeps its temporary files there.
+    pub(crate) fn inside(folder: TempDir, request: &ServeRequest) -> Self {
+        let (process, url) = process::start(request, folder.path());
+        Self::at(url, Some((process, folder)))
+    }
+
+    fn at(url: String, process: Option<(Child, TempDir)>) -> Self {
         let (host, token) =
             url.trim_start_matches("http://").split_once("/?token=").expect("a token");
-        Self { host: host.to_owned(), token: token.to_owned(), url }
+        Self { host: host.to_owned(), token: token.to_owned(), url, process }
+    }
+
+    /// Ends the process as `kill -9` does, and returns the names of its temporary files.
+    pub(crate) fn kill(mut self) -> Vec<OsString> {
+        let (mut process, temporary) = self.process.take().expect("a process of its own");
+        process.kill().expect("it is killed");
+        process.wait().expect("it ended");
+        let left = std::fs::read_dir(temporary.path()).expect("the folder is there");
+        left.map(|entry| entry.expect("an entry").file_name()).collect()
+    }
+
+    /// The most memory that the process had so far, in bytes, where the system tells; none if it is gone.
+    pub(crate) fn peak(&self) -> Option<u64> {
+        let (process, _) = self.process.as_ref()?;
+        let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? << 10)
     }
 
     /// The header of one who was let in.
@@ -127,6 +177,15 @@ impl Client {
         let text = String::from_utf8(events.body).expect("events are text");
         let last = text.lines().rev().find_map(|line| line.strip_prefix("data:"));
         serde_json::from_str(last.expect("an event")).expect("the event is JSON")
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        if let Some((process, _)) = &mut self.process {
+            let _gone = process.kill();
+            let _gone = process.wait();
+        }
     }
 }
 
