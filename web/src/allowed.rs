@@ -122,6 +122,7 @@ impl Allowed {
         same(&plain, &request.classifier, "the classifier")?;
         let without = ExplainRequest {
             images: Vec::new(),
+            than: None,
             limits: ExplainRequest::default().limits,
             ..request.clone()
         };
