@@ -50,7 +50,7 @@ fn transformer(folder: &Path) {
 }
 
 const TINY: [&str; 4] = ["--model", "dinov2", "--weights", "tiny.pth"];
-const HEAD: [&str; 4] = ["--head", "head.safetensors", "--config", "config.json"];
+const HEAD: [&str; 4] = ["--head", "head.safetensors", "--model-config", "config.json"];
 
 #[test]
 fn transformers_are_explained_with_a_layer_of_classes_beside_them() {
@@ -84,7 +84,7 @@ fn transformers_are_explained_with_a_layer_of_classes_beside_them() {
     let error = failure(folder, &[&asked[..], &TINY].concat());
     assert!(error.contains("layer of classes") && error.contains("--head"), "{error}");
     let error = failure(folder, &[&asked[..], &TINY, &HEAD[..2]].concat());
-    assert!(error.contains("48") && error.contains("--config"), "{error}");
+    assert!(error.contains("48") && error.contains("--model-config"), "{error}");
     let asked = ["lrp", "image.png", "-o", "out", "-q"];
     let error = failure(folder, &[&asked[..], &TINY, &HEAD].concat());
     assert!(error.contains("attn-lrp"), "{error}");
