@@ -64,7 +64,7 @@ fn run(folder: &Path, count: u32, epochs: usize, explained: u32) -> Result<()> {
             window: Some(12),
             stride: Some(4),
             steps: 64,
-            biases: Biases::Keep,
+            biases: Some(Biases::Keep),
             ..MethodOptions::default()
         },
         ..ExplainRequest::default()

@@ -77,8 +77,9 @@ const fn imagenet(
         Some(id) => Some(WeightSource::Known(id)),
         None => None,
     };
-    let (baseline, knows) = (None, None);
-    ClassifierEntry { name, about, weights, baseline, knows, build: classifier::architecture }
+    let (baseline, knows, extensible) = (None, None, false);
+    let build = classifier::architecture;
+    ClassifierEntry { name, about, weights, baseline, knows, extensible, build }
 }
 
 /// The classifiers, the default first.
@@ -89,6 +90,7 @@ pub const CLASSIFIERS: &[ClassifierEntry] = &[
         weights: Some(WeightSource::Shipped("fashion-cnn")),
         baseline: Some(0.0),
         knows: Some("garments, gray on black,"),
+        extensible: false,
         build: classifier::described,
     },
     ClassifierEntry {
@@ -97,6 +99,7 @@ pub const CLASSIFIERS: &[ClassifierEntry] = &[
         weights: Some(WeightSource::Known("inception-fid")),
         baseline: None,
         knows: None,
+        extensible: false,
         build: classifier::inception,
     },
     imagenet("alexnet", "AlexNet, torchvision's names", Some("alexnet")),
@@ -110,6 +113,15 @@ pub const CLASSIFIERS: &[ClassifierEntry] = &[
     imagenet("resnet101", "ResNet-101, torchvision's names", None),
     imagenet("resnet152", "ResNet-152, torchvision's names", None),
     imagenet("efficientnet-lite0", "EfficientNet-Lite0, names of its PyTorch port", None),
+    ClassifierEntry {
+        name: "dinov2",
+        about: "DINOv2 of any size with a linear layer of classes, of the same file or another",
+        weights: None,
+        baseline: None,
+        knows: None,
+        extensible: true,
+        build: classifier::dinov2,
+    },
 ];
 
 /// The classifier `name`.
@@ -162,10 +174,49 @@ pub const METHODS: &[MethodEntry] = &[
         method: Method::GuidedGradCam,
         about: "guided backpropagation where Grad-CAM is large",
     },
-    MethodEntry { method: Method::Lrp, about: "the answer shared out layer by layer, by a rule" },
+    MethodEntry {
+        method: Method::LayerCam,
+        about: "the same, each place by its own gradient: also for lower layers",
+    },
+    MethodEntry {
+        method: Method::ScoreCam,
+        about: "maps of a layer, each by the answer to what it lets through; no gradient",
+    },
+    MethodEntry {
+        method: Method::Lrp,
+        about: "the answer shared out layer by layer, by a rule; not for transformers",
+    },
+    MethodEntry {
+        method: Method::AttnLrp,
+        about: "the answer shared out through attention; needs a transformer",
+    },
+    MethodEntry {
+        method: Method::CpLrp,
+        about: "the same with attention weights held constant; needs a transformer",
+    },
+    MethodEntry {
+        method: Method::AttentionRollout,
+        about: "attention of the class token through all blocks, whatever the class; needs a transformer",
+    },
     MethodEntry {
         method: Method::Lime,
         about: "weights of superpixels in a linear model of the answer",
+    },
+    MethodEntry {
+        method: Method::Rise,
+        about: "how much higher the answer is where random masks keep a pixel, and how sure that is",
+    },
+    MethodEntry {
+        method: Method::KernelShap,
+        about: "Shapley values of superpixels, by a linear model",
+    },
+    MethodEntry {
+        method: Method::ShapleySampling,
+        about: "Shapley values of superpixels, by random orders, with their errors",
+    },
+    MethodEntry {
+        method: Method::GradientShap,
+        about: "the share of each pixel, from several grays to the image",
     },
 ];
 

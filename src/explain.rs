@@ -11,6 +11,7 @@ pub mod figures;
 pub(crate) mod images;
 pub mod latent;
 pub mod maximize;
+pub mod measuring;
 pub mod options;
 pub mod report;
 pub mod score;
@@ -18,20 +19,22 @@ pub mod sheets;
 pub mod target;
 pub mod units;
 
+use ganscope_explain::randomization::Randomization;
 use ganscope_explain::{
-    Error as MethodError, Evidence, Method, Settings, Subject, Superpixels, Target,
+    Error as MethodError, Evidence, Method, Prepared, Settings, Subject, Superpixels, Target,
 };
 use ganscope_images::{Image, Limits};
 use ganscope_model::FeatureMap;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Context as _, Error, Kind, Result};
+use crate::error::{Context as _, Error, Hint, Kind, Result};
 use crate::models::classifier::{Classifier, ClassifierRequest};
 use crate::watch::{Counter, Warning, Watch};
 use crate::{catalog, checks};
 use images::Images;
+use measuring::Measuring;
 use options::MethodOptions;
-use report::{ClassFacts, MapFacts, Report};
+use report::{ClassFacts, MapFacts, Report, ThanFacts};
 
 /// The name that stands for all methods that suit a network.
 pub const ALL: &str = "all";
@@ -52,8 +55,11 @@ pub struct ExplainRequest {
     pub class: Option<String>,
     /// Class that it is compared with: the maps explain the difference of the two logits.
     pub against: Option<String>,
-    /// Whether the maps are measured.
-    pub measure: bool,
+    /// An image that is compared with: the maps of methods that have a baseline explain the difference of
+    /// the answers, from this image to each of the others.
+    pub than: Option<String>,
+    /// What of the maps is measured.
+    pub measure: Measuring,
     /// Options of the methods.
     pub options: MethodOptions,
 }
@@ -67,7 +73,8 @@ impl Default for ExplainRequest {
             classifier: ClassifierRequest::default(),
             class: None,
             against: None,
-            measure: false,
+            than: None,
+            measure: Measuring::None,
             options: MethodOptions::default(),
         }
     }
@@ -82,8 +89,10 @@ pub struct Map {
     pub values: FeatureMap,
     /// The evidence that it shows.
     pub evidence: Evidence,
-    /// The parts of the image that LIME weighs.
+    /// The parts of the image that LIME weighs, or that have Shapley values.
     pub superpixels: Option<Superpixels>,
+    /// Standard error of each value, of methods that draw at random.
+    pub standard_error: Option<FeatureMap>,
 }
 
 /// What was found in one image.
@@ -148,6 +157,7 @@ pub struct Explanations {
     settings: Settings,
     class: Option<usize>,
     against: Option<usize>,
+    than: Option<(String, Prepared)>,
 }
 
 impl ExplainRequest {
@@ -178,9 +188,22 @@ impl ExplainRequest {
         let classifier = catalog::open_classifier(&self.classifier, watch)?;
         let class =
             |name: &Option<String>| name.as_deref().map(|n| classifier.class(n)).transpose();
+        let mut settings = self.options.settings(&classifier)?;
+        let mut than = None;
+        if let Some(path) = &self.than {
+            let set = Images::open(std::slice::from_ref(path), self.limits)?;
+            if set.len() != 1 {
+                let message = format!("`{path}` contains {} images, expected one", set.len());
+                return Err(Error::request(message).with_hint(Hint::of("name one with {than}")));
+            }
+            let image = classifier.explainer.prepare(&set.get(0)?)?;
+            settings = settings.with_baseline(&image.input);
+            than = Some((set.name(0), image));
+        }
         Ok(Explanations {
             methods: catalog::methods(&self.methods.join(","))?,
-            settings: self.options.settings(&classifier)?,
+            settings,
+            than,
             class: class(&self.class)?,
             against: class(&self.against)?,
             request: self.clone(),
@@ -256,13 +279,22 @@ impl Explanations {
             Some(other) => Target::contrast(network, class, other),
             None => Target::class(network, class),
         };
-        let title = match self.against {
+        let mut title = match self.against {
             Some(other) => format!("{} rather than {}", open.title(class), open.title(other)),
             None => open.title(class),
         };
+        let mut than = None;
+        if let Some((other, image)) = &self.than {
+            title = format!("{title}, more than {other}");
+            than = Some(ThanFacts {
+                image: other.clone(),
+                score: explainer.score(&image.input, &target)?[0],
+                probability: explainer.probabilities(&image.input)?[0][class],
+            });
+        }
         let score = explainer.score(&prepared.input, &target)?[0];
         let baseline = &open.baseline;
-        let against = self.against;
+        let (against, measure) = (self.against, self.request.measure);
         let subject = Subject { explainer, image: prepared, target, class, against, baseline };
         let mut report = Report {
             image: name.to_owned(),
@@ -271,9 +303,10 @@ impl Explanations {
             target: facts(class),
             against: against.map(facts),
             score,
+            than,
             top: order.iter().take(report::TOP).map(|&class| facts(class)).collect(),
             maps: Vec::new(),
-            random_order: self.request.measure.then(|| subject.random_order()).transpose()?,
+            random_order: measure.maps().then(|| subject.random_order()).transpose()?,
             left_out: Vec::new(),
             options: self.request.options.clone(),
             warnings: report::color_warning(open, name, &image).into_iter().collect(),
@@ -281,19 +314,19 @@ impl Explanations {
         };
         let mut maps = Vec::new();
         for &method in &self.methods {
-            match subject.explain(method, &self.settings) {
-                Ok(found) => {
-                    let measure = || subject.measure(method, &found.map, &self.settings);
-                    let measures = self.request.measure.then(measure).transpose()?;
-                    let facts = MapFacts::new(method, &found, measures);
+            match self.map_of(&subject, method) {
+                Ok((map, facts)) => {
                     report.warnings.extend(facts.warnings(name, &title));
                     report.maps.push(facts);
-                    let evidence = self.settings.evidence.unwrap_or(method.evidence());
-                    let superpixels = found.superpixels;
-                    maps.push(Map { method, values: found.map, evidence, superpixels });
+                    maps.push(map);
                 }
-                Err(error @ MethodError::Unsuited { .. }) if self.request.is_lenient() => {
-                    report.warnings.push(Warning::from(format!("{method} is left out: {error}")));
+                Err(error @ (MethodError::Unsuited { .. } | MethodError::Gap { .. }))
+                    if self.request.is_lenient() =>
+                {
+                    if !method.needs_attention() {
+                        let text = format!("{method} is left out: {error}");
+                        report.warnings.push(Warning::from(text));
+                    }
                     report.left_out.push((method.name(), error.to_string()));
                 }
                 Err(error) => return Err(error).with_context(|| format!("explain `{name}`")),
@@ -305,6 +338,39 @@ impl Explanations {
         }
         let (picture, folder) = (subject.image.picture, name.to_owned());
         Ok(Explained { report, maps, image, picture, title, folder })
+    }
+}
+
+impl Explanations {
+    /// The map of one method with its numbers.
+    fn map_of(
+        &self,
+        subject: &Subject<'_>,
+        method: Method,
+    ) -> Result<(Map, MapFacts), MethodError> {
+        if self.than.is_some() && !method.has_baseline() {
+            let needs = "one image alone: it has no baseline that another image could be";
+            return Err(MethodError::Unsuited { method: method.name(), needs });
+        }
+        let found = subject.explain(method, &self.settings)?;
+        let mut facts = MapFacts::new(method, &found);
+        if self.request.measure.maps() {
+            facts.measures = Some(subject.measure(method, &found.map, &self.settings)?);
+        }
+        if self.request.measure.randomization() {
+            let random = Randomization { seed: self.settings.rise.seed, ..Default::default() };
+            facts.randomization =
+                Some(random.curve(subject, method, &found.map, &self.settings)?);
+        }
+        let evidence = self.settings.evidence.unwrap_or(method.evidence());
+        let map = Map {
+            method,
+            values: found.map,
+            evidence,
+            superpixels: found.superpixels,
+            standard_error: found.standard_error,
+        };
+        Ok((map, facts))
     }
 }
 
@@ -350,7 +416,7 @@ mod tests {
         assert!(found.report.maps[0].conservation_error.unwrap() < 1e-5);
         assert!(found.report.warnings.is_empty(), "{:?}", found.report.warnings);
         let mut keep = request("lrp");
-        keep.options.biases = ganscope_explain::Biases::Keep;
+        keep.options.biases = Some(ganscope_explain::Biases::Keep);
         keep.options.rule = "epsilon-gamma-box".to_owned();
         let found = explain(&keep, &mut ()).unwrap().swap_remove(0);
         let lost = found.report.maps[0].conservation_error.unwrap();

@@ -4,6 +4,7 @@
 //! argument is a line `-o, --output, --outdir FILE` (further long names are aliases, no value makes a
 //! flag) or `IMAGE...` (at a place, here several), then its help, indented. After two blanks follow
 //! its properties: `id=NAME` is the field of the request that it fills, instead of its first long name;
+//! `else=VALUE` is its value where none is given;
 //! `rare` leaves it out of the short help; `list` has commas between its values. `@features` includes
 //! the arguments of a page that verbs share.
 
@@ -112,6 +113,7 @@ fn property(arg: Arg, property: &'static str) -> Arg {
         "unless" => arg.required(false).required_unless_present(value),
         "requires" => arg.requires(value),
         "conflicts" => arg.conflicts_with(value),
+        "else" => arg.num_args(0..=1).default_missing_value(value),
         "many" => arg.action(ArgAction::Append),
         "list" if arg.is_positional() => arg.value_delimiter(','),
         "list" => arg.action(ArgAction::Append).value_delimiter(','),

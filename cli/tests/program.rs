@@ -47,3 +47,5 @@ mod setup;
 mod sweep;
 #[path = "program/transformers.rs"]
 mod transformers;
+#[path = "program/why.rs"]
+mod why;

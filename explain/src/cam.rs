@@ -6,7 +6,9 @@ use std::str::FromStr;
 use ganscope_model::network::{Op, Real, Rectifier, Walker};
 use ganscope_model::{FeatureMap, Network, Node, Shape};
 
+use crate::error::require;
 use crate::gradient::{gradient, one_image};
+use crate::tokens::{TokenGrid, before_last_attention};
 use crate::{Error, Result, Target};
 
 /// Which evidence a map shows.
@@ -93,7 +95,8 @@ pub fn cam<T: Real>(
 }
 
 /// Gradient-weighted class activation map of `layer`, (1, 1, H, W): `sum_k a_k A_k` with `a_k` the
-/// mean gradient of the target with respect to the map `A_k`.
+/// mean gradient of the target with respect to the map `A_k`. Of the tokens of a transformer, the
+/// patches are the map.
 ///
 /// Selvaraju et al., "Grad-CAM", 2016, <https://arxiv.org/abs/1610.02391>.
 ///
@@ -115,6 +118,87 @@ pub fn grad_cam<T: Real>(
     Ok(evidence.of(&channel_sum(&map)))
 }
 
+/// `LayerCAM` of `layer`, (1, 1, H, W): `sum_k max(g_k, 0) A_k` with the gradient `g_k` of the target with
+/// respect to the map `A_k` at each place.
+///
+/// Jiang et al., "`LayerCAM`: Exploring Hierarchical Class Activation Maps for Localization", 2021.
+///
+/// # Errors
+/// Those of [`gradient`].
+pub fn layer_cam<T: Real>(
+    walker: &Walker<T>,
+    image: &FeatureMap<T>,
+    target: &Target,
+    layer: Node,
+    evidence: Evidence,
+) -> Result<FeatureMap<T>> {
+    let (activations, gradients) = at_layer(walker, image, target, layer)?;
+    let map = activations.zip(&gradients, |a, g| a * g.larger(T::ZERO));
+    Ok(evidence.of(&channel_sum(&map)))
+}
+
+/// `Score-CAM` of `layer`, (1, 1, H, W): `sum_k softmax(s)_k A_k` with the score `s_k` of the image times
+/// the map `A_k`, which is enlarged bilinearly and scaled to 0..1.
+///
+/// `score` gives a number for each image of a batch of `batch`.
+///
+/// Wang et al., "Score-CAM: Score-Weighted Visual Explanations for Convolutional Neural Networks",
+/// 2019, <https://arxiv.org/abs/1910.01279>.
+///
+/// # Errors
+/// If the image does not suit the network, the batch is empty, and those of `score`.
+pub fn score_cam<T: Real>(
+    walker: &Walker<T>,
+    image: &FeatureMap<T>,
+    layer: Node,
+    evidence: Evidence,
+    batch: usize,
+    mut score: impl FnMut(&FeatureMap<T>) -> Result<Vec<f64>>,
+) -> Result<FeatureMap<T>> {
+    one_image(image)?;
+    require(batch > 0, "the batch", "at least 1", batch)?;
+    let size = [image.shape.h, image.shape.w];
+    let activations = walker.run(image.clone())?.value(layer).clone();
+    let activations = match TokenGrid::of(walker.network(), size)? {
+        Some(grid) => grid.patches(activations),
+        None => activations,
+    };
+    let (places, c) = (enlarge(&activations, size), activations.shape.c);
+    let masked = |k: usize| {
+        let mask = || places.data.iter().skip(k).step_by(c).copied();
+        let (first, values) = (mask().next().unwrap_or(T::ZERO), mask());
+        let (low, high) = values.fold((first, first), |(l, h), v| (l.smaller(v), h.larger(v)));
+        let range = T::of((high - low).to_f64() + NO_RANGE);
+        let pixels = image.data.chunks_exact(image.shape.c).zip(mask());
+        let values = |(pixel, m): (&[T], T)| {
+            let factor = (m - low) / range;
+            pixel.iter().map(|&v| v * factor).collect::<Vec<T>>()
+        };
+        pixels.flat_map(values).collect::<Vec<T>>()
+    };
+    let mut scores = Vec::with_capacity(c);
+    for maps in (0..c).collect::<Vec<_>>().chunks(batch) {
+        let data = maps.iter().flat_map(|&k| masked(k)).collect();
+        scores.extend(score(&FeatureMap::new(maps.len(), image.shape, data)?)?);
+    }
+    let weights: Vec<T> = softmax_of(&scores).into_iter().map(T::of).collect();
+    let mut map = activations;
+    for pixel in map.data.chunks_exact_mut(c) {
+        pixel.iter_mut().zip(&weights).for_each(|(v, &w)| *v = *v * w);
+    }
+    Ok(evidence.of(&channel_sum(&map)))
+}
+
+/// Added to the range of a map that is scaled to 0..1, as the authors do.
+const NO_RANGE: f64 = 1e-8;
+
+fn softmax_of(scores: &[f64]) -> Vec<f64> {
+    let largest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let powers: Vec<f64> = scores.iter().map(|score| (score - largest).exp()).collect();
+    let sum: f64 = powers.iter().sum();
+    powers.iter().map(|power| power / sum).collect()
+}
+
 /// Guided Grad-CAM: guided backpropagation times the positive Grad-CAM map of `layer`, which is
 /// enlarged to the image bilinearly.
 ///
@@ -134,12 +218,16 @@ pub fn guided_grad_cam<T: Real>(
     Ok(FeatureMap::new(1, image.shape, data)?)
 }
 
-/// The last value of a network that is a map of several pixels, for images of (h, w): the usual
-/// layer of Grad-CAM.
+/// The usual layer of Grad-CAM: the last value of a network that is a map of several pixels, for images
+/// of (h, w); in a transformer what the last attention reads, normalized, as behind it the patches no
+/// longer reach the class token.
 ///
 /// # Errors
 /// If the images are too small.
 pub fn last_map(network: &Network, [h, w]: [usize; 2]) -> Result<Node> {
+    if let Some(node) = before_last_attention(network) {
+        return Ok(node);
+    }
     let shapes = network.shapes(h, w)?;
     let last = shapes.iter().rposition(|s| s.h * s.w > 1).unwrap_or(0);
     Ok(last.checked_sub(1).map_or(Node::INPUT, Node::of_step))
@@ -194,7 +282,8 @@ fn pooled_maps(network: &Network) -> Option<Node> {
     }
 }
 
-/// The value of `layer` and the gradient of the target with respect to it.
+/// The value of `layer` and the gradient of the target with respect to it, of tokens that of the
+/// patches.
 fn at_layer<T: Real>(
     walker: &Walker<T>,
     image: &FeatureMap<T>,
@@ -205,7 +294,11 @@ fn at_layer<T: Real>(
     let trace = walker.run(image.clone())?;
     let seed = target.seed(trace.value(target.node()))?;
     let mut signals = trace.gradient(target.node(), seed, &[layer], Rectifier::Gradient)?;
-    Ok((trace.value(layer).clone(), signals.swap_remove(0)))
+    let pair = (trace.value(layer).clone(), signals.swap_remove(0));
+    Ok(match TokenGrid::of(walker.network(), [image.shape.h, image.shape.w])? {
+        Some(grid) => (grid.patches(pair.0), grid.patches(pair.1)),
+        None => pair,
+    })
 }
 
 fn channel_means<T: Real>(map: &FeatureMap<T>) -> Vec<T> {

@@ -6,14 +6,16 @@
 use ganscope_model::network::{Real, Walker};
 use ganscope_model::{FeatureMap, Node};
 
-use crate::lrp::{self, Composite, Relevance};
+use crate::lrp::{self, AttentionLrp, Composite, Relevance};
+use crate::tokens::is_transformer;
 use crate::{Error, Result};
 
 /// Relevance of the pixels of an image for a distance: each feature starts with its value times the
 /// `gradient` of the distance, its share to first order.
 ///
 /// `features` is the value of the extractor whose channel means are the feature row. Positive
-/// relevance raises the distance.
+/// relevance raises the distance. In a transformer relevance goes by [`AttentionLrp::attn_lrp`], not by
+/// `composite`.
 ///
 /// # Errors
 /// If the image does not suit the network or the gradient is not as wide as the value.
@@ -32,9 +34,11 @@ pub fn pixel_relevance<T: Real>(
         return Err(Error::Mismatch { what: "width of the gradient", expected, got });
     }
     let pixels = (shape.h * shape.w) as f64;
-    let mut seed = value.clone();
-    for (i, v) in seed.data.iter_mut().enumerate() {
-        *v = *v * T::of(gradient[i % shape.c] / pixels);
+    let weights = (0..value.data.len()).map(|i| T::of(gradient[i % shape.c] / pixels)).collect();
+    let weights = FeatureMap::new(value.n, shape, weights)?;
+    if is_transformer(walker.network()) {
+        return AttentionLrp::attn_lrp().relevance(&trace, features, weights);
     }
+    let seed = value.zip(&weights, |v, w| v * w);
     lrp::propagate(&trace, features, seed, composite)
 }

@@ -43,6 +43,19 @@ pub enum Error {
         /// What there was.
         got: String,
     },
+    /// The parts of an explanation do not sum to what they share out.
+    #[error(
+        "{method}: the map sums to {sum:.6}, but the answer differs by {difference:.6} from that to the \
+         baseline; take more samples"
+    )]
+    Gap {
+        /// The method.
+        method: &'static str,
+        /// The answer to the image less that to the baseline.
+        difference: f64,
+        /// The sum of the parts.
+        sum: f64,
+    },
     /// The network refused.
     #[error(transparent)]
     Model(#[from] ganscope_model::Error),

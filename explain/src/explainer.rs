@@ -1,145 +1,44 @@
 //! A classifier ready to be explained, and the methods by name.
 
-use std::fmt;
-use std::str::FromStr;
-
 use ganscope_images::{Image, Preprocess, Resize};
 use ganscope_model::network::{Rectifier, Walker};
 use ganscope_model::{Classifier, Engine, FeatureMap, Node, Shape};
 use ganscope_stats::softmax;
 
+use crate::additivity::Additivity;
 use crate::cam::{Evidence, channel_sum, last_map};
+use crate::lrp::{AttentionLrp, Relevance};
+use crate::method::Method;
+use crate::rise::Rise;
+use crate::rollout::{Fusion, attention_rollout};
+use crate::shapley::{Shapley, ShapleyEstimate};
+use crate::tokens::is_transformer;
 use crate::{
-    Composite, Error, IntegratedGradients, Lime, Occlusion, Result, Segmentation, Slic, SmoothGrad,
-    Superpixels, Target, cam, grad_cam, gradient, guided_grad_cam, input_x_gradient, relevance,
+    Composite, Error, Fill, GradientShap, IntegratedGradients, Lime, Occlusion, Result, Rule,
+    Segmentation, Slic, SmoothGrad, Superpixels, Target, cam, grad_cam, gradient, guided_grad_cam,
+    input_x_gradient, layer_cam, relevance, score_cam,
 };
 
 /// Weights of red, green and blue in the luma.
 pub(crate) const LUMA: [f32; 3] = [0.299, 0.587, 0.114];
 
-/// A method by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Method {
-    /// [`gradient`].
-    Gradient,
-    /// [`SmoothGrad`].
-    SmoothGrad,
-    /// [`input_x_gradient`].
-    InputXGradient,
-    /// [`IntegratedGradients`].
-    IntegratedGradients,
-    /// [`gradient`] with [`Rectifier::Deconvnet`].
-    Deconvnet,
-    /// [`gradient`] with [`Rectifier::Guided`].
-    GuidedBackprop,
-    /// [`Occlusion`].
-    Occlusion,
-    /// [`cam`](crate::cam()).
-    Cam,
-    /// [`grad_cam`].
-    GradCam,
-    /// [`guided_grad_cam`].
-    GuidedGradCam,
-    /// [`relevance`].
-    Lrp,
-    /// [`Lime`].
-    Lime,
-}
-
-impl Method {
-    /// Every method, in the order of lists.
-    pub const ALL: [Self; 12] = [
-        Self::Gradient,
-        Self::SmoothGrad,
-        Self::InputXGradient,
-        Self::IntegratedGradients,
-        Self::Deconvnet,
-        Self::GuidedBackprop,
-        Self::Occlusion,
-        Self::Cam,
-        Self::GradCam,
-        Self::GuidedGradCam,
-        Self::Lrp,
-        Self::Lime,
-    ];
-
-    /// Its name on the command line and in reports.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Gradient => "gradient",
-            Self::SmoothGrad => "smoothgrad",
-            Self::InputXGradient => "input-x-gradient",
-            Self::IntegratedGradients => "integrated-gradients",
-            Self::Deconvnet => "deconvnet",
-            Self::GuidedBackprop => "guided-backprop",
-            Self::Occlusion => "occlusion",
-            Self::Cam => "cam",
-            Self::GradCam => "grad-cam",
-            Self::GuidedGradCam => "guided-grad-cam",
-            Self::Lrp => "lrp",
-            Self::Lime => "lime",
-        }
-    }
-
-    /// The evidence that its map shows where none is asked for, as published.
-    pub fn evidence(self) -> Evidence {
-        match self {
-            Self::GradCam => Evidence::Positive,
-            _ => Evidence::Signed,
-        }
-    }
-
-    /// Whether its map hardly changes with what the upper layers have learned: it shows what the
-    /// image contains rather than why the class was chosen (Adebayo et al., "Sanity Checks for
-    /// Saliency Maps", 2018, <https://arxiv.org/abs/1810.03292>). Relevance propagation does so too
-    /// under the z+ rule.
-    pub fn ignores_upper_layers(self) -> bool {
-        matches!(self, Self::Deconvnet | Self::GuidedBackprop | Self::GuidedGradCam)
-    }
-
-    /// Whether its map shares the target out among the pixels, so that removing the pixels it
-    /// favors must lower the target. Gradients tell what would change it, and deconvnet and the
-    /// guided methods what a unit responds to.
-    pub fn claims_relevance(self) -> bool {
-        !matches!(
-            self,
-            Self::Gradient
-                | Self::SmoothGrad
-                | Self::Deconvnet
-                | Self::GuidedBackprop
-                | Self::GuidedGradCam
-        )
-    }
-}
-
-impl fmt::Display for Method {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-impl FromStr for Method {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self> {
-        let found = Self::ALL.into_iter().find(|method| method.name() == name);
-        let expected = "gradient, smoothgrad, input-x-gradient, integrated-gradients, deconvnet, \
-                        guided-backprop, occlusion, cam, grad-cam, guided-grad-cam, lrp or lime";
-        found.ok_or_else(|| Error::Option { name: "a method", expected, got: name.to_owned() })
-    }
-}
+/// Images that Score-CAM scores together.
+const BATCH: usize = 8;
 
 /// Options of the methods.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
-    /// Layer of Grad-CAM; the last map of several pixels if missing.
+    /// Layer of Grad-CAM and its kin; that of [`last_map`] if missing.
     pub layer: Option<Node>,
     /// Evidence that maps show, that of the channel sum of each pixel; as published if missing, see
     /// [`Method::evidence`].
     pub evidence: Option<Evidence>,
     /// Rules of LRP.
     pub composite: Composite,
+    /// Rules of `attn-lrp` and `cp-lrp` in convolutions and linear layers.
+    pub attention_rules: Composite,
+    /// How rollout makes one of the heads of an attention.
+    pub fusion: Fusion,
     /// Options of `SmoothGrad`.
     pub smooth_grad: SmoothGrad,
     /// Options of integrated gradients.
@@ -148,8 +47,30 @@ pub struct Settings {
     pub occlusion: Occlusion,
     /// Options of LIME.
     pub lime: Lime,
-    /// Superpixels of LIME.
+    /// Superpixels of LIME and Shapley values.
     pub superpixels: Segmentation,
+    /// Options of RISE.
+    pub rise: Rise,
+    /// Options of Shapley values, whose estimate is that of the method.
+    pub shapley: Shapley,
+    /// Options of gradient SHAP.
+    pub gradient_shap: GradientShap,
+}
+
+impl Settings {
+    /// The same settings with another image, network input (H, W, C), as the baseline of all methods that
+    /// have one.
+    #[must_use]
+    pub fn with_baseline(mut self, image: &FeatureMap) -> Self {
+        let exact: Vec<f64> = image.data.iter().map(|&v| v.into()).collect();
+        self.integrated_gradients.baseline.clone_from(&exact);
+        self.gradient_shap.baselines = vec![exact];
+        self.occlusion.baseline.clone_from(&image.data);
+        self.rise.baseline.clone_from(&image.data);
+        self.lime.fill = Fill::Image(image.data.clone());
+        self.shapley.fill = Fill::Image(image.data.clone());
+        self
+    }
 }
 
 impl Default for Settings {
@@ -157,12 +78,23 @@ impl Default for Settings {
         Self {
             layer: None,
             evidence: None,
-            composite: Composite::epsilon_plus_flat(),
+            composite: Composite::conserving(),
+            attention_rules: Rule::Epsilon(0.0).into(),
+            fusion: Fusion::default(),
             smooth_grad: SmoothGrad::PAPER,
             integrated_gradients: IntegratedGradients::default(),
             occlusion: Occlusion::default(),
             lime: Lime::default(),
             superpixels: Segmentation::Slic(Slic::default()),
+            rise: Rise::default(),
+            shapley: Shapley {
+                estimate: ShapleyEstimate::Kernel,
+                samples: 2000,
+                fill: Fill::Mean,
+                seed: 0,
+                batch: 16,
+            },
+            gradient_shap: GradientShap { samples: 200, baselines: vec![vec![0.0]], seed: 0 },
         }
     }
 }
@@ -181,13 +113,45 @@ pub struct Prepared {
 pub struct Explanation {
     /// The map, in the size of the layer it belongs to.
     pub map: FeatureMap,
-    /// What LRP and integrated gradients lost on the way, as a share of the target that they share
-    /// out.
+    /// What methods that share the target out lost on the way, as a share of it.
     pub conservation_error: Option<f64>,
     /// Share of the variance that the linear model of LIME explains.
     pub r_squared: Option<f64>,
-    /// The superpixels of LIME.
+    /// The superpixels of LIME and Shapley values.
     pub superpixels: Option<Superpixels>,
+    /// The sum of Shapley values and of gradient SHAP, beside what they share out.
+    pub additivity: Option<Additivity>,
+    /// Standard error of each value of the map, of RISE and of sampled Shapley values.
+    pub standard_error: Option<FeatureMap>,
+}
+
+impl From<FeatureMap> for Explanation {
+    fn from(map: FeatureMap) -> Self {
+        Self {
+            map,
+            conservation_error: None,
+            r_squared: None,
+            superpixels: None,
+            additivity: None,
+            standard_error: None,
+        }
+    }
+}
+
+impl Explanation {
+    /// A map that should sum to a difference.
+    fn additive(map: FeatureMap, sums: Additivity) -> Self {
+        let lost = Some((sums.gap() / sums.difference).abs());
+        Self { conservation_error: lost, additivity: Some(sums), ..map.into() }
+    }
+
+    /// Standard errors of the map's values as a share of them, by the roots of their mean squares.
+    pub fn noise(&self) -> Option<f64> {
+        let square =
+            |map: &FeatureMap| map.data.iter().map(|&v| f64::from(v) * f64::from(v)).sum::<f64>();
+        let errors = square(self.standard_error.as_ref()?);
+        Some((errors / square(&channel_sum(&self.map))).sqrt())
+    }
 }
 
 /// A classifier with packed weights.
@@ -295,51 +259,148 @@ impl Explainer {
         settings: &Settings,
     ) -> Result<Explanation> {
         let (walker, input) = (&self.walker, &image.input);
-        let size = [input.shape.h, input.shape.w];
-        let layer = || match settings.layer {
-            Some(layer) => Ok(layer),
-            None => last_map(walker.network(), size),
-        };
-        let score = |batch: &FeatureMap| self.score(batch, target);
-        let (mut conservation_error, mut r_squared, mut superpixels) = (None, None, None);
-        let map = match method {
-            Method::Gradient => gradient(walker, input, target, Rectifier::Gradient),
-            Method::Deconvnet => gradient(walker, input, target, Rectifier::Deconvnet),
-            Method::GuidedBackprop => gradient(walker, input, target, Rectifier::Guided),
-            Method::SmoothGrad => settings.smooth_grad.explain(walker, input, target),
-            Method::InputXGradient => input_x_gradient(walker, input, target),
+        if method.needs_rectifiers() && is_transformer(walker.network()) {
+            let needs = "rectifiers, which transformers do not have";
+            return Err(Error::Unsuited { method: method.name(), needs });
+        }
+        let found: Explanation = match method {
+            Method::Gradient => gradient(walker, input, target, Rectifier::Gradient)?.into(),
+            Method::Deconvnet => gradient(walker, input, target, Rectifier::Deconvnet)?.into(),
+            Method::GuidedBackprop => gradient(walker, input, target, Rectifier::Guided)?.into(),
+            Method::SmoothGrad => settings.smooth_grad.explain(walker, input, target)?.into(),
+            Method::InputXGradient => input_x_gradient(walker, input, target)?.into(),
             Method::IntegratedGradients => {
                 let method = &settings.integrated_gradients;
                 let map = method.explain(walker, input, target)?;
-                let start = score(&method.baseline_of(input))?[0];
-                let difference = score(input)?[0] - start;
+                let start = self.score(&method.baseline_of(input), target)?[0];
+                let difference = self.score(input, target)?[0] - start;
                 let sum: f64 = map.data.iter().map(|&v| f64::from(v)).sum();
-                conservation_error = Some(((sum - difference) / difference).abs());
-                Ok(map)
+                let lost = Some(((sum - difference) / difference).abs());
+                Explanation { conservation_error: lost, ..map.into() }
             }
-            Method::Occlusion => settings.occlusion.explain(input, score),
+            Method::GradientShap => {
+                let (map, sums) = settings.gradient_shap.explain(walker, input, target)?;
+                Explanation::additive(map, sums)
+            }
+            Method::Cam
+            | Method::GradCam
+            | Method::GuidedGradCam
+            | Method::LayerCam
+            | Method::ScoreCam => self.by_layer(method, input, target, settings)?.into(),
+            Method::Lrp | Method::AttnLrp | Method::CpLrp => {
+                let relevance = self.by_relevance(method, input, target, settings)?;
+                let lost = Some(relevance.conservation_error());
+                Explanation { conservation_error: lost, ..relevance.map.into() }
+            }
+            Method::AttentionRollout => attention_rollout(walker, input, settings.fusion)?.into(),
+            Method::Occlusion
+            | Method::Lime
+            | Method::Rise
+            | Method::KernelShap
+            | Method::ShapleySampling => self.by_changes(method, image, target, settings)?,
+        };
+        Ok(match settings.evidence {
+            Some(evidence) => Explanation { map: evidence.of(&channel_sum(&found.map)), ..found },
+            None => found,
+        })
+    }
+
+    /// Methods that look at a layer.
+    fn by_layer(
+        &self,
+        method: Method,
+        input: &FeatureMap,
+        target: &Target,
+        settings: &Settings,
+    ) -> Result<FeatureMap> {
+        let walker = &self.walker;
+        let evidence = settings.evidence.unwrap_or(method.evidence());
+        let layer = || match settings.layer {
+            Some(layer) => Ok(layer),
+            None => last_map(walker.network(), [input.shape.h, input.shape.w]),
+        };
+        match method {
             Method::Cam => cam(walker, input, target),
-            Method::GradCam => {
-                let evidence = settings.evidence.unwrap_or(method.evidence());
-                grad_cam(walker, input, target, layer()?, evidence)
-            }
             Method::GuidedGradCam => guided_grad_cam(walker, input, target, layer()?),
+            Method::LayerCam => layer_cam(walker, input, target, layer()?, evidence),
+            Method::ScoreCam => {
+                let score = |batch: &FeatureMap| self.score(batch, target);
+                score_cam(walker, input, layer()?, evidence, BATCH, score)
+            }
+            _ => grad_cam(walker, input, target, layer()?, evidence),
+        }
+    }
+
+    /// Methods that share the target out layer by layer.
+    fn by_relevance(
+        &self,
+        method: Method,
+        input: &FeatureMap,
+        target: &Target,
+        settings: &Settings,
+    ) -> Result<Relevance> {
+        let through_attention = match method {
+            Method::AttnLrp => AttentionLrp::attn_lrp(),
+            Method::CpLrp => AttentionLrp::cp_lrp(),
+            _ => return relevance(&self.walker, input, target, &settings.composite),
+        };
+        let rules = settings.attention_rules.clone();
+        through_attention.with_rules(rules).explain(&self.walker, input, target)
+    }
+
+    /// Methods that ask about changed images.
+    fn by_changes(
+        &self,
+        method: Method,
+        image: &Prepared,
+        target: &Target,
+        settings: &Settings,
+    ) -> Result<Explanation> {
+        let input = &image.input;
+        let score = |batch: &FeatureMap| self.score(batch, target);
+        let estimate = match method {
             Method::Lime => {
                 let parts = settings.superpixels.segment(&image.picture)?;
                 let model = settings.lime.explain(input, &parts, score)?;
-                (r_squared, superpixels) = (Some(model.r_squared), Some(parts));
-                Ok(model.map)
+                let (r_squared, superpixels) = (Some(model.r_squared), Some(parts));
+                return Ok(Explanation { r_squared, superpixels, ..model.map.into() });
             }
-            Method::Lrp => {
-                let relevance = relevance(walker, input, target, &settings.composite)?;
-                conservation_error = Some(relevance.conservation_error());
-                Ok(relevance.map)
+            Method::Rise => {
+                let answer = |batch: &FeatureMap| self.answer(batch, target);
+                let rise = settings.rise.explain(input, answer)?;
+                let standard_error = Some(rise.standard_error);
+                return Ok(Explanation { standard_error, ..rise.map.into() });
             }
+            Method::KernelShap => ShapleyEstimate::Kernel,
+            Method::ShapleySampling => ShapleyEstimate::Sampling,
+            _ => return Ok(settings.occlusion.explain(input, score)?.into()),
         };
-        let map = match settings.evidence {
-            Some(evidence) => evidence.of(&channel_sum(&map?)),
-            None => map?,
-        };
-        Ok(Explanation { map, conservation_error, r_squared, superpixels })
+        let parts = settings.superpixels.segment(&image.picture)?;
+        let shapley = Shapley { estimate, ..settings.shapley.clone() };
+        let values = shapley.explain(input, &parts, score)?;
+        Ok(Explanation {
+            superpixels: Some(parts),
+            standard_error: values.standard_error,
+            ..Explanation::additive(values.map, values.additivity)
+        })
+    }
+
+    /// The answer of each image of a batch that RISE takes the mean of: the probability of a class, or of
+    /// one rather than another; the target itself if it is no answer of the network.
+    ///
+    /// # Errors
+    /// Those of [`score`](Self::score).
+    pub fn answer(&self, inputs: &FeatureMap, target: &Target) -> Result<Vec<f64>> {
+        let is_output = target.node() == self.classifier.network.output();
+        match *target.channels() {
+            [(class, 1.0)] if is_output => {
+                Ok(self.probabilities(inputs)?.iter().map(|all| all[class]).collect())
+            }
+            [(_, 1.0), (_, -1.0)] if is_output => {
+                let differences = self.score(inputs, target)?.into_iter();
+                Ok(differences.map(|difference| 1.0 / (1.0 + (-difference).exp())).collect())
+            }
+            _ => self.score(inputs, target),
+        }
     }
 }

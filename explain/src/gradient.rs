@@ -10,6 +10,7 @@ use ganscope_model::{FeatureMap, Node};
 use ganscope_stats::random::RandomState;
 
 use crate::error::require;
+use crate::quadrature::Quadrature;
 use crate::{Error, Result, Target};
 
 /// Images that go through the network together.
@@ -82,7 +83,8 @@ impl SmoothGrad {
         let mut random = RandomState::new(self.seed);
         let mut noise = |v: &T| T::of(v.to_f64() + deviation * random.standard_normal());
         let mut noisy = |_| image.data.iter().map(&mut noise).collect();
-        mean_gradient(walker, image, target, self.samples, &mut noisy)
+        let weights = vec![1.0 / self.samples as f64; self.samples];
+        sum_of_gradients(walker, image, target, &weights, &mut noisy)
     }
 }
 
@@ -92,15 +94,18 @@ impl SmoothGrad {
 /// <https://arxiv.org/abs/1703.01365>.
 #[derive(Debug, Clone, PartialEq)]
 pub struct IntegratedGradients {
-    /// Places on the way, in the middle of equal parts of it.
+    /// Places on the way.
     pub steps: usize,
-    /// Network input of each channel of the image where the way starts; one value serves all.
+    /// Which places, and how they weigh.
+    pub quadrature: Quadrature,
+    /// Network input of each channel of the image where the way starts; one value serves all, and as many
+    /// as the image has are an image, (H, W, C).
     pub baseline: Vec<f64>,
 }
 
 impl Default for IntegratedGradients {
     fn default() -> Self {
-        Self { steps: 64, baseline: vec![0.0] }
+        Self { steps: 64, quadrature: Quadrature::Middle, baseline: vec![0.0] }
     }
 }
 
@@ -116,46 +121,48 @@ impl IntegratedGradients {
         image: &FeatureMap<T>,
         target: &Target,
     ) -> Result<FeatureMap<T>> {
-        require(self.steps > 0, "the number of steps", "at least 1", self.steps)?;
-        let channels = [1, image.shape.c].contains(&self.baseline.len());
-        require(channels, "the baseline", "one value, or one a channel", self.baseline.len())?;
+        let places = self.quadrature.places(self.steps)?;
+        let fits = [1, image.shape.c, image.data.len()].contains(&self.baseline.len());
+        let expected = "one value, one a channel, or an image";
+        require(fits, "the baseline", expected, self.baseline.len())?;
         let start = self.baseline_of(image);
         let mut place = |step: usize| {
-            let share = T::of((step as f64 + 0.5) / self.steps as f64);
+            let share = T::of(places[step].0);
             image.zip(&start, |v, s| s + share * (v - s)).data
         };
-        let mean = mean_gradient(walker, image, target, self.steps, &mut place)?;
+        let weights: Vec<f64> = places.iter().map(|(_, weight)| *weight).collect();
+        let mean = sum_of_gradients(walker, image, target, &weights, &mut place)?;
         Ok(image.zip(&start, |v, s| v - s).zip(&mean, |way, g| way * g))
     }
 
     /// The image where the way starts.
     pub fn baseline_of<T: Real>(&self, image: &FeatureMap<T>) -> FeatureMap<T> {
-        let start = self.baseline.iter().cycle().take(image.shape.c).map(|&v| T::of(v));
-        let pixel: Vec<T> = start.collect();
-        FeatureMap { data: pixel.repeat(image.data.len() / image.shape.c), ..*image }
+        // One value, those of a pixel, or those of an image, over and over.
+        let data = self.baseline.iter().cycle().take(image.data.len()).map(|&v| T::of(v));
+        FeatureMap { data: data.collect(), ..*image }
     }
 }
 
-/// Mean over `count` variants of one image, summed in f64.
-fn mean_gradient<T: Real>(
+/// The sum over variants of one image of the gradient times a weight each, in f64.
+pub(crate) fn sum_of_gradients<T: Real>(
     walker: &Walker<T>,
     image: &FeatureMap<T>,
     target: &Target,
-    count: usize,
+    weights: &[f64],
     variant: &mut dyn FnMut(usize) -> Vec<T>,
 ) -> Result<FeatureMap<T>> {
     one_image(image)?;
     let mut sums = vec![0.0; image.data.len()];
-    for first in (0..count).step_by(BATCH) {
-        let n = BATCH.min(count - first);
+    for first in (0..weights.len()).step_by(BATCH) {
+        let n = BATCH.min(weights.len() - first);
         let data: Vec<T> = (first..first + n).flat_map(&mut *variant).collect();
         let batch = FeatureMap::new(n, image.shape, data)?;
         let gradients = gradient(walker, &batch, target, Rectifier::Gradient)?;
-        for i in 0..n {
-            sums.iter_mut().zip(gradients.image(i)).for_each(|(s, g)| *s += g.to_f64());
+        for (i, weight) in weights[first..first + n].iter().enumerate() {
+            sums.iter_mut().zip(gradients.image(i)).for_each(|(s, g)| *s += weight * g.to_f64());
         }
     }
-    let data = sums.iter().map(|s| T::of(s / count as f64)).collect();
+    let data = sums.iter().map(|&s| T::of(s)).collect();
     Ok(FeatureMap::new(1, image.shape, data)?)
 }
 

@@ -17,6 +17,63 @@ pub enum Fill {
     Mean,
     /// Network input of each channel; one value serves all.
     Value(Vec<f32>),
+    /// The same place of another image, network input (H, W, C).
+    Image(Vec<f32>),
+}
+
+impl Fill {
+    /// What replaces each superpixel, (parts, channels), or each pixel, (H, W, C).
+    ///
+    /// # Errors
+    /// If the parts are those of an image of another size, or the values do not fit the channels.
+    pub(crate) fn values(&self, image: &FeatureMap, parts: &Superpixels) -> Result<Vec<f32>> {
+        let shape = image.shape;
+        if (parts.height, parts.width) != (shape.h, shape.w) {
+            let expected = format!("{} x {} pixels", shape.h, shape.w);
+            let got = format!("{} x {}", parts.height, parts.width);
+            return Err(Error::Mismatch { what: "superpixels", expected, got });
+        }
+        let c = shape.c;
+        match self {
+            Self::Value(values) => {
+                let fits = [1, c].contains(&values.len());
+                require(fits, "the fill", "one value, or one a channel", values.len())?;
+                Ok((0..parts.count * c).map(|i| values[i % c % values.len()]).collect())
+            }
+            Self::Image(values) => {
+                let fits = values.len() == image.data.len();
+                require(fits, "the fill", "an image of the same size", values.len())?;
+                Ok(values.clone())
+            }
+            Self::Mean => {
+                let (mut sums, mut counts) = (vec![0.0; parts.count * c], vec![0.0; parts.count]);
+                for (pixel, &label) in image.data.chunks_exact(c).zip(&parts.labels) {
+                    counts[label] += 1.0;
+                    let sums = &mut sums[label * c..][..c];
+                    sums.iter_mut().zip(pixel).for_each(|(s, &v)| *s += f64::from(v));
+                }
+                Ok(sums.iter().enumerate().map(|(i, s)| (s / counts[i / c]) as f32).collect())
+            }
+        }
+    }
+
+    /// The image with the parts that are `present`, and `fill` instead of the others.
+    pub(crate) fn compose<'a>(
+        image: &'a FeatureMap,
+        parts: &'a Superpixels,
+        fill: &'a [f32],
+        present: &'a [bool],
+    ) -> impl Iterator<Item = f32> + 'a {
+        let (c, is_image) = (image.shape.c, fill.len() == image.data.len());
+        image.data.iter().enumerate().map(move |(i, &v)| {
+            let label = parts.labels[i / c];
+            match present[label] {
+                true => v,
+                false if is_image => fill[i],
+                false => fill[label * c + i % c],
+            }
+        })
+    }
 }
 
 /// Options of LIME.
@@ -85,12 +142,7 @@ impl Lime {
         require(self.kernel_width > 0.0, "the kernel width", "positive", self.kernel_width)?;
         require(self.ridge > 0.0, "the ridge penalty", "positive", self.ridge)?;
         let shape = image.shape;
-        if (parts.height, parts.width) != (shape.h, shape.w) {
-            let expected = format!("{} x {} pixels", shape.h, shape.w);
-            let got = format!("{} x {}", parts.height, parts.width);
-            return Err(Error::Mismatch { what: "superpixels", expected, got });
-        }
-        let fill = self.filling(image, parts)?;
+        let fill = self.fill.values(image, parts)?;
 
         let mut random = RandomState::new(self.seed);
         let present: Vec<Vec<bool>> = (0..self.samples)
@@ -104,13 +156,8 @@ impl Lime {
             .collect::<Result<_>>()?;
         let mut scores = Vec::with_capacity(self.samples);
         for samples in present.chunks(self.batch) {
-            let data = samples.iter().flat_map(|present| {
-                let value = |(i, &v): (usize, &f32)| {
-                    let label = parts.labels[i / shape.c];
-                    if present[label] { v } else { fill[label * shape.c + i % shape.c] }
-                };
-                image.data.iter().enumerate().map(value)
-            });
+            let data =
+                samples.iter().flat_map(|present| Fill::compose(image, parts, &fill, present));
             let batch = FeatureMap::new(samples.len(), shape, data.collect())?;
             scores.extend(score(&batch)?);
         }
@@ -129,27 +176,6 @@ impl Lime {
         let map = FeatureMap::new(1, Shape { c: 1, ..shape }, data)?;
         let Model { weights, intercept, r_squared } = model;
         Ok(LimeExplanation { weights, intercept, r_squared, map })
-    }
-
-    /// What replaces each superpixel, (parts, channels).
-    fn filling(&self, image: &FeatureMap, parts: &Superpixels) -> Result<Vec<f32>> {
-        let c = image.shape.c;
-        match &self.fill {
-            Fill::Value(values) => {
-                let fits = [1, c].contains(&values.len());
-                require(fits, "the fill", "one value, or one a channel", values.len())?;
-                Ok((0..parts.count * c).map(|i| values[i % c % values.len()]).collect())
-            }
-            Fill::Mean => {
-                let (mut sums, mut counts) = (vec![0.0; parts.count * c], vec![0.0; parts.count]);
-                for (pixel, &label) in image.data.chunks_exact(c).zip(&parts.labels) {
-                    counts[label] += 1.0;
-                    let sums = &mut sums[label * c..][..c];
-                    sums.iter_mut().zip(pixel).for_each(|(s, &v)| *s += f64::from(v));
-                }
-                Ok(sums.iter().enumerate().map(|(i, s)| (s / counts[i / c]) as f32).collect())
-            }
-        }
     }
 
     /// Weight of a sample by its cosine distance from the whole image.

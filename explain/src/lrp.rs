@@ -15,6 +15,7 @@
 //! Lie: Why Many Modified BP Attributions Fail", 2020, <https://arxiv.org/abs/1912.09818>): they show
 //! what the image contains, as guided backpropagation does. Epsilon and gamma tell classes apart.
 
+mod attention;
 mod composite;
 mod redistribute;
 mod rule;
@@ -22,8 +23,9 @@ mod rule;
 use ganscope_model::network::{Real, Trace, Walker};
 use ganscope_model::{FeatureMap, Node, Op, Step};
 
+pub use attention::AttentionLrp;
 pub use composite::{Composite, Selector};
-pub use redistribute::Biases;
+pub use redistribute::{Biases, Treatment};
 pub use rule::Rule;
 
 use crate::{Error, Result, Target};
@@ -75,7 +77,7 @@ pub fn propagate<T: Real>(
 ) -> Result<Relevance<T>> {
     let has_rule = |step: &Step| !matches!(step.op, Op::Attention(_) | Op::Tokens(_));
     if !trace.network().steps().iter().all(has_rule) {
-        let needs = "a convolutional network: its rules know no attention";
+        let needs = "a network without attention; attn-lrp and cp-lrp are for transformers";
         return Err(Error::Unsuited { method: "relevance propagation", needs });
     }
     let total = |map: &FeatureMap<T>| map.data.iter().map(|v| v.to_f64()).sum::<f64>();
@@ -83,7 +85,7 @@ pub fn propagate<T: Real>(
     let magnitude = seed.data.iter().map(|v| v.to_f64().abs()).sum();
     let depths = composite::depths(trace.network());
     let mut maps = trace.walk(from, seed, &[Node::INPUT], |visit| {
-        Ok(composite.rule(visit.step, depths[visit.index]).propagate(visit, composite.biases()))
+        Ok(composite.rule(visit.step, depths[visit.index]).propagate(visit, composite.treatment()))
     })?;
     let map = maps.swap_remove(0);
     Ok(Relevance { start, magnitude, sum: total(&map), map })

@@ -16,7 +16,8 @@ pub struct Occlusion {
     pub window: [usize; 2],
     /// Distance of neighboring places of the window, at most its size.
     pub stride: [usize; 2],
-    /// Network input that covers each channel; one value serves all.
+    /// Network input that covers each channel; one value serves all, and as many as the image has are an
+    /// image, (H, W, C).
     pub baseline: Vec<f32>,
     /// Images that are scored together.
     pub batch: usize,
@@ -51,8 +52,9 @@ impl Occlusion {
             format!("{:?}", self.stride),
         )?;
         require(self.batch > 0, "the batch", "at least 1", self.batch)?;
-        let channels = [1, c].contains(&self.baseline.len());
-        require(channels, "the baseline", "one value, or one a channel", self.baseline.len())?;
+        let channels = [1, c, image.data.len()].contains(&self.baseline.len());
+        let expected = "one value, one a channel, or an image";
+        require(channels, "the baseline", expected, self.baseline.len())?;
 
         let places = |axis: usize, size: usize| {
             let count = size.saturating_sub(self.window[axis]).div_ceil(self.stride[axis]) + 1;
@@ -73,9 +75,10 @@ impl Occlusion {
                 windows.iter().zip(batch.data.chunks_exact_mut(h * w * c))
             {
                 for (y, x) in rows.clone().flat_map(|y| columns.clone().map(move |x| (y, x))) {
-                    let pixel = &mut image[(y * w + x) * c..][..c];
-                    let cover = self.baseline.iter().cycle();
-                    pixel.iter_mut().zip(cover).for_each(|(v, &b)| *v = b);
+                    let first = (y * w + x) * c;
+                    for (k, v) in image[first..first + c].iter_mut().enumerate() {
+                        *v = self.baseline[(first + k) % self.baseline.len()];
+                    }
                 }
             }
             for ((rows, columns), covered) in windows.iter().zip(score(&batch)?) {

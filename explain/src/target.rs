@@ -39,6 +39,11 @@ impl Target {
         self.node
     }
 
+    /// The channels of the value and their weights.
+    pub fn channels(&self) -> &[(usize, f64)] {
+        &self.weights
+    }
+
     /// Its gradient with respect to the value: a signal like `value`.
     ///
     /// # Errors

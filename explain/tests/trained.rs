@@ -6,12 +6,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ganscope_explain::cam::{channel_sum, enlarge};
+use ganscope_explain::cam::enlarge;
 use ganscope_explain::measure::{Curve, Selectivity, area, elsewhere};
+use ganscope_explain::randomization::{Randomization, rank_correlation};
 use ganscope_explain::road::Road;
 use ganscope_explain::{
-    Composite, Explainer, Fill, Lime, Method, Occlusion, Prepared, Settings, Target, faint_noise,
-    input_range,
+    Composite, Explainer, Fill, Lime, Method, Occlusion, Prepared, Settings, Subject, Target,
+    faint_noise, input_range,
 };
 use ganscope_golden as golden;
 use ganscope_model::network::{Builder, Description};
@@ -68,6 +69,11 @@ fn settings() -> Settings {
     };
     settings.integrated_gradients.baseline = vec![BLACK.into()];
     settings.smooth_grad.samples = 10;
+    settings.rise.masks = 400;
+    settings.rise.baseline = vec![BLACK];
+    settings.shapley.samples = 300;
+    settings.shapley.fill = Fill::Value(vec![BLACK]);
+    settings.gradient_shap.baselines = vec![vec![BLACK.into()]];
     settings
 }
 
@@ -132,7 +138,7 @@ fn what_claims_relevance_is_missed_before_anything_else() {
         "{:22} {:>8} {:>8} {:>8} {:>8} {:>8} {:>9}",
         "method", "nothing", "deletion", "order", "ROAD", "order", "elsewhere"
     );
-    for method in Method::ALL {
+    for method in Method::ALL.into_iter().filter(|method| !method.needs_attention()) {
         let nothing = nothing_of(method);
         let (mut deleted, mut removed, mut chance) = (0.0, 0.0, 0.0);
         for sample in &samples {
@@ -180,34 +186,6 @@ fn forgetful(classifier: &Classifier) -> Classifier {
     Classifier { network: Arc::new(builder.build()), ..classifier.clone() }
 }
 
-/// Rank correlation of the channel sums of two maps.
-fn likeness(a: &FeatureMap, b: &FeatureMap) -> f64 {
-    let ranks = |map: &FeatureMap| -> Vec<f64> {
-        let values = channel_sum(map).data;
-        let mut order: Vec<usize> = (0..values.len()).collect();
-        order.sort_by(|&i, &j| values[i].total_cmp(&values[j]));
-        let mut ranks = vec![0.0; values.len()];
-        let mut first = 0;
-        // Equal values share the mean of their ranks.
-        for group in order.chunk_by(|&i, &j| values[i] == values[j]) {
-            let mean = first as f64 + (group.len() - 1) as f64 / 2.0;
-            for &i in group {
-                ranks[i] = mean;
-            }
-            first += group.len();
-        }
-        ranks
-    };
-    let (a, b) = (ranks(a), ranks(b));
-    let middle = (a.len() - 1) as f64 / 2.0;
-    let product = |x: &[f64], y: &[f64]| -> f64 {
-        x.iter().zip(y).map(|(x, y)| (x - middle) * (y - middle)).sum()
-    };
-    let size = (product(&a, &a) * product(&b, &b)).sqrt();
-    // A map without any difference is like no other.
-    if size > 0.0 { product(&a, &b) / size } else { 0.0 }
-}
-
 #[test]
 fn maps_change_when_the_upper_layers_forget_but_for_those_known_not_to() {
     let trained = Explainer::new(classifier());
@@ -220,11 +198,11 @@ fn maps_change_when_the_upper_layers_forget_but_for_those_known_not_to() {
         let one = |s: &Prepared| {
             let target = Target::class(&trained.classifier().network, best(&trained, &s.input));
             let map = |of: &Explainer| of.explain(method, s, &target, &settings).unwrap().map;
-            likeness(&map(&trained), &map(&forgetful))
+            rank_correlation(&map(&trained), &map(&forgetful))
         };
         samples.iter().map(one).sum::<f64>() / samples.len() as f64
     };
-    for method in Method::ALL {
+    for method in Method::ALL.into_iter().filter(|method| !method.needs_attention()) {
         let value = likeness_of(method, "epsilon");
         println!("{method:22} {value:6.3}");
         if !method.ignores_upper_layers() {
@@ -235,6 +213,43 @@ fn maps_change_when_the_upper_layers_forget_but_for_those_known_not_to() {
     println!("{:22} {z_plus:6.3}", "lrp, z+");
     let guided = likeness_of(Method::GuidedBackprop, "epsilon");
     assert!(z_plus > REMEMBERED && guided > REMEMBERED, "{z_plus:.3} {guided:.3}");
+}
+
+#[test]
+fn randomization_leaves_guided_backprop_as_it_is_and_changes_gradients() {
+    let explainer = Explainer::new(classifier());
+    let (samples, settings) = (samples(&explainer), settings());
+    let curve = |method: Method| -> Vec<f64> {
+        let mut means = Vec::new();
+        for image in &samples {
+            let class = best(&explainer, &image.input);
+            let target = Target::class(&explainer.classifier().network, class);
+            let subject = Subject {
+                explainer: &explainer,
+                image: image.clone(),
+                target,
+                class,
+                against: None,
+                baseline: &[BLACK; 3],
+            };
+            let map = subject.explain(method, &settings).unwrap().map;
+            let curve = Randomization::default().curve(&subject, method, &map, &settings).unwrap();
+            means.resize(curve.len(), 0.0);
+            for (mean, point) in means.iter_mut().zip(&curve) {
+                *mean += point.likeness / samples.len() as f64;
+            }
+        }
+        means
+    };
+    let [guided, gradient] = [Method::GuidedBackprop, Method::Gradient].map(curve);
+    println!("guided backprop {guided:.3?}\ngradient {gradient:.3?}");
+    assert!((guided[0] - 1.0).abs() < 1e-9 && (gradient[0] - 1.0).abs() < 1e-9);
+    // Flat while the upper two thirds of the layers forget; falling at once.
+    let upper = &guided[1..=(guided.len() - 1) * 2 / 3];
+    assert!(upper.iter().all(|&v| v > REMEMBERED), "{guided:?}");
+    assert!(gradient[1] < FORGOTTEN, "{gradient:?}");
+    assert!(gradient[1..].iter().zip(&guided[1..]).all(|(g, b)| g < b), "{gradient:?}");
+    assert!(gradient.last().unwrap() < &FORGOTTEN, "{gradient:?}");
 }
 
 #[test]

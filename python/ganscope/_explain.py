@@ -82,7 +82,7 @@ def explain(
         model: a name of ``ganscope.catalog()["classifiers"]``.
         method: a name of ``ganscope.catalog()["methods"]``, or several.
         label: class to explain, by number or name; the most probable one if missing.
-        **options: fields of the library's ``ExplainRequest``: ``against``, ``measure``, ``weights``, ``rule``,
+        **options: fields of the library's ``ExplainRequest``: ``against``, ``than``, ``measure``, ``weights``, ``head``, ``rule``,
             ``layer``, ``steps``, ``samples``, ...
 
     Returns:

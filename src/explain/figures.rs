@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use ganscope_explain::heat::{self, Palette};
+use ganscope_explain::randomization::Forgotten;
 use ganscope_explain::{Evidence, Method, Superpixels};
 use ganscope_images::{Image, save_png};
 use ganscope_model::{FeatureMap, Shape};
@@ -11,7 +12,7 @@ use ganscope_weights::{Array, npy};
 use super::report::MapFacts;
 use super::{Explained, Map};
 use crate::error::{Error, Result};
-use crate::figures::{Cell, Row, Sheet};
+use crate::figures::{Cell, Curve, Point, Row, Sheet};
 use crate::files::{make_folder, write_text};
 
 /// Smaller pictures are enlarged by repeating pixels to about so many a side.
@@ -129,8 +130,9 @@ impl Explained {
         self.picture.enlarged((PICTURE / self.picture.width.max(1)).max(1))
     }
 
-    /// Writes `METHOD.png` and `METHOD.npy` for each method, `sheet.png` and `report.json` into
-    /// `folder`; `overlays` adds `METHOD-overlay.png` in the size of the image.
+    /// Writes `METHOD.png` and `METHOD.npy` for each method, `METHOD-standard-error.npy` where values have
+    /// one, `METHOD-randomization.png` where layers forgot, `sheet.png` and `report.json` into `folder`;
+    /// `overlays` adds `METHOD-overlay.png` in the size of the image.
     ///
     /// # Errors
     /// If a file cannot be written.
@@ -142,9 +144,16 @@ impl Explained {
             if overlays {
                 save_png(&folder.join(format!("{name}-overlay.png")), &self.overlay(map)?)?;
             }
-            let Shape { c, h, w } = map.values.shape;
-            let array = Array::from_f32([c, h, w], &map.values.to_nchw())?;
-            npy::write(&folder.join(format!("{name}.npy")), &array)?;
+            write_map(&folder.join(format!("{name}.npy")), &map.values)?;
+            if let Some(errors) = &map.standard_error {
+                write_map(&folder.join(format!("{name}-standard-error.npy")), errors)?;
+            }
+        }
+        for facts in &self.report.maps {
+            if let Some(curve) = facts.forgetting() {
+                let name = format!("{}-randomization.png", facts.method);
+                save_png(&folder.join(name), &curve.image()?)?;
+            }
         }
         save_png(&folder.join("sheet.png"), &sheet(std::slice::from_ref(self))?.image()?)?;
         let json = serde_json::to_string_pretty(&self.report)? + "\n";
@@ -152,10 +161,36 @@ impl Explained {
     }
 }
 
+fn write_map(path: &Path, map: &FeatureMap) -> Result<()> {
+    let Shape { c, h, w } = map.shape;
+    Ok(npy::write(path, &Array::from_f32([c, h, w], &map.to_nchw())?)?)
+}
+
+impl MapFacts {
+    /// How alike the map stays while layers forget; none if this was not asked for.
+    pub fn forgetting(&self) -> Option<Curve> {
+        let forgotten = self.randomization.as_ref()?;
+        let last = forgotten.len() - 1;
+        let point = |(i, f): (usize, &Forgotten)| {
+            let label = if i == 1 || i == last { f.down_to.clone() } else { String::new() };
+            Point { x: f.layers as f64, y: f.likeness, label, ..Point::default() }
+        };
+        // A point that is not drawn: the axis starts at zero, whatever the values.
+        let zero = Point { x: f64::NAN, y: 0.0, ..Point::default() };
+        Some(Curve {
+            title: format!("{}, layers random from the top", self.method),
+            x: "layers with random weights".into(),
+            y: "rank correlation with the map".into(),
+            points: forgotten.iter().enumerate().map(point).chain([zero]).collect(),
+        })
+    }
+}
+
 /// The number below a map.
 fn note(facts: &MapFacts) -> String {
     let mut parts = Vec::new();
     parts.extend(facts.r_squared.map(|r| format!("R² {r:.2}")));
+    parts.extend(facts.noise.map(|noise| format!("noise {:.0} %", 100.0 * noise)));
     if let Some(m) = &facts.measures {
         parts.push(format!("deletion {:.2}, ROAD {:.2}", m.deletion, m.road));
     }
@@ -201,6 +236,9 @@ fn legend(found: &Explained, target: &str) -> String {
     if found.maps.iter().any(|map| map.method == Method::Lime) {
         parts.push("lime: R² is the share of the answer's variance that its parts explain.".into());
     }
+    if found.report.maps.iter().any(|map| map.noise.is_some()) {
+        parts.push("Noise: standard errors as a share of the map.".into());
+    }
     parts.push("Each map has its own scale.".into());
     parts.join(" ")
 }
@@ -224,6 +262,7 @@ mod tests {
                 target: class(0),
                 against: None,
                 score: 1.0,
+                than: None,
                 top: vec![class(0)],
                 maps: Vec::new(),
                 random_order: None,
@@ -232,7 +271,13 @@ mod tests {
                 warnings: Vec::new(),
                 ganscope: "0",
             },
-            maps: vec![Map { method, values, evidence: method.evidence(), superpixels: None }],
+            maps: vec![Map {
+                method,
+                values,
+                evidence: method.evidence(),
+                superpixels: None,
+                standard_error: None,
+            }],
             picture: image.cropped(0..2, 1..3),
             image,
             title: "class 0".into(),

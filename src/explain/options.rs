@@ -1,7 +1,7 @@
 //! Options of the methods, as plain values, and the settings that they become for a classifier.
 
 use ganscope_explain::{
-    Biases, Composite, Evidence, Fill, Quickshift, Segmentation, Settings, Slic,
+    Biases, Composite, Evidence, Fill, Fusion, Quadrature, Quickshift, Segmentation, Settings, Slic,
 };
 use ganscope_model::Normalization;
 use serde::{Deserialize, Serialize};
@@ -12,46 +12,62 @@ use crate::models::classifier::Classifier;
 use crate::text;
 
 /// Options of the methods. The defaults are those of the papers or of the authors' programs, except
-/// for the biases of LRP.
+/// for the rules of LRP.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MethodOptions {
     /// Evidence that maps show: `positive`, `negative`, `signed` or `absolute`; as published if
-    /// missing, which is positive for Grad-CAM and signed for all others.
+    /// missing, which is positive for Grad-CAM and its kin and signed for all others.
     #[serde(with = "text::option")]
     pub evidence: Option<Evidence>,
-    /// Layer of Grad-CAM; the last with a map of several pixels if missing.
+    /// Layer of Grad-CAM, `LayerCAM` and Score-CAM; the last with a map of several pixels if missing, and
+    /// what the last attention reads in a transformer.
     pub layer: Option<String>,
-    /// Rules of LRP: `epsilon-plus-flat`, `epsilon-alpha2-beta1-flat`, `epsilon-gamma-box`, or a list
+    /// Rules of LRP: `conserving`, a composite of zennit's (`epsilon-plus`, `epsilon-plus-flat`,
+    /// `epsilon-alpha2-beta1`, `epsilon-alpha2-beta1-flat`, `epsilon-gamma-box`), or a list
     /// `SELECTOR:RULE,...,RULE` ([`Composite::parse`]).
     pub rule: String,
-    /// What becomes of the relevance that falls to biases in LRP: `keep`, `ignore` or `share`.
+    /// What becomes of the relevance that falls to biases in LRP: `keep`, `ignore` or `share`; that of
+    /// the rules if missing: composites of zennit's names keep it, others share it.
     ///
-    /// As published, a bias keeps it. Networks whose batch norms are folded into biases, such as
-    /// EfficientNet-Lite0, then leave nothing to the pixels, so the default is [`Biases::Share`].
+    /// Networks whose batch norms are folded into biases, such as EfficientNet-Lite0, leave nothing to
+    /// the pixels where biases keep it.
+    #[serde(with = "text::option")]
+    pub biases: Option<Biases>,
+    /// Rules of `attn-lrp` and `cp-lrp` in convolutions and linear layers, as a list: epsilon, gamma,
+    /// alpha or z+. The authors take `conv:gamma=0.25,gamma=0.05` for `cp-lrp`.
+    pub attention_rule: String,
+    /// How rollout makes one of the heads of an attention: `mean` or `max`.
     #[serde(with = "text")]
-    pub biases: Biases,
+    pub fusion: Fusion,
     /// Side of the window of occlusion, in pixels of the network's input; a seventh of the input if
     /// missing.
     pub window: Option<usize>,
     /// Distance of neighboring windows, at most the window; half of it if missing.
     pub stride: Option<usize>,
-    /// How LIME cuts an image into superpixels.
+    /// How LIME and Shapley values cut an image into superpixels.
     pub superpixels: SuperpixelKind,
     /// About how many superpixels SLIC makes, at least 1; 60 if missing.
     pub segments: Option<usize>,
     /// Width of the kernel of quickshift, in pixels of the network's input; a 75th of the input if
     /// missing.
     pub kernel: Option<f64>,
+    /// Masks of RISE, at least 2.
+    pub masks: usize,
+    /// Images that Kernel SHAP and Shapley sampling score, about; at least twice as many as superpixels.
+    pub coalitions: usize,
     /// Superpixels that LIME keeps in its model, at least 1; all if missing.
     pub features: Option<usize>,
     /// Images that LIME scores, at least 2.
     pub samples: usize,
     /// Noisy copies that SmoothGrad takes the mean over, at least 1.
     pub copies: usize,
-    /// Steps of integrated gradients, at least 1.
+    /// Steps of integrated gradients, and places of gradient SHAP, at least 2.
     pub steps: usize,
-    /// Seed of SmoothGrad and LIME.
+    /// Where the steps are: `middle` of equal parts, `trapezoid` or `gauss-legendre`.
+    #[serde(with = "text")]
+    pub quadrature: Quadrature,
+    /// Seed of all that is drawn at random.
     pub seed: u32,
 }
 
@@ -85,17 +101,22 @@ impl Default for MethodOptions {
         Self {
             evidence: None,
             layer: None,
-            rule: "epsilon-plus-flat".to_owned(),
-            biases: Biases::Share,
+            rule: "conserving".to_owned(),
+            biases: None,
+            attention_rule: "epsilon=0".to_owned(),
+            fusion: Fusion::Mean,
             window: None,
             stride: None,
             superpixels: SuperpixelKind::Slic,
             segments: None,
             kernel: None,
+            masks: 4000,
+            coalitions: 2000,
             features: None,
             samples: 1000,
             copies: 50,
             steps: 256,
+            quadrature: Quadrature::Middle,
             seed: 0,
         }
     }
@@ -109,7 +130,9 @@ impl MethodOptions {
     pub fn check(&self) -> Result<()> {
         within("samples", self.samples, 2..=1_000_000)?;
         within("copies", self.copies, 1..=100_000)?;
-        within("steps", self.steps, 1..=100_000)?;
+        within("masks", self.masks, 2..=1_000_000)?;
+        within("coalitions", self.coalitions, 2..=1_000_000)?;
+        within("steps", self.steps, 2..=100_000)?;
         let numbers = [
             ("window", self.window),
             ("stride", self.stride),
@@ -119,7 +142,8 @@ impl MethodOptions {
         for (name, value) in numbers {
             value.map_or(Ok(()), |value| positive(name, value))?;
         }
-        self.composite(&Normalization::imagenet())?;
+        Self::composite(&self.rule, &Normalization::imagenet())?;
+        Self::composite(&self.attention_rule, &Normalization::imagenet())?;
         self.segmentation(1).map(|_| ())
     }
 
@@ -129,14 +153,22 @@ impl MethodOptions {
     /// If it has no such layer, or an option is out of range for it.
     pub fn settings(&self, classifier: &Classifier) -> Result<Settings> {
         let network = classifier.classifier();
-        let composite = self.composite(&network.normalization)?;
-        if let Some(name) = composite.unknown_name(&network.network) {
-            classifier.layer(name)?;
+        let composite = Self::composite(&self.rule, &network.normalization)?;
+        let attention_rules = Self::composite(&self.attention_rule, &network.normalization)?;
+        for composite in [&composite, &attention_rules] {
+            if let Some(name) = composite.unknown_name(&network.network) {
+                classifier.layer(name)?;
+            }
         }
         let mut settings = Settings {
             evidence: self.evidence,
             layer: self.layer.as_deref().map(|name| classifier.layer(name)).transpose()?,
-            composite: composite.with_biases(self.biases),
+            composite: match self.biases {
+                Some(biases) => composite.with_biases(biases),
+                None => composite,
+            },
+            attention_rules,
+            fusion: self.fusion,
             superpixels: self.segmentation(network.input_size)?,
             ..Settings::default()
         };
@@ -146,15 +178,29 @@ impl MethodOptions {
         settings.occlusion.stride = [stride; 2];
         settings.occlusion.baseline.clone_from(baseline);
         settings.integrated_gradients.steps = self.steps;
+        settings.integrated_gradients.quadrature = self.quadrature;
         settings.integrated_gradients.baseline = baseline.iter().map(|&v| v.into()).collect();
         settings.smooth_grad.samples = self.copies;
         settings.smooth_grad.seed = self.seed;
         settings.lime.samples = self.samples;
         settings.lime.features = self.features;
         settings.lime.seed = self.seed;
+        settings.rise.masks = self.masks;
+        settings.rise.seed = self.seed;
+        settings.rise.baseline.clone_from(baseline);
+        settings.shapley.samples = self.coalitions;
+        settings.shapley.seed = self.seed;
+        settings.gradient_shap.samples = self.steps;
+        settings.gradient_shap.seed = self.seed;
         if classifier.explicit_baseline {
             settings.lime.fill = Fill::Value(baseline.clone());
+            settings.shapley.fill = Fill::Value(baseline.clone());
         }
+        settings.gradient_shap.baselines = if classifier.explicit_baseline {
+            vec![baseline.iter().map(|&v| v.into()).collect()]
+        } else {
+            grays(&network.normalization, network.network.in_channels())
+        };
         Ok(settings)
     }
 
@@ -175,15 +221,16 @@ impl MethodOptions {
         Ok((window, stride))
     }
 
-    fn composite(&self, normalization: &Normalization) -> Result<Composite> {
-        Composite::parse(&self.rule, normalization)
-            .with_context(|| format!("`{}`", self.rule))
-            .map_err(|error| {
+    fn composite(rules: &str, normalization: &Normalization) -> Result<Composite> {
+        Composite::parse(rules, normalization).with_context(|| format!("`{rules}`")).map_err(
+            |error| {
                 error.with_hint(
-                    "composites are epsilon-plus-flat, epsilon-alpha2-beta1-flat and \
-                     epsilon-gamma-box; a list is SELECTOR:RULE,...,RULE",
+                    "composites are conserving, epsilon-plus, epsilon-plus-flat, \
+                     epsilon-alpha2-beta1, epsilon-alpha2-beta1-flat and epsilon-gamma-box; a list is \
+                     SELECTOR:RULE,...,RULE",
                 )
-            })
+            },
+        )
     }
 
     /// Superpixels for pictures of `side` pixels.
@@ -213,6 +260,16 @@ impl MethodOptions {
             )),
         }
     }
+}
+
+/// Network input of five grays from black to white, by channel: where the ways of gradient SHAP start, so
+/// that no color alone counts for nothing.
+fn grays(scaling: &Normalization, channels: usize) -> Vec<Vec<f64>> {
+    let gray = |level: usize| {
+        let pixel = 255.0 * level as f32 / 4.0;
+        (0..channels).map(|c| scaling.apply(c, pixel).into()).collect()
+    };
+    (0..5).map(gray).collect()
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What the maps of an image say in numbers.
 
-use ganscope_explain::{Explanation, Measures, Method, RandomOrder};
+use ganscope_explain::randomization::Forgotten;
+use ganscope_explain::{Additivity, Explanation, Measures, Method, RandomOrder};
 use ganscope_images::Image;
 use ganscope_model::Shape;
 use serde::Serialize;
@@ -59,9 +60,29 @@ pub struct MapFacts {
     /// Share of the variance that the linear model of LIME explains.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub r_squared: Option<f64>,
+    /// The sum of Shapley values and of gradient SHAP, beside the difference that they share out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub additivity: Option<Additivity>,
+    /// Standard errors of the map's values, as a share of them: the roots of their mean squares.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub noise: Option<f64>,
     /// Measures, where they were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub measures: Option<Measures>,
+    /// How alike the map stays while layers forget, where this was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub randomization: Option<Vec<Forgotten>>,
+}
+
+/// The image that an answer is compared with.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ThanFacts {
+    /// The image as it was named.
+    pub image: String,
+    /// Its answer.
+    pub score: f64,
+    /// Its probability of the class.
+    pub probability: f64,
 }
 
 /// What was found in one image, in numbers.
@@ -80,6 +101,9 @@ pub struct Report {
     pub against: Option<ClassFacts>,
     /// The number that the maps explain: a logit or a difference of two.
     pub score: f64,
+    /// The image whose answer it is compared with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub than: Option<ThanFacts>,
     /// The most probable classes.
     pub top: Vec<ClassFacts>,
     /// The maps.
@@ -99,7 +123,7 @@ pub struct Report {
 }
 
 impl MapFacts {
-    pub(super) fn new(method: Method, found: &Explanation, measures: Option<Measures>) -> Self {
+    pub(super) fn new(method: Method, found: &Explanation) -> Self {
         let Shape { c, h, w } = found.map.shape;
         let sum = |part: fn(f64) -> f64| found.map.data.iter().map(|&v| part(f64::from(v))).sum();
         Self {
@@ -112,7 +136,10 @@ impl MapFacts {
             negative: sum(|v| v.min(0.0)),
             conservation_error: found.conservation_error,
             r_squared: found.r_squared,
-            measures,
+            additivity: found.additivity,
+            noise: found.noise(),
+            measures: None,
+            randomization: None,
         }
     }
 
@@ -129,15 +156,16 @@ impl MapFacts {
             });
         }
         if let Some(lost) = self.conservation_error.filter(|&lost| lost > LOSS) {
-            let lrp = method == Method::Lrp.name();
-            let (what, hint) = if lrp {
-                ("biases keep", "{biases} set to `share` lets all of it arrive at the pixels")
+            let (what, hint) = if method == Method::Lrp.name() {
+                ("biases keep", Some("{biases} set to `share` lets all of it arrive at the pixels"))
+            } else if [Method::AttnLrp, Method::CpLrp].iter().any(|m| m.name() == method) {
+                ("the class token, position embeddings and biases keep", None)
             } else {
-                ("too few steps lose", "take more {steps}")
+                ("too few steps lose", Some("take more {steps}"))
             };
             warnings.push(Warning {
                 text: format!("`{name}`: {what} {:.0} % of the answer of {method}", 100.0 * lost),
-                hint: Some(Hint::of(hint)),
+                hint: hint.map(Hint::of),
             });
         }
         warnings

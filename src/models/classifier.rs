@@ -1,15 +1,17 @@
 //! Classifiers: networks that are explained.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ganscope_classifiers::Architecture;
 use ganscope_explain::Explainer;
 use ganscope_model::network::Description;
 use ganscope_model::{Checkpoint, Classifier as Network, Node, Normalization, Shape, Step};
+use ganscope_vit::{Config, Vit};
 use ganscope_weights::ReadOptions;
 use serde::{Deserialize, Serialize};
 
+use super::extractor;
 use super::weights::{WeightSource, read, sha256};
 use crate::error::{Context as _, Error, Hint, Kind, Result};
 use crate::names;
@@ -26,6 +28,10 @@ pub struct ClassifierRequest {
     pub model: Option<String>,
     /// The weights, instead of the known ones: a file, a known id, `hub:OWNER/REPO/FILE`.
     pub weights: Option<String>,
+    /// File with the linear layer of classes of `dinov2`, where the weights have none.
+    pub head: Option<String>,
+    /// JSON file with what the weights of `dinov2` do not tell: the number of heads.
+    pub model_config: Option<PathBuf>,
     /// File with the description of a custom network, a JSON list of layers.
     pub network: Option<String>,
     /// Pixel value of the baseline, 0 to 255, instead of the classifier's own.
@@ -45,6 +51,8 @@ pub struct ClassifierEntry {
     pub baseline: Option<f32>,
     /// The only images that it knows, if these are gray; photographs if missing.
     pub knows: Option<&'static str>,
+    /// Whether a layer of classes and a configuration may be given beside its weights.
+    pub extensible: bool,
     /// Builds it.
     pub(crate) build: Build,
 }
@@ -69,7 +77,7 @@ pub struct Classifier {
     pub explainer: Explainer,
     /// Its name in reports.
     pub name: String,
-    /// Digest of the file of its weights.
+    /// Digest of the file of its weights, followed by that of its layer of classes if this was given.
     pub weights_sha256: String,
     /// Network input of the baseline, by channel.
     pub baseline: Vec<f32>,
@@ -79,8 +87,15 @@ pub struct Classifier {
     pub knows: Option<&'static str>,
 }
 
-/// How one kind of classifier is built from its name and its weights.
-type Build = fn(&str, Checkpoint) -> Result<Network>;
+/// How one kind of classifier is built from its name, its weights and what was given beside them.
+type Build = fn(&str, Checkpoint, Beside) -> Result<Network>;
+
+/// What was given beside the weights.
+#[derive(Debug, Default)]
+pub(crate) struct Beside {
+    head: Option<Checkpoint>,
+    config: Config,
+}
 
 impl ClassifierEntry {
     /// Opens the classifier with its known weights, or those of `request`.
@@ -88,7 +103,14 @@ impl ClassifierEntry {
     /// # Errors
     /// If the weights cannot be found or downloaded, or are not those of this network.
     pub fn open(&self, request: &ClassifierRequest, watch: &mut dyn Watch) -> Result<Classifier> {
-        let bytes = match (&request.weights, self.weights) {
+        if !self.extensible && (request.head.is_some() || request.model_config.is_some()) {
+            let message =
+                format!("{} has its own layer of classes and no configuration", self.name);
+            return Err(
+                Error::request(message).with_hint(Hint::of("leave {head} and {model_config} out"))
+            );
+        }
+        let mut bytes = match (&request.weights, self.weights) {
             (Some(name), _) => read(Path::new(name), watch)?,
             (None, Some(weights)) => weights.bytes(watch)?,
             (None, None) => {
@@ -103,8 +125,20 @@ impl ClassifierEntry {
             Some(name) => format!("open `{name}` as {}", self.name),
             None => format!("open {}", self.name),
         };
-        let checkpoint = checkpoint(&bytes).with_context(what)?;
-        let network = (self.build)(self.name, checkpoint).with_context(what)?;
+        let weights = checkpoint(&bytes).with_context(what)?;
+        let head = match &request.head {
+            None => None,
+            Some(file) => {
+                let head = read(Path::new(file), watch)?;
+                let read = checkpoint(&head).with_context(|| format!("read `{file}`"))?;
+                // The digest is that of both.
+                bytes.extend(head);
+                Some(read)
+            }
+        };
+        let config = extractor::config(request.model_config.as_deref())?;
+        let network =
+            (self.build)(self.name, weights, Beside { head, config }).with_context(what)?;
         let pixel = request.baseline.or(self.baseline);
         let classifier = Classifier::new(self.name.to_owned(), network, &bytes, pixel);
         Ok(Classifier { knows: self.knows, ..classifier })
@@ -145,7 +179,7 @@ impl ClassifierRequest {
                     .and_then(|description| description.classifier(&name, checkpoint))
                     .with_context(|| format!("network `{path}`"))?
             }
-            None => described(&name, checkpoint).map_err(|error| {
+            None => described(&name, checkpoint, Beside::default()).map_err(|error| {
                 let message = format!("`{file}` does not describe its network: {}", error.report());
                 Error::problem(Kind::UnfitCheckpoint, message).with_hint(Hint::of(
                     "name the architecture with {model}, or give its layers with {network}",
@@ -161,18 +195,18 @@ fn checkpoint(bytes: &[u8]) -> Result<Checkpoint> {
 }
 
 /// A classifier that its checkpoint describes layer by layer.
-pub(crate) fn described(name: &str, checkpoint: Checkpoint) -> Result<Network> {
+pub(crate) fn described(name: &str, checkpoint: Checkpoint, _: Beside) -> Result<Network> {
     let description = Description::from_config(checkpoint.config())?;
     Ok(description.classifier(name, checkpoint)?)
 }
 
 /// A classifier of ImageNet.
-pub(crate) fn architecture(name: &str, checkpoint: Checkpoint) -> Result<Network> {
+pub(crate) fn architecture(name: &str, checkpoint: Checkpoint, _: Beside) -> Result<Network> {
     Ok(name.parse::<Architecture>()?.classifier(checkpoint)?)
 }
 
 /// The network of FID with its 1008 outputs, which have no published names.
-pub(crate) fn inception(name: &str, checkpoint: Checkpoint) -> Result<Network> {
+pub(crate) fn inception(name: &str, checkpoint: Checkpoint, _: Beside) -> Result<Network> {
     let network = Arc::new(ganscope_inception::network(checkpoint)?);
     Ok(Network {
         id: name.to_owned(),
@@ -180,6 +214,23 @@ pub(crate) fn inception(name: &str, checkpoint: Checkpoint) -> Result<Network> {
         input_size: ganscope_inception::INPUT_SIZE,
         normalization: Normalization::Tf,
         labels: Vec::new(),
+    })
+}
+
+/// DINOv2 with a linear layer of classes.
+pub(crate) fn dinov2(_name: &str, checkpoint: Checkpoint, beside: Beside) -> Result<Network> {
+    if beside.head.is_none() && !ganscope_vit::has_head(&checkpoint) {
+        let message = "these weights have no layer of classes";
+        return Err(Error::problem(Kind::UnfitCheckpoint, message)
+            .with_hint(Hint::of("give a file with `head.weight` and `head.bias` with {head}")));
+    }
+    let is_default = beside.config == Config::default();
+    Vit::dinov2_classifier(checkpoint, beside.head, &beside.config).map_err(|error| {
+        if is_default && matches!(error, ganscope_model::Error::Config(_)) {
+            return Error::problem(Kind::UnfitCheckpoint, error.to_string())
+                .with_hint(Hint::of("give the `config.json` of the weights with {model_config}"));
+        }
+        error.into()
     })
 }
 

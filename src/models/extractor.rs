@@ -255,20 +255,20 @@ pub(crate) fn clip(
     transformer(Vit::clip, "image_embeds", checkpoint, options)
 }
 
+/// The configuration of a transformer in a file; that of the published networks without one.
+pub(super) fn config(path: Option<&Path>) -> Result<Config> {
+    let Some(path) = path else { return Ok(Config::default()) };
+    let text = std::fs::read_to_string(path).map_err(Error::file("read", path))?;
+    Config::from_json(&text).with_context(|| format!("configuration `{}`", path.display()))
+}
+
 fn transformer(
     open: fn(Checkpoint, &Config) -> ganscope_model::Result<Vit>,
     layer: &str,
     checkpoint: Checkpoint,
     options: &ExtractorOptions,
 ) -> Result<Built> {
-    let config = match &options.config {
-        None => Config::default(),
-        Some(path) => {
-            let text = std::fs::read_to_string(path).map_err(Error::file("read", path))?;
-            let what = || format!("configuration `{}`", path.display());
-            Config::from_json(&text).with_context(what)?
-        }
-    };
+    let config = config(options.config.as_deref())?;
     let is_open = |error: &ganscope_model::Error| matches!(error, ganscope_model::Error::Config(_));
     let vit = open(checkpoint, &config).map_err(|error| {
         let advise = options.config.is_none() && is_open(&error);

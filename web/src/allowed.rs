@@ -179,11 +179,15 @@ impl Allowed {
         self.classifier(&request.classifier)?;
         let without = ExplainRequest {
             images: Vec::new(),
+            than: None,
             limits: ExplainRequest::default().limits,
             ..request.clone()
         };
         same(&without, &request, "the explanation")?;
-        let MethodOptions { samples, copies, steps, segments, .. } = request.options;
+        let MethodOptions { samples, copies, steps, masks, coalitions, segments, .. } =
+            request.options;
+        most("masks", masks, MOST_COPIES)?;
+        most("coalitions", coalitions, MOST_COPIES)?;
         most("samples", samples, MOST_COPIES)?;
         most("copies", copies, MOST_COPIES)?;
         most("steps", steps, MOST_COPIES)?;
@@ -332,6 +336,8 @@ mod tests {
         assert!(explained(MethodOptions::default()).is_ok());
         let many = 1_000_000;
         assert!(explained(MethodOptions { samples: many, ..Default::default() }).is_err());
+        assert!(explained(MethodOptions { masks: many, ..Default::default() }).is_err());
+        assert!(explained(MethodOptions { coalitions: many, ..Default::default() }).is_err());
         assert!(explained(MethodOptions { segments: Some(many), ..Default::default() }).is_err());
         let ascent = |classifier, steps| {
             allowed.maximize(MaximizeRequest { classifier, steps, ..MaximizeRequest::default() })

@@ -34,7 +34,7 @@ pub(super) fn run(given: Given<'_>, terminal: &mut Terminal) -> Result<()> {
         save_png(&output.join("sheet.png"), &sheet(&of_sheet)?.image()?)?;
     }
     terminal.note(KEY);
-    if request.measure {
+    if request.measure.maps() {
         terminal.note(MEASURES);
     }
     let images = if open.len() == 1 { "1 image".into() } else { format!("{} images", open.len()) };

@@ -84,6 +84,16 @@ impl Checkpoint {
         Ok(Tensor::from_vec(self.take(name, shape)?, shape, device)?)
     }
 
+    /// The same tensors, `prefix` taken from the names that begin with it.
+    #[must_use]
+    pub fn without_prefix(self, prefix: &str) -> Self {
+        let plain = |(name, array): (String, Array)| {
+            let name = name.strip_prefix(prefix).map_or(name.clone(), str::to_owned);
+            (name, array)
+        };
+        Self { tensors: self.tensors.into_iter().map(plain).collect(), ..self }
+    }
+
     /// Drops the tensors for which `unused` is true: counters and buffers that no forward pass
     /// reads.
     pub fn discard(&mut self, unused: impl Fn(&str) -> bool) {

@@ -5,8 +5,15 @@ use std::ops::Range;
 use ganscope_model::network::{Op, Step};
 use ganscope_model::{Network, Node, Normalization};
 
-use super::{Biases, Rule};
+use super::{Biases, Rule, Treatment};
 use crate::{Error, Result};
+
+/// What zennit adds to sums.
+const STABILIZER: f64 = 1e-6;
+const EPSILON: Rule = Rule::Epsilon(STABILIZER);
+/// Kinds of steps that share in proportion to the values in zennit's composites.
+const PROPORTIONAL: [&str; 5] =
+    ["linear", "add", "avg-pool", "adaptive-avg-pool", "global-avg-pool"];
 
 /// Steps that a rule is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +51,7 @@ impl Selector {
 pub struct Composite {
     rules: Vec<(Selector, Rule)>,
     otherwise: Rule,
-    biases: Biases,
+    treatment: Treatment,
 }
 
 impl From<Rule> for Composite {
@@ -57,46 +64,85 @@ impl From<Rule> for Composite {
 impl Composite {
     /// `rules` in order, and a rule for all other steps.
     pub fn new(rules: Vec<(Selector, Rule)>, otherwise: Rule) -> Self {
-        Self { rules, otherwise, biases: Biases::Keep }
+        Self { rules, otherwise, treatment: Treatment::default() }
     }
 
     /// The same rules with another treatment of biases.
     #[must_use]
     pub fn with_biases(self, biases: Biases) -> Self {
-        Self { biases, ..self }
+        Self { treatment: Treatment { biases, ..self.treatment }, ..self }
     }
 
-    pub(super) fn biases(&self) -> Biases {
-        self.biases
+    /// The same rules with `stabilizer` added to sums, away from zero; epsilon has its own.
+    #[must_use]
+    pub fn with_stabilizer(self, stabilizer: f64) -> Self {
+        Self { treatment: Treatment { stabilizer, ..self.treatment }, ..self }
     }
 
-    /// Epsilon in linear layers, z+ below, flat at the image.
+    /// What becomes of biases, and what is added to sums.
+    pub(super) fn treatment(&self) -> Treatment {
+        self.treatment
+    }
+
+    /// Epsilon in linear layers, z+ in convolutions: zennit's `EpsilonPlus`.
+    ///
+    /// The composites of zennit's names give its maps where additions are its `Sum` modules: additions
+    /// and means share in proportion to the values, as epsilon does, biases keep their shares, and 1e-6
+    /// is added to all sums.
+    pub fn epsilon_plus() -> Self {
+        Self::of_zennit(None, Rule::Z_PLUS)
+    }
+
+    /// Epsilon in linear layers, alpha 2 and beta 1 in convolutions: zennit's `EpsilonAlpha2Beta1`.
+    pub fn epsilon_alpha2_beta1() -> Self {
+        Self::of_zennit(None, Rule::ALPHA2_BETA1)
+    }
+
+    /// [`epsilon_plus`](Self::epsilon_plus), flat at the image: zennit's `EpsilonPlusFlat`.
     pub fn epsilon_plus_flat() -> Self {
-        Self::with_first(Rule::Z_PLUS, Rule::Flat)
+        Self::of_zennit(Some(Rule::Flat), Rule::Z_PLUS)
     }
 
-    /// Epsilon in linear layers, alpha 2 and beta 1 below, flat at the image.
+    /// [`epsilon_alpha2_beta1`](Self::epsilon_alpha2_beta1), flat at the image: zennit's
+    /// `EpsilonAlpha2Beta1Flat`.
     pub fn epsilon_alpha2_beta1_flat() -> Self {
-        Self::with_first(Rule::ALPHA2_BETA1, Rule::Flat)
+        Self::of_zennit(Some(Rule::Flat), Rule::ALPHA2_BETA1)
     }
 
-    /// Epsilon in linear layers, gamma below, z-box at the image.
+    /// Epsilon in linear layers, gamma in convolutions, z-box at the image: zennit's
+    /// `EpsilonGammaBox`.
     pub fn epsilon_gamma_box(normalization: &Normalization) -> Self {
-        Self::with_first(Rule::Gamma(0.25), Rule::z_box(normalization))
+        Self::of_zennit(Some(Rule::z_box(normalization)), Rule::Gamma(0.25))
+    }
+
+    /// Epsilon in linear layers, flat at the image, and z+ elsewhere: in additions, too, so that of the
+    /// addends only those that speak for a sum share its relevance. What biases would keep is
+    /// [shared](Biases::Share), so that the map sums to the target.
+    pub fn conserving() -> Self {
+        let dense = (Selector::Kind("linear"), EPSILON);
+        let rules = vec![(Selector::First, Rule::Flat), dense];
+        Self::new(rules, Rule::Z_PLUS).with_biases(Biases::Share)
+    }
+
+    fn of_zennit(first: Option<Rule>, convolutions: Rule) -> Self {
+        let first = first.map(|rule| (Selector::First, rule));
+        let proportional = PROPORTIONAL.map(|kind| (Selector::Kind(kind), EPSILON));
+        let rules = first.into_iter().chain(proportional).collect();
+        Self::new(rules, convolutions).with_stabilizer(STABILIZER)
     }
 
     /// The rules that `text` names: a composite by name, or `SELECTOR:RULE` in the order of matching
     /// and the rule of all other steps at the end, separated by commas.
     ///
-    /// Composites are `epsilon-plus-flat`, `epsilon-alpha2-beta1-flat` and `epsilon-gamma-box`. A
-    /// selector is `first`, a [kind](Op::kind) such as `linear`, a range of depths such as `0-3`, or
+    /// Composites are `conserving`, `epsilon-plus`, `epsilon-alpha2-beta1`, both with `-flat`, and
+    /// `epsilon-gamma-box`; a list [shares](Biases::Share) what biases would keep. A selector is `first`, a [kind](Op::kind) such as `linear`, a range of depths such as `0-3`, or
     /// the name of a step or block. Rules are those of [`Rule::parse`].
     ///
     /// # Errors
     /// If a rule is none, or the last one is missing.
     ///
     /// ```
-    /// use ganscope_explain::{Composite, Rule, Selector};
+    /// use ganscope_explain::{Biases, Composite, Rule, Selector};
     /// use ganscope_model::Normalization;
     ///
     /// let composite = Composite::parse("first:flat,linear:epsilon,z+", &Normalization::imagenet())?;
@@ -104,12 +150,16 @@ impl Composite {
     ///     (Selector::First, Rule::Flat),
     ///     (Selector::Kind("linear"), Rule::Epsilon(1e-6)),
     /// ];
-    /// assert_eq!(composite, Composite::new(rules, Rule::Z_PLUS));
+    /// let expected = Composite::new(rules, Rule::Z_PLUS).with_biases(Biases::Share);
+    /// assert_eq!(composite, expected);
     /// # Ok::<(), ganscope_explain::Error>(())
     /// ```
     pub fn parse(text: &str, normalization: &Normalization) -> Result<Self> {
         let rule = |text: &str| Rule::parse(text, normalization);
         match text {
+            "conserving" => return Ok(Self::conserving()),
+            "epsilon-plus" => return Ok(Self::epsilon_plus()),
+            "epsilon-alpha2-beta1" => return Ok(Self::epsilon_alpha2_beta1()),
             "epsilon-plus-flat" => return Ok(Self::epsilon_plus_flat()),
             "epsilon-alpha2-beta1-flat" => return Ok(Self::epsilon_alpha2_beta1_flat()),
             "epsilon-gamma-box" => return Ok(Self::epsilon_gamma_box(normalization)),
@@ -126,7 +176,7 @@ impl Composite {
         };
         let rules: Result<Vec<_>> =
             parts.into_iter().flat_map(|p| p.split(',')).map(pair).collect();
-        Ok(Self::new(rules?, rule(otherwise)?))
+        Ok(Self::new(rules?, rule(otherwise)?).with_biases(Biases::Share))
     }
 
     /// The first name of a rule that no step or block of `network` has.
@@ -137,11 +187,6 @@ impl Composite {
         });
         let known = |name: &str| network.steps().iter().any(|step| is_called(step, name));
         names.into_iter().find(|name| !known(name))
-    }
-
-    fn with_first(below: Rule, first: Rule) -> Self {
-        let dense = (Selector::Kind("linear"), Rule::Epsilon(1e-6));
-        Self::new(vec![(Selector::First, first), dense], below)
     }
 
     /// The rule of a step with the number `depth` among those with weights.
@@ -188,9 +233,11 @@ mod tests {
             (Selector::Name("layer4.1".into()), Rule::Gamma(0.5)),
         ];
         let composite = parse("0-2:z-box,layer4.1:gamma=0.5,epsilon=0.1").unwrap();
-        assert_eq!(composite, Composite::new(expected, Rule::Epsilon(0.1)));
-        assert_eq!(parse("w2").unwrap(), Composite::from(Rule::WSquare));
+        let expected = Composite::new(expected, Rule::Epsilon(0.1)).with_biases(Biases::Share);
+        assert_eq!(composite, expected);
+        assert_eq!(parse("w2").unwrap(), Composite::from(Rule::WSquare).with_biases(Biases::Share));
         assert_eq!(parse("epsilon-plus-flat").unwrap(), Composite::epsilon_plus_flat());
+        assert_eq!(parse("conserving").unwrap(), Composite::conserving());
     }
 
     #[test]

@@ -57,6 +57,15 @@ impl FromStr for Biases {
     }
 }
 
+/// How sums of contributions are divided by.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Treatment {
+    /// What becomes of the relevance that falls to biases.
+    pub biases: Biases,
+    /// What is added to sums, away from zero, by rules that do not say it themselves.
+    pub stabilizer: f64,
+}
+
 /// Contributions that share one sum.
 pub(super) struct Terms<T> {
     pub(super) factor: f64,

@@ -5,7 +5,7 @@ use std::fmt;
 use ganscope_model::network::{Op, Real, Rectifier, Visit};
 use ganscope_model::{FeatureMap, Normalization};
 
-use super::redistribute::{Biases, Outputs, Part, Terms, redistribute, share};
+use super::redistribute::{Outputs, Part, Terms, Treatment, redistribute, share};
 use crate::{Error, Result};
 
 /// A rule: input `i` gets of the relevance `R_j` of output `j` the share that its contribution has
@@ -92,7 +92,12 @@ impl Rule {
     ///
     /// In a mean and in an addition, whose weights are positive, the alpha-beta rules are `z+`: where
     /// nothing speaks against an output they would hand on `alpha` times its relevance.
-    pub fn propagate<T: Real>(&self, visit: &Visit<'_, T>, biases: Biases) -> Vec<FeatureMap<T>> {
+    pub fn propagate<T: Real>(
+        &self,
+        visit: &Visit<'_, T>,
+        treatment: Treatment,
+    ) -> Vec<FeatureMap<T>> {
+        let Treatment { biases, stabilizer } = treatment;
         let unweighted = if let Self::AlphaBeta { .. } = self { &Self::Z_PLUS } else { self };
         let linear = |terms: &Terms<T>| vec![redistribute(visit, terms, biases)];
         match &visit.step.op {
@@ -109,10 +114,10 @@ impl Rule {
             | Op::Tokens(_)
             | Op::Rows(..)
             | Op::UnitLength => visit.gradient(Rectifier::Gradient),
-            Op::Add => unweighted.sum(visit, |terms| share(visit, terms, biases)),
-            Op::Conv(_) | Op::Linear(_) => self.sum(visit, linear),
+            Op::Add => unweighted.sum(visit, stabilizer, |terms| share(visit, terms, biases)),
+            Op::Conv(_) | Op::Linear(_) => self.sum(visit, stabilizer, linear),
             Op::AvgPool(..) | Op::AdaptiveAvgPool(_) | Op::GlobalAvgPool => {
-                unweighted.sum(visit, linear)
+                unweighted.sum(visit, stabilizer, linear)
             }
         }
     }
@@ -121,11 +126,12 @@ impl Rule {
     fn sum<T: Real>(
         &self,
         visit: &Visit<'_, T>,
+        stabilizer: f64,
         share: impl Fn(&Terms<T>) -> Vec<FeatureMap<T>>,
     ) -> Vec<FeatureMap<T>> {
         let zeros = |x: &&FeatureMap<T>| FeatureMap::filled(x.n, x.shape, T::ZERO);
         let mut sums: Vec<FeatureMap<T>> = visit.inputs.iter().map(zeros).collect();
-        for terms in self.terms() {
+        for terms in self.terms(stabilizer) {
             let factor = T::of(terms.factor);
             for (sum, part) in sums.iter_mut().zip(share(&terms)) {
                 *sum = sum.zip(&part, |s, p| s + factor * p);
@@ -134,13 +140,16 @@ impl Rule {
         sums
     }
 
-    fn terms<T: Real>(&self) -> Vec<Terms<T>> {
+    fn terms<T: Real>(&self, stabilizer: f64) -> Vec<Terms<T>> {
         let positive = |v: T| v.larger(T::ZERO);
         let negative = |v: T| v.smaller(T::ZERO);
-        let terms = |factor, stabilizer, parts| Terms { factor, stabilizer, outputs: None, parts };
-        let one = |stabilizer, parts| vec![terms(1.0, stabilizer, parts)];
+        let terms = |factor, parts| Terms { factor, stabilizer, outputs: None, parts };
+        let one = |parts| vec![terms(1.0, parts)];
         match self {
-            Self::Epsilon(epsilon) => one(*epsilon, vec![Part::new(|w| w, |_, x| x).bias(|b| b)]),
+            Self::Epsilon(epsilon) => {
+                let parts = vec![Part::new(|w| w, |_, x| x).bias(|b| b)];
+                vec![Terms { stabilizer: *epsilon, ..terms(1.0, parts) }]
+            }
             Self::Gamma(gamma) => {
                 let gamma = T::of(*gamma);
                 let up = move |w: T| w + gamma * positive(w);
@@ -154,8 +163,7 @@ impl Rule {
                     Part::new(down, move |_, x| positive(x)).bias(down),
                     Part::new(up, move |_, x| negative(x)),
                 ];
-                let of =
-                    |outputs, parts| Terms { outputs: Some(outputs), ..terms(1.0, 0.0, parts) };
+                let of = |outputs, parts| Terms { outputs: Some(outputs), ..terms(1.0, parts) };
                 vec![of(Outputs::Positive, pro), of(Outputs::Others, contra)]
             }
             Self::AlphaBeta { alpha } => {
@@ -167,14 +175,14 @@ impl Rule {
                     Part::new(negative, move |_, x| positive(x)).bias(negative),
                     Part::new(positive, move |_, x| negative(x)),
                 ];
-                let mut groups = vec![terms(*alpha, 0.0, pro)];
+                let mut groups = vec![terms(*alpha, pro)];
                 if *alpha != 1.0 {
-                    groups.push(terms(1.0 - alpha, 0.0, contra));
+                    groups.push(terms(1.0 - alpha, contra));
                 }
                 groups
             }
-            Self::WSquare => one(0.0, vec![Part::new(|w| w * w, |_, _| T::ONE)]),
-            Self::Flat => one(0.0, vec![Part::new(|_| T::ONE, |_, _| T::ONE)]),
+            Self::WSquare => one(vec![Part::new(|w| w * w, |_, _| T::ONE)]),
+            Self::Flat => one(vec![Part::new(|_| T::ONE, |_, _| T::ONE)]),
             Self::ZBox { low, high } => {
                 let (low, high) = (low.clone(), high.clone());
                 let at = |bounds: &[f64], c: usize| T::of(bounds[c % bounds.len()]);
@@ -183,7 +191,7 @@ impl Rule {
                     Part::new(positive, move |c, _| -at(&low, c)),
                     Part::new(negative, move |c, _| -at(&high, c)),
                 ];
-                one(0.0, parts)
+                one(parts)
             }
         }
     }

@@ -22,6 +22,7 @@
 
 mod config;
 mod features;
+mod head;
 mod names;
 mod network;
 
@@ -32,6 +33,7 @@ use ganscope_model::{Checkpoint, Error, Network, Normalization, Result};
 
 pub use config::{Activation, Config, Heads};
 pub use features::VitFeatures;
+pub use head::has_head;
 use network::{Family, Sizes};
 
 /// Side of the images that published distances give to DINOv2, pixels.

@@ -102,6 +102,20 @@ fn paths_lead_nowhere() {
     let answer = client.post("/api/place", &config);
     assert_eq!(answer.status, 400);
     assert!(!String::from_utf8_lossy(&answer.body).contains("root:"));
+    let file = "/etc/passwd";
+    for (request, names) in [
+        (json!({ "classifier": { "model": "fashion-cnn" }, "than": file }), "the explanation"),
+        (json!({ "classifier": { "model": "fashion-cnn", "head": file } }), "the classifier"),
+        (
+            json!({ "classifier": { "model": "fashion-cnn", "model_config": file } }),
+            "the classifier",
+        ),
+    ] {
+        let asked = json!({ "subject": { "picture": 1 }, "request": request });
+        let answer = client.post("/api/explain", &asked);
+        let text = String::from_utf8_lossy(&answer.body).into_owned();
+        assert!(answer.status == 400 && text.contains(names), "{request}: {text}");
+    }
     is_well(&client);
 }
 

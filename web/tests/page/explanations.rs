@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use ganscope::explain::maximize::{MaximizeRequest, maximize};
+use ganscope::explain::measuring::Measuring;
 use ganscope::explain::target::TargetRequest;
 use ganscope::explain::units::{UnitRequest, unit_patches};
 use ganscope::explain::{ExplainRequest, Explained, explain};
@@ -103,7 +104,7 @@ fn what_a_visitor_saves_are_the_arrays_of_the_command_line() {
     let found = explained(|request| {
         request.class = Some("shirt".into());
         request.against = Some("dress".into());
-        request.measure = true;
+        request.measure = Measuring::Maps;
         request.options.layer = layer;
     });
     let heading = page.value("document.querySelector('#explain-result h2').textContent");

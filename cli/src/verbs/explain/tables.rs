@@ -7,7 +7,8 @@ use crate::table::Table;
 /// What the columns mean.
 pub(super) const KEY: &str = "\
 sum, positive, negative: of the map's values; not comparable between methods
-lost: share of the answer that did not reach the pixels
+lost: share of the answer that did not reach the pixels; the gap of Shapley values
+noise: standard errors as a share of the map
 R²: share of the answer's variance that the parts of LIME explain";
 /// What the columns of the measures mean.
 pub(super) const MEASURES: &str = "\
@@ -23,14 +24,18 @@ pub(super) fn print(found: &Explained) -> String {
     let number = |value: f64| format!("{value:.4}");
     let share = |value: f64| format!("{:.1} %", 100.0 * value);
     let mut table = Table::new();
-    table.row(["method", "sum", "positive", "negative", "lost", "R²"]);
+    table.row(["method", "sum", "positive", "negative", "lost", "R²", "noise"]);
     for map in &report.maps {
         let sums = [map.sum, map.positive, map.negative].map(number);
         let lost = map.conservation_error.map_or(String::new(), share);
         let r_squared = map.r_squared.map_or(String::new(), |r| format!("{r:.2}"));
-        table.row([map.method.to_owned()].into_iter().chain(sums).chain([lost, r_squared]));
+        let noise = map.noise.map_or(String::new(), |noise| format!("{:.0} %", 100.0 * noise));
+        table.row([map.method.to_owned()].into_iter().chain(sums).chain([lost, r_squared, noise]));
     }
-    let mut text = format!("{}: {}\n", report.image, found.heading()) + &table.right(1..6).print();
+    let mut text = format!("{}: {}\n", report.image, found.heading()) + &table.right(1..7).print();
+    if report.maps.iter().any(|map| map.randomization.is_some()) {
+        text += &forgetting(found);
+    }
     if let Some(random) = &report.random_order {
         let mut table = Table::new();
         table.row(["method", "positive", "change", "deletion", "insertion", "ROAD", "elsewhere"]);
@@ -45,4 +50,17 @@ pub(super) fn print(found: &Explained) -> String {
         text += &table.right(1..7).print();
     }
     text
+}
+
+/// How alike maps stay when the highest layer, half of the layers and all have forgotten.
+fn forgetting(found: &Explained) -> String {
+    let mut table = Table::new();
+    table.row(["likeness with random layers", "the highest", "half", "all"]);
+    for map in &found.report.maps {
+        let Some(curve) = &map.randomization else { continue };
+        let last = curve.len() - 1;
+        let at = |i: usize| format!("{:.2}", curve[i].likeness);
+        table.row([map.method.to_owned(), at(last.min(1)), at(last / 2), at(last)]);
+    }
+    table.right(1..4).print()
 }

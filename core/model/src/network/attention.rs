@@ -97,6 +97,19 @@ pub(super) fn attention<T: Real>(x: &FeatureMap<T>, heads: usize, out: Shape) ->
     y
 }
 
+/// The weights that each token of image `image` gives to all tokens, (tokens, tokens) for each head.
+pub(super) fn attention_weights<T: Real>(
+    x: &FeatureMap<T>,
+    heads: usize,
+    image: usize,
+) -> Vec<Vec<T>> {
+    let one = FeatureMap { n: 1, shape: x.shape, data: x.image(image).to_vec() };
+    each_head(&one, heads, |head, _| {
+        let keys = head.turned(1);
+        (0..head.tokens()).flat_map(|token| head.weights(token, &keys)).collect()
+    })
+}
+
 /// The gradient of the sum of `signal` times the attention of `x`, with respect to `x`.
 ///
 /// With the weights `p` of a token, its signal `s` and its query `q`: each value gets `p s`, and the

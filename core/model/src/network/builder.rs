@@ -9,6 +9,13 @@ pub struct Builder {
     network: Network,
 }
 
+impl From<Network> for Builder {
+    /// Goes on after the last step.
+    fn from(network: Network) -> Self {
+        Self { network }
+    }
+}
+
 impl Builder {
     /// Starts a network that reads `in_channels` channels.
     pub fn new(in_channels: usize) -> Self {

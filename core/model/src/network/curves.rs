@@ -34,6 +34,10 @@ impl Curve {
     }
 
     /// What the curve multiplies its argument by.
+    pub(super) fn factor<T: Real>(self, x: T) -> T {
+        T::of(self.step(x.to_f64()))
+    }
+
     fn step(self, x: f64) -> f64 {
         match self {
             Self::Gelu => 0.5 * libm::erfc(-x * FRAC_1_SQRT_2),
@@ -65,6 +69,23 @@ pub(super) fn gate_gradient<T: Real>(
         for (k, &signal) in signal.iter().enumerate() {
             to[k] = signal * curve.slope(a[k]) * b[k];
             to[half + k] = signal * curve.at(a[k]);
+        }
+    })
+}
+
+/// The shares of the signal that reach the halves `a`, `b` if `curve(a) / a` were constant.
+pub(super) fn gate_held<T: Real>(
+    curve: Curve,
+    x: &FeatureMap<T>,
+    signal: &FeatureMap<T>,
+    [gate, gated]: [f64; 2],
+) -> FeatureMap<T> {
+    let (half, gate, gated) = (signal.shape.c, T::of(gate), T::of(gated));
+    each_pixel(x, signal, |x, signal, to| {
+        let (a, b) = x.split_at(half);
+        for (k, &signal) in signal.iter().enumerate() {
+            to[k] = gate * signal * curve.factor(a[k]) * b[k];
+            to[half + k] = gated * signal * curve.at(a[k]);
         }
     })
 }
@@ -129,6 +150,26 @@ impl LayerNorm {
     }
 }
 
+impl LayerNorm {
+    /// As [`gradient`](Self::gradient) with the factor held constant: `f (g - mean g)`.
+    pub(super) fn held_gradient<T: Real>(
+        &self,
+        x: &FeatureMap<T>,
+        signal: &FeatureMap<T>,
+    ) -> FeatureMap<T> {
+        each_pixel(x, signal, |x, signal, to| {
+            let (_, factor) = self.normal(x);
+            for (to, (&s, &g)) in to.iter_mut().zip(signal.iter().zip(&self.gain)) {
+                *to = s * T::of(g.into());
+            }
+            let center = mean(to.iter().copied());
+            for to in to.iter_mut() {
+                *to = factor * (*to - center);
+            }
+        })
+    }
+}
+
 /// The length of a vector; 1 where it has none.
 fn length<T: Real>(x: &[T]) -> f64 {
     let squares: f64 = x.iter().map(|v| v.to_f64() * v.to_f64()).sum();
@@ -154,5 +195,16 @@ pub(super) fn unit_length_gradient<T: Real>(
         for (to, (x, s)) in to.iter_mut().zip(x.iter().zip(signal)) {
             *to = T::of((s.to_f64() - x.to_f64() / length * along) / length);
         }
+    })
+}
+
+/// The signal over the length, which is held constant.
+pub(super) fn unit_length_held<T: Real>(
+    x: &FeatureMap<T>,
+    signal: &FeatureMap<T>,
+) -> FeatureMap<T> {
+    each_pixel(x, signal, |x, signal, to| {
+        let length = length(x);
+        to.iter_mut().zip(signal).for_each(|(to, s)| *to = T::of(s.to_f64() / length));
     })
 }

@@ -7,7 +7,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use super::attention::{attention, attention_gradient};
+use super::attention::{attention, attention_gradient, attention_weights};
 use super::curves::{self, Curve, QUICK};
 use super::tokens::{rows, rows_transposed};
 use super::windows::Windows;
@@ -135,6 +135,17 @@ impl<'a, T: Real> Trace<'a, T> {
         self.value(self.walker.network.output())
     }
 
+    /// The weights that each token of image `image` gives to all tokens in the attention whose output
+    /// is `node`, (tokens, tokens) for each head; none if the step is no attention.
+    ///
+    /// # Panics
+    /// If there is no such image.
+    pub fn attention_weights(&self, node: Node, image: usize) -> Option<Vec<Vec<T>>> {
+        let step = &self.network().steps()[node.step()?];
+        let Op::Attention(heads) = step.op else { return None };
+        Some(attention_weights(self.value(step.inputs[0]), heads, image))
+    }
+
     /// Carries `seed`, a signal at `from`, back to the values `keep`, and returns their signals.
     ///
     /// At each step on the way, `rule` turns the signal at its output into one for each input.
@@ -252,7 +263,16 @@ pub struct Visit<'a, T: Real> {
     pub signal: &'a FeatureMap<T>,
 }
 
-impl<T: Real> Visit<'_, T> {
+impl<'a, T: Real> Visit<'a, T> {
+    /// The same visit with another signal at the output.
+    #[must_use]
+    pub fn with_signal<'b>(&self, signal: &'b FeatureMap<T>) -> Visit<'b, T>
+    where
+        'a: 'b,
+    {
+        Visit { signal, inputs: self.inputs.clone(), ..*self }
+    }
+
     /// Gradient of the sum of signal times output, for each input.
     pub fn gradient(&self, rectifier: Rectifier) -> Vec<FeatureMap<T>> {
         let (x, signal) = (self.inputs[0], self.signal);
