@@ -133,7 +133,8 @@ impl Shapley {
         [nothing, whole]: [f64; 2],
     ) -> Result<(Vec<f64>, Vec<f64>)> {
         let count = game.parts.count;
-        let pairs = (self.samples / (2 * (count - 1)).max(1)).max(1);
+        // A standard error needs two.
+        let pairs = (self.samples / (2 * (count - 1))).max(2);
         let mut random = RandomState::new(self.seed);
         let (mut sums, mut squares) = (vec![0.0; count], vec![0.0; count]);
         for _ in 0..pairs {

@@ -11,8 +11,8 @@ use ganscope_explain::measure::{Curve, Selectivity, area, elsewhere};
 use ganscope_explain::randomization::{Randomization, rank_correlation};
 use ganscope_explain::road::Road;
 use ganscope_explain::{
-    Composite, Explainer, Fill, Lime, Method, Occlusion, Prepared, Settings, Subject, Target,
-    faint_noise, input_range,
+    Biases, Composite, Explainer, Fill, Lime, Method, Occlusion, Prepared, Settings, Subject,
+    Target, faint_noise, input_range,
 };
 use ganscope_golden as golden;
 use ganscope_model::network::{Builder, Description};
@@ -193,7 +193,8 @@ fn maps_change_when_the_upper_layers_forget_but_for_those_known_not_to() {
     let samples = samples(&trained);
     let likeness_of = |method: Method, rule: &str| {
         let normalization = &trained.classifier().normalization;
-        let composite = Composite::parse(rule, normalization).unwrap();
+        // As published.
+        let composite = Composite::parse(rule, normalization).unwrap().with_biases(Biases::Keep);
         let settings = Settings { composite, ..settings() };
         let one = |s: &Prepared| {
             let target = Target::class(&trained.classifier().network, best(&trained, &s.input));
