@@ -371,7 +371,7 @@ fn cam_is_left_out_of_all_where_the_network_has_no_head_for_it() {
     run(folder.path(), &[&["all", &bag, "--samples", "50"][..], &fixed].concat());
     let report = json(folder.path().join("out/8-bag-0/report.json"));
     assert_eq!(report["left_out"][0][0], "cam");
-    assert_eq!(report["maps"].as_array().unwrap().len(), 11);
+    assert_eq!(report["maps"].as_array().unwrap().len(), 17);
     let mut command = ganscope(&[&["explain", "cam", &bag][..], &fixed].concat());
     let output = command.current_dir(folder.path()).assert().failure().code(1);
     let stderr = String::from_utf8(output.get_output().stderr.clone()).unwrap();
