@@ -173,7 +173,7 @@ fn texts(
     pairs: &[Pair],
     watch: &mut dyn Watch,
 ) -> Result<(Vec<Vec<f32>>, usize)> {
-    let tower = request.open_tower(features, watch)?;
+    let tower = open_tower(features, watch)?;
     let name = request.tokenizer.as_deref().unwrap_or(TOKENIZER);
     let json = weights::read(Path::new(name), watch)
         .map_err(|error| error.with_hint(Hint::of("give a `tokenizer.json` with {tokenizer}")))?;
@@ -218,46 +218,41 @@ impl ClipScoreRequest {
         let folder = self.images.clone().unwrap_or_else(beside);
         let mut known: HashMap<&str, usize> = HashMap::new();
         let mut files = Vec::new();
-        let mut place = |pair: &'_ Pair| -> usize {
-            files.push(folder.join(&pair.file));
-            files.len() - 1
-        };
-        let places = pairs.iter().map(|pair| match known.get(pair.file.as_str()) {
-            Some(&place) => place,
-            None => {
-                let new = place(pair);
-                known.insert(&pair.file, new);
-                new
-            }
-        });
-        (places.collect(), files)
+        let mut places = Vec::with_capacity(pairs.len());
+        for pair in pairs {
+            places.push(*known.entry(&pair.file).or_insert_with(|| {
+                files.push(folder.join(&pair.file));
+                files.len() - 1
+            }));
+        }
+        (places, files)
     }
+}
 
-    /// The text tower of the file that the images' tower is in.
-    fn open_tower(&self, features: &FeatureRequest, watch: &mut dyn Watch) -> Result<TextTower> {
-        let options = features.extractor_options(Needs::FEATURES, None)?;
-        let config = match &options.config {
-            None => TextConfig::default(),
-            Some(path) => {
-                let text = std::fs::read_to_string(path).map_err(Error::file("read", path))?;
-                let what = || format!("configuration `{}`", path.display());
-                TextConfig::from_json(&text).with_context(what)?
-            }
-        };
-        let bytes = features.entry(None)?.bytes(&options, watch)?;
-        let what = || match &options.weights {
-            Some(name) => format!("open the text tower of `{name}`"),
-            None => "open the text tower of CLIP".to_owned(),
-        };
-        let read = ganscope_weights::read_bytes(&bytes, &ReadOptions::default());
-        let checkpoint = read.with_context(what)?;
-        TextTower::new(checkpoint.into(), config, &Device::Cpu).map_err(|error| {
-            let message = format!("{}: {error}", what());
-            Error::problem(Kind::UnfitCheckpoint, message).with_hint(Hint::of(
-                "give weights of CLIP with both towers with {weights}, their `config.json` with {extractor_config}",
-            ))
-        })
-    }
+/// The text tower of the file that the images' tower is in.
+fn open_tower(features: &FeatureRequest, watch: &mut dyn Watch) -> Result<TextTower> {
+    let options = features.extractor_options(Needs::FEATURES, None)?;
+    let config = match &options.config {
+        None => TextConfig::default(),
+        Some(path) => {
+            let text = std::fs::read_to_string(path).map_err(Error::file("read", path))?;
+            let what = || format!("configuration `{}`", path.display());
+            TextConfig::from_json(&text).with_context(what)?
+        }
+    };
+    let bytes = features.entry(None)?.bytes(&options, watch)?;
+    let what = || match &options.weights {
+        Some(name) => format!("open the text tower of `{name}`"),
+        None => "open the text tower of CLIP".to_owned(),
+    };
+    let read = ganscope_weights::read_bytes(&bytes, &ReadOptions::default());
+    let checkpoint = read.with_context(what)?;
+    TextTower::new(checkpoint.into(), config, &Device::Cpu).map_err(|error| {
+        let message = format!("{}: {error}", what());
+        Error::problem(Kind::UnfitCheckpoint, message).with_hint(Hint::of(
+            "give weights of CLIP with both towers with {weights}, their `config.json` with {extractor_config}",
+        ))
+    })
 }
 
 impl ClipScore {

@@ -12,6 +12,8 @@ use serde_json::{Map, Value};
 
 use crate::Prompt;
 
+/// Blocks of a tower, at most.
+const MOST_BLOCKS: usize = 1024;
 /// Channels of a head where nothing else is said.
 const HEAD: usize = 64;
 
@@ -151,7 +153,7 @@ impl TextTower {
         let is_block = |i: &usize| {
             checkpoint.contains(&format!("{}{i}.{}.weight", names.blocks, names.layers[0]))
         };
-        let blocks = (0..).take_while(is_block).count();
+        let blocks = (0..MOST_BLOCKS).take_while(is_block).count();
         let heads = config.heads.unwrap_or(width / HEAD);
         if heads == 0 || !width.is_multiple_of(heads) {
             let problem = format!("the width of {width} does not divide into {heads} heads");
