@@ -14,7 +14,7 @@ pub(super) const DRAWS: u32 = 199;
 /// one for each kernel of the modes.
 pub(super) const LEVEL: f64 = 0.01;
 /// Directions of the features in which sets that are drawn are compared.
-pub(super) const LEADING: usize = 64;
+pub(super) const LEADING: usize = 128;
 
 /// What the largest of several numbers is by chance alone.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
