@@ -15,12 +15,12 @@ const MODEL: [&str; 2] = ["--model", "fashion-cnn"];
 /// Sums of float32 values, added in f64 in two orders.
 const SUM: f64 = 1e-9;
 
-fn sample(name: &str) -> String {
+pub(crate) fn sample(name: &str) -> String {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/samples");
     folder.join(name).to_str().unwrap().to_owned()
 }
 
-fn run(folder: &Path, arguments: &[&str]) -> String {
+pub(crate) fn run(folder: &Path, arguments: &[&str]) -> String {
     let output = ganscope(&[&["explain"], arguments].concat()).current_dir(folder).assert();
     String::from_utf8(output.success().get_output().stdout.clone()).unwrap()
 }

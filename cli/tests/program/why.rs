@@ -8,22 +8,13 @@ use ganscope::weights::{Array, Weights, npy, write_safetensors};
 use ganscope_golden as golden;
 use serde_json::Value;
 
+use crate::explain::{run, sample};
 use crate::setup::ganscope;
 
 /// Float32 forward and back.
 const F32: f64 = 1e-4;
 /// Shapley values sum to the difference of the answers, which is stored in text.
 const SUM: f64 = 1e-6;
-
-fn sample(name: &str) -> String {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/samples");
-    folder.join(name).to_str().unwrap().to_owned()
-}
-
-fn run(folder: &Path, arguments: &[&str]) -> String {
-    let output = ganscope(&[&["explain"], arguments].concat()).current_dir(folder).assert();
-    String::from_utf8(output.success().get_output().stdout.clone()).unwrap()
-}
 
 fn failure(folder: &Path, arguments: &[&str]) -> String {
     let output = ganscope(&[&["explain"], arguments].concat()).current_dir(folder).assert();
