@@ -188,8 +188,8 @@ unsafe fn multiply<S: Simd>(
     panels: &[f32],
     sums: &mut [f32],
 ) {
-    debug_assert!(strip.len() >= S::ROWS * depth && panels.len() >= depth * columns);
-    debug_assert!(sums.len() >= S::ROWS * columns);
+    assert!(strip.len() >= S::ROWS * depth && panels.len() >= depth * columns);
+    assert!(sums.len() >= S::ROWS * columns);
     for first in (0..columns).step_by(S::VECTORS * LANES) {
         let vectors = ((columns - first) / LANES).min(S::VECTORS);
         // SAFETY: the panel at `first * depth` has `depth` rows of `vectors` vectors, as many

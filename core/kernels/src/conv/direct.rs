@@ -239,12 +239,12 @@ impl Block<'_> {
         sums: &mut [f32],
         pitch: usize,
     ) {
-        debug_assert!(strip.len() >= blocks.len() * S::ROWS * LANES);
-        debug_assert!(sums.len() >= S::ROWS * pitch);
+        assert!(strip.len() >= blocks.len() * S::ROWS * LANES);
+        assert!(sums.len() >= S::ROWS * pitch);
         let panels = &self.conv.panels;
         for (index, panel) in self.panels.clone().map(|index| panels.panel(index)).enumerate() {
             let weights = &panel.data[blocks.start * LANES * panel.vectors * LANES..];
-            debug_assert!(weights.len() >= blocks.len() * LANES * panel.vectors * LANES);
+            assert!(weights.len() >= blocks.len() * LANES * panel.vectors * LANES);
             // SAFETY: strip, weights and sums contain the blocks, rows and columns of the tile, as
             // the assertions above restate.
             unsafe {

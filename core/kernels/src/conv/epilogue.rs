@@ -70,7 +70,7 @@ impl Epilogue<'_> {
         pixel: usize,
         out: *mut f32,
     ) {
-        debug_assert!(first + count <= self.channels);
+        assert!(first + count <= self.channels);
         for at in (0..count).step_by(LANES) {
             let rest = (count - at).min(LANES);
             // SAFETY: the vector at `at` is one of `sums`; `rest` values of `out` follow there.
@@ -91,7 +91,7 @@ impl Epilogue<'_> {
         rest: usize,
         pixel: usize,
     ) -> S::Vector {
-        debug_assert!(channel + LANES <= self.bias.len());
+        assert!(channel + LANES <= self.bias.len());
         // SAFETY: a whole vector follows the last channel of the bias.
         let bias = unsafe { simd.read(self.bias.as_ptr().add(channel)) };
         if self.plain {

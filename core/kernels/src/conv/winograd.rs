@@ -199,8 +199,8 @@ impl<T: Transform> Job for Task<'_, T> {
                 for first in (0..tiles.len()).step_by(S::ROWS) {
                     let strip = &transformed[point * inputs + first * conv.inputs..];
                     let sums = &mut sums[point * products + first * width..];
-                    debug_assert!(strip.len() >= S::ROWS * conv.inputs);
-                    debug_assert!(sums.len() >= S::ROWS * width);
+                    assert!(strip.len() >= S::ROWS * conv.inputs);
+                    assert!(sums.len() >= S::ROWS * width);
                     let product = Product {
                         strip: strip.as_ptr(),
                         panel: panel.data.as_ptr(),
