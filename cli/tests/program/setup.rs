@@ -8,22 +8,21 @@ use ganscope::images::{Image, decode, save_png};
 use ganscope::weights::{Array, Weights, write_safetensors};
 use ganscope_golden as golden;
 use serde_json::Value;
-use tempfile::TempDir;
 
-/// A folder that lives as long as the tests, with what `make` puts into it.
-fn shared(cell: &'static OnceLock<TempDir>, make: impl FnOnce(&Path)) -> &'static Path {
-    let folder = cell.get_or_init(|| {
-        let folder = tempfile::tempdir().unwrap();
-        make(folder.path());
+/// The folder `name` beside the tests, into which `make` puts the same files in every run.
+fn shared(cell: &'static OnceLock<PathBuf>, name: &str, make: impl FnOnce(&Path)) -> &'static Path {
+    cell.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        make(&folder);
         folder
-    });
-    folder.path()
+    })
 }
 
 /// The recipe Inception as a checkpoint.
 pub(crate) fn inception() -> PathBuf {
-    static FOLDER: OnceLock<TempDir> = OnceLock::new();
-    let folder = shared(&FOLDER, |folder| {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    let folder = shared(&FOLDER, "weights", |folder| {
         let mut weights = Weights::default();
         for (name, (shape, values)) in golden::weights("inception-weights.json") {
             weights.arrays.insert(name, Array::from_f32(shape, &values).unwrap());
@@ -35,11 +34,11 @@ pub(crate) fn inception() -> PathBuf {
 
 /// The folder `real` or `fake` of the golden end-to-end run.
 pub(crate) fn images(set: &str) -> PathBuf {
-    static FOLDER: OnceLock<TempDir> = OnceLock::new();
-    let folder = shared(&FOLDER, |folder| {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    let folder = shared(&FOLDER, "images", |folder| {
         let folders = &golden::json("metrics.json")["end_to_end"]["folders"];
         for (name, set) in folders.as_object().unwrap() {
-            std::fs::create_dir(folder.join(name)).unwrap();
+            std::fs::create_dir_all(folder.join(name)).unwrap();
             let number = |v: &Value| v.as_u64().unwrap() as usize;
             let sizes = set["sizes_cycled_hw"].as_array().unwrap();
             for i in 0..number(&set["images"]) {
