@@ -19,6 +19,14 @@ class Score(NamedTuple):
     std: float | None
     """Standard deviation over splits or subsets, where the metric has any."""
     higher_is_better: bool
+    standard_error: float | None
+    """Standard error over other draws of equally many generated images, where it is known."""
+    interval: list[float] | None
+    """Ends of the 95 % confidence interval, where one holds."""
+
+    def spread(self) -> str:
+        """How sure it is: ``± 0.06``, the standard error, as ``ganscope score`` prints it; nothing if that is unknown."""
+        return "" if self.standard_error is None else f"± {self.standard_error:.6f}"
 
 
 class Report(Mapping[str, float]):
@@ -26,6 +34,9 @@ class Report(Mapping[str, float]):
 
     Attributes:
         scores: the scores in order, each a :class:`Score`.
+        classes: the scores of each class, as the JSON report has them, where they were asked for with ``by_class``.
+        differences: for each score the letters of all generated sets and the differences of each pair with their
+            p-values, where several sets were scored at once.
         conditions: everything that another run needs for the same numbers.
         warnings: what may mislead.
         summary: the conditions in a line.
@@ -35,6 +46,8 @@ class Report(Mapping[str, float]):
         self._data = data
         self.summary = summary
         self.scores = [Score(*(row[field] for field in Score._fields)) for row in data["scores"]]
+        self.classes: list[dict[str, Any]] = data.get("classes", [])
+        self.differences: list[dict[str, Any]] = data.get("differences", [])
         self.conditions: dict[str, Any] = data["conditions"]
         self.warnings: list[str] = data["warnings"]
 
@@ -61,15 +74,14 @@ class Report(Mapping[str, float]):
     def __repr__(self) -> str:
         lines = []
         for score in self.scores:
-            spread = "" if score.std is None else f" ± {score.std:.6f}"
             better = "higher" if score.higher_is_better else "lower"
-            lines.append(f"{score.title}: {score.value:.6f}{spread} ({better} is better)")
+            lines.append(f"{score.title}: {f'{score.value:.6f} {score.spread()}'.rstrip()} ({better} is better)")
         return "\n".join([*lines, self.summary])
 
     def _repr_html_(self) -> str:
         rows = []
         for score in self.scores:
-            spread = "" if score.std is None else f"± {score.std:.6f}"
+            spread = score.spread()
             arrow = "↑" if score.higher_is_better else "↓"
             title = html.escape(score.title)
             rows.append(f"<tr><th>{title} {arrow}</th><td>{score.value:.6f}</td><td>{spread}</td></tr>")
@@ -85,6 +97,7 @@ def parts(text: str, summary: str, count: int) -> list[Report]:
     reports = []
     for i in range(count):
         conditions = {**data["conditions"], "generated": [sets[i]]}
-        part = {**data, "scores": rows[i * each : (i + 1) * each], "conditions": conditions}
+        classes = [row for row in data.get("classes", []) if row["generated"] == sets[i]["path"]]
+        part = {**data, "scores": rows[i * each : (i + 1) * each], "conditions": conditions, "classes": classes}
         reports.append(Report(part, summary))
     return reports

@@ -26,14 +26,16 @@ def test_digits_are_those_of_the_command_line(tmp_path, program, generated, refe
     told = program(
         "score", tmp_path / "a", "--reference", tmp_path / "b", "--metrics", ",".join(METRICS), *FLAGS, "--json", "-"
     )
-    expected = {row["name"]: (row["value"], row["std"]) for row in told["scores"]}
+    fields = ("name", "value", "std", "standard_error", "interval")
+    expected = [tuple(row[field] for field in fields) for row in told["scores"]]
+    assert any(row[3] is not None for row in expected) and any(row[4] is not None for row in expected)
     files = sorted((tmp_path / "b").iterdir())
     for report in (
         score(tmp_path / "a", str(tmp_path / "b"), cache=False),
         score(generated, reference),
         score([Image.fromarray(image) for image in generated], files),
     ):
-        assert {score.name: (score.value, score.std) for score in report.scores} == expected
+        assert [tuple(getattr(score, field) for field in fields) for score in report.scores] == expected
     assert json.loads(score(tmp_path / "a", tmp_path / "b").to_json())["scores"][0].keys() == told["scores"][0].keys()
 
 
@@ -80,6 +82,20 @@ def test_several_sets_have_a_report_each(generated, reference):
     assert dict(reports["small"]) == dict(score(generated, reference))
     assert reports["equal"]["fid"] == 0.0
     assert reports["equal"].conditions["generated"][0]["images"] == 50
+    for report in reports.values():
+        assert [of["name"] for of in report.differences] == list(report)
+        assert {pair["first"] for of in report.differences for pair in of["pairs"]} == {"small"}
+
+
+def test_classes_have_scores_of_their_own(tmp_path, generated, reference):
+    for name, images in (("a", generated), ("b", reference)):
+        for i, image in enumerate(images):
+            (tmp_path / name / f"class{i % 2}").mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image).save(tmp_path / name / f"class{i % 2}" / f"{i:04}.png")
+    report = ganscope.score(tmp_path / "a", tmp_path / "b", "fid", extractor="fashion-cnn", by_class=True, recursive=True)
+    assert [found["class"] for found in report.classes] == ["class0", "class1"]
+    assert [found["images"] for found in report.classes] == [len(generated) // 2] * 2
+    assert score(generated, reference).classes == []
 
 
 def test_a_report_tells_its_conditions(generated, reference):
@@ -88,6 +104,10 @@ def test_a_report_tells_its_conditions(generated, reference):
     assert report.score("fid").title == "FD (fashion-cnn)"
     assert set(report) >= {"is", "fid", "kid", "precision"}
     assert "FD (fashion-cnn)" in repr(report) and "<table>" in report._repr_html_()
+    # What stands behind the plus-minus sign is the standard error, not the spread over splits.
+    kid = report.score("kid")
+    assert kid.std != kid.standard_error and f"± {kid.standard_error:.6f}" in repr(report)
+    assert f"± {kid.standard_error:.6f}" in report._repr_html_() and f"{kid.std:.6f}" not in repr(report)
     assert any("bias" in text or "fewer" in text for text in report.warnings), report.warnings
 
 
