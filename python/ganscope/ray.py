@@ -27,8 +27,9 @@ Block = dict[str, "np.ndarray[Any, Any]"]
 _SIDE = "reference"
 # Columns of images, in the order in which they are looked for.
 _COLUMNS = ("path", "image", "bytes")
-# States that are merged on a node before they travel to the driver.
-_FAN = 16
+# States that are merged at once, and how often, before they travel to the driver. A state of 2048 features is 34 MB, and
+# the states that wait for others of their group lie in the store of objects, whose limit stops the actors.
+_FAN, _LEVELS = 4, 2
 
 
 class _Moments:
@@ -108,8 +109,9 @@ def statistics(
             compute=ray.data.ActorPoolStrategy(size=num_actors),
             num_cpus=num_cpus,
         )
-        # Without a processor of its own, as the actors may have reserved all of them.
-        states = states.map_batches(_merge, batch_size=_FAN, batch_format="numpy", num_cpus=0)
+        for _ in range(_LEVELS):
+            # Without a processor of its own, as the actors may have reserved all of them.
+            states = states.map_batches(_merge, batch_size=_FAN, batch_format="numpy", num_cpus=0)
         whole = FrechetDistance(extractor, **options)
         nothing = whole.state()
         for row in states.iter_rows():

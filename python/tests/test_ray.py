@@ -55,7 +55,7 @@ def test_actors_have_the_moments_of_one_process(cluster, paths):
 
 
 def test_blocks_are_merged_on_the_nodes_first(cluster, paths):
-    # 60 blocks, 16 of which are merged at once.
+    # 60 blocks, merged by four and by four again.
     same(ganscope.ray.statistics(paths, "fashion-cnn", num_actors=2, block=2), paths)
 
 
