@@ -91,6 +91,8 @@ pub struct Comparison {
     pub tails: [f64; 2],
     /// Whether there are more than chance of them, by five standard deviations.
     pub tail_differs: [bool; 2],
+    /// Whether the values between the tails that differ still differ by more than chance.
+    pub rest_differs: bool,
 }
 
 /// Share of the reference in a tail.
@@ -119,13 +121,26 @@ pub fn compare(generated: &[f64], reference: &[f64]) -> Option<Comparison> {
     let expected = [low, high].map(|_| cut as f64 / m);
     let deviation = |p: f64| (p * (1.0 - p) * (1.0 / n + 1.0 / m)).sqrt();
     let is_more = |(share, p): (f64, f64)| share - p > DEVIATIONS * deviation(p);
+    let tail_differs = [(below, expected[0]), (above, expected[1])].map(is_more);
+    let [rest_of_a, rest_of_b] = [&a, &b].map(|values| {
+        let start = if tail_differs[0] { values.partition_point(|&v| v < low) } else { 0 };
+        let end =
+            if tail_differs[1] { values.partition_point(|&v| v <= high) } else { values.len() };
+        &values[start..end.max(start)]
+    });
     Some(Comparison {
         medians: [a[a.len() / 2], b[b.len() / 2]],
         gap,
         differs: gap > chance(n, m),
         tails: [below, above],
-        tail_differs: [(below, expected[0]), (above, expected[1])].map(is_more),
+        tail_differs,
+        rest_differs: differ(rest_of_a, rest_of_b),
     })
+}
+
+/// Whether sorted values of two sets differ by more than chance; not without values.
+fn differ(a: &[f64], b: &[f64]) -> bool {
+    !a.is_empty() && !b.is_empty() && gap(a, b) > chance(a.len() as f64, b.len() as f64)
 }
 
 /// The gap that one of a thousand pairs of alike sets exceeds.
@@ -204,5 +219,12 @@ mod tests {
         let found = compare(&mixed, &draw(1000, 0.0)).unwrap();
         assert_eq!((found.differs, found.tail_differs), (false, [true, false]), "{found:?}");
         assert!((found.tails[0] - 0.06).abs() < 0.015);
+        // So large a tail moves the whole; the rest is as it was.
+        let mixed = [draw(850, 0.0), draw(150, -5.0)].concat();
+        let found = compare(&mixed, &draw(1000, 0.0)).unwrap();
+        assert!(found.differs && found.tail_differs[0] && !found.rest_differs, "{found:?}");
+        // A shift of all moves the rest, too.
+        let found = compare(&draw(1000, -1.0), &draw(1000, 0.0)).unwrap();
+        assert!(found.tail_differs[0] && found.rest_differs, "{found:?}");
     }
 }

@@ -15,7 +15,7 @@ use ganscope_stats::files::Convention;
 use ganscope_stats::{FeatureSet, FeatureStats, Needs, Score};
 use serde::{Deserialize, Serialize};
 
-pub use causes::Cause;
+pub use causes::{Cause, MAIN};
 
 use crate::checks::{positive, within};
 use crate::error::{Context as _, Error, Result};
@@ -196,7 +196,7 @@ pub fn explain_score(
     let held_out = read.held_out.as_ref().map(Member::need_rows).transpose()?;
     let copies = CopyReport::new(generated, reference, held_out)?;
     counter.add()?;
-    let looks = looks::looks(generated, reference, request.seed)?;
+    let looks = looks::looks(generated, reference, distance, request.seed)?;
     counter.add()?;
     drop(counter);
 
@@ -218,7 +218,7 @@ pub fn explain_score(
     causes.extend(modes.iter().flat_map(ModeReport::causes));
     causes.extend(directions.causes(&title));
     causes.extend(copies.as_ref().and_then(|copies| copies.cause(rows.len())));
-    causes.extend(looks.iter().flat_map(Look::causes));
+    causes.extend(looks.iter().flat_map(|look| look.causes(&title)));
     let warnings = warned.warnings;
     let Read { generated, reference, held_out, convention, .. } = read;
     let members = [generated, reference];

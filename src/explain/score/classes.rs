@@ -121,8 +121,9 @@ impl ClassReport {
         let mut causes: Vec<Cause> =
             self.unlike().into_iter().take(NAMED).map(ClassCount::cause).collect();
         if let Some(first) = causes.first_mut().filter(|_| self.part > 0.0) {
+            first.part = Some(self.part);
             first.text = format!(
-                "{} With all classes equally frequent in both sets, {title} would be {} smaller.",
+                "{} With the same mix of classes in both sets, {title} would be {} smaller.",
                 first.text,
                 percent(self.part)
             );
@@ -151,6 +152,7 @@ impl ClassCount {
             ),
             section: "classes",
             share: self.difference(),
+            part: None,
             class: Some(self.class),
         }
     }

@@ -92,6 +92,7 @@ impl CopyReport {
             ),
             section: "copies",
             share,
+            part: None,
             class: None,
         })
     }

@@ -171,18 +171,21 @@ impl DirectionFound {
         let about = kind.map_or(String::new(), |kind| {
             format!("; the pictures at one end are mostly {}", kind.title)
         });
-        let what = if self.shift > self.spread {
-            "generated images lie elsewhere on the whole".to_owned()
-        } else {
-            self.variety()
+        let what = match self.stretch {
+            _ if self.shift > self.spread => {
+                "generated images lie elsewhere on the whole".to_owned()
+            }
+            None => "generated images vary and the reference does not".to_owned(),
+            Some(a) => format!("generated images vary {a:.2} times as much as the reference"),
         };
         Cause {
             text: format!(
-                "{} of {title} lies along direction {number}: {what}{about}.",
+                "{} of {title} lies along one direction of the features, direction {number}, where {what}{about}.",
                 percent(self.share)
             ),
             section: "directions",
             share: self.gap.unwrap_or(0.0),
+            part: Some(self.share),
             class: kind.map(|kind| kind.class),
         }
     }

@@ -1,6 +1,7 @@
 //! The section of looks: how the pictures of both sets differ by plain measures.
 
 use ganscope_explain::looks::{Comparison, Measure, compare};
+use ganscope_fid::frechet_distance;
 use ganscope_stats::random::RandomState;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -29,6 +30,11 @@ pub struct Look {
     pub tails: [f64; 2],
     /// Whether these are more than chance.
     pub tail_differs: [bool; 2],
+    /// Whether the pictures between the tails that differ still differ by more than chance.
+    pub rest_differs: bool,
+    /// Shares of the distance that would vanish without the pictures of a tail that differs, where all
+    /// pictures were measured.
+    pub tail_parts: [Option<f64>; 2],
     /// Generated pictures of the tails that differ, the farthest first.
     pub tail_images: [Vec<Shown>; 2],
 }
@@ -64,42 +70,74 @@ fn measured(member: &Member, seed: u32) -> Result<Option<Measured>> {
     Ok(Some(Measured { drawn, values }))
 }
 
-/// Measures the pictures of both sets, or of as many as suffice, drawn by `seed`; nothing if a set has no
-/// pictures.
-pub(super) fn looks(generated: &Member, reference: &Member, seed: u32) -> Result<Vec<Look>> {
+/// Measures the pictures of both sets, which are `distance` apart, or of as many as suffice, drawn by `seed`;
+/// nothing if a set has no pictures.
+pub(super) fn looks(
+    generated: &Member,
+    reference: &Member,
+    distance: f64,
+    seed: u32,
+) -> Result<Vec<Look>> {
     let (Some(Measured { drawn, values: a }), Some(Measured { values: b, .. })) =
         (measured(generated, seed)?, measured(reference, seed)?)
     else {
         return Ok(Vec::new());
     };
-    let look = |(k, measure): (usize, Measure)| {
+    // What vanishes without some pictures is known of all of them.
+    let is_whole = generated.rows.as_ref().is_some_and(|rows| rows.len() == drawn.len());
+    let part = |places: &[usize]| -> Result<Option<f64>> {
+        if !is_whole || places.is_empty() || places.len() + 2 > drawn.len() {
+            return Ok(None);
+        }
+        let rest = frechet_distance(&generated.stats_without(places)?, &reference.stats)?;
+        Ok(Some(1.0 - rest / distance))
+    };
+    let mut looks = Vec::new();
+    for (k, measure) in Measure::ALL.into_iter().enumerate() {
         let [a, b] = [&a, &b].map(|values| values.iter().map(|v| v[k]).collect::<Vec<f64>>());
-        let Comparison { medians, gap, differs, tails, tail_differs } = compare(&a, &b)?;
+        let Some(found) = compare(&a, &b) else { continue };
+        let Comparison { medians, gap, differs, tails, tail_differs, rest_differs } = found;
         let mut order: Vec<usize> = (0..a.len()).collect();
         order.sort_by(|&x, &y| a[x].total_cmp(&a[y]).then(x.cmp(&y)));
-        let outside = tails.map(|share| (share * a.len() as f64).round() as usize);
-        let shown = |order: &mut dyn Iterator<Item = usize>, tail: usize| {
-            let count = if tail_differs[tail] { outside[tail].min(SHOWN) } else { 0 };
-            let places: Vec<usize> = order.take(count).map(|i| drawn[i]).collect();
-            generated.shown(&places)
+        // The pictures of both tails, if they differ, the farthest first.
+        let places = |tail: usize| -> Vec<usize> {
+            let count = (tails[tail] * a.len() as f64).round() as usize;
+            let count = if tail_differs[tail] { count } else { 0 };
+            let place = |&i: &usize| drawn[i];
+            if tail == 0 {
+                order.iter().take(count).map(place).collect()
+            } else {
+                order.iter().rev().take(count).map(place).collect()
+            }
         };
-        let low = shown(&mut order.iter().copied(), 0);
-        let high = shown(&mut order.iter().rev().copied(), 1);
-        let measure = measure.name();
-        Some(Look { measure, medians, gap, differs, tails, tail_differs, tail_images: [low, high] })
-    };
-    Ok(Measure::ALL.into_iter().enumerate().filter_map(look).collect())
+        let [low, high] = [places(0), places(1)];
+        let shown = |places: &[usize]| generated.shown(&places[..places.len().min(SHOWN)]);
+        looks.push(Look {
+            measure: measure.name(),
+            medians,
+            gap,
+            differs,
+            tails,
+            tail_differs,
+            rest_differs,
+            tail_parts: [part(&low)?, part(&high)?],
+            tail_images: [shown(&low), shown(&high)],
+        });
+    }
+    Ok(looks)
 }
 
 impl Look {
-    /// What is said about it: the whole set, and its tails.
-    pub(super) fn causes(&self) -> Vec<Cause> {
+    /// What is said about it: the whole set if its tails do not explain that, and the tails that this does not
+    /// say already. `title` is the name of the distance.
+    pub(super) fn causes(&self, title: &str) -> Vec<Cause> {
         let measure = Measure::ALL.into_iter().find(|measure| measure.name() == self.measure);
         let [less, more] = measure.map_or(["less", "more"], words);
-        let cause = |text, share| Cause { text, section: "pixels", share, class: None };
+        let cause = |text, share, part| Cause { text, section: "pixels", share, part, class: None };
         let mut causes = Vec::new();
-        if self.differs {
-            let [a, b] = self.medians;
+        let [a, b] = self.medians;
+        let all_differ = self.differs && self.rest_differs;
+        if all_differ {
             let word = if a < b { less } else { more };
             let change =
                 if b > 0.0 { format!(" ({:+.0} %)", 100.0 * (a / b - 1.0)) } else { String::new() };
@@ -107,15 +145,20 @@ impl Look {
                 "Generated pictures are {word} on the whole: median {} {a:.3}, reference {b:.3}{change}.",
                 self.measure
             );
-            causes.push(cause(text, self.gap));
+            causes.push(cause(text, self.gap, None));
         }
         for (tail, word) in [less, more].into_iter().enumerate() {
-            if self.tail_differs[tail] {
+            let is_said = all_differ && (tail == 0) == (a < b);
+            if self.tail_differs[tail] && !is_said {
+                let part = self.tail_parts[tail].filter(|&part| part > 0.0);
+                let without = part.map_or(String::new(), |part| {
+                    format!(" Without them {title} would be {} smaller.", percent(part))
+                });
                 let text = format!(
-                    "{} of the generated pictures are {word} than 99 % of the reference.",
+                    "{} of the generated pictures are {word} than 99 % of the reference.{without}",
                     percent(self.tails[tail])
                 );
-                causes.push(cause(text, self.tails[tail]));
+                causes.push(cause(text, self.tails[tail], part));
             }
         }
         causes

@@ -109,6 +109,7 @@ impl ModeReport {
                     ),
                     section: "modes",
                     share: mode.excess,
+                    part: None,
                     class: kind.map(|kind| kind.class),
                 }
             })

@@ -7,7 +7,7 @@ use std::path::Path;
 use ganscope_images::grid;
 
 use super::ExplainedScore;
-use super::causes::percent;
+use super::causes::{MAIN, percent};
 use super::classes::{ClassReport, LabelDistance};
 use super::directions::DirectionFound;
 use super::modes::{ModeFound, ModeReport};
@@ -17,8 +17,6 @@ use crate::figures::page::{Page, TableCell};
 use crate::figures::{Cell, number};
 use crate::files::{make_folder, write_text};
 
-/// Causes that a reader sees first.
-const MAIN: usize = 3;
 /// Pictures of a row at an end of a direction.
 const END: usize = 10;
 /// Pictures per line of the sheet of a mode.
@@ -33,11 +31,10 @@ const NAMES: usize = 8;
 
 /// Names of the sections, by their ids.
 const SECTIONS: &[(&str, &str)] = &[
+    ("classes", "Classes"),
+    ("copies", "Copies"),
     ("directions", "Directions"),
     ("modes", "Modes"),
-    ("classes", "Classes"),
-    ("images", "Images"),
-    ("copies", "Copies"),
     ("pixels", "Pixels"),
 ];
 
@@ -98,13 +95,13 @@ impl ExplainedScore {
         for warning in &self.warnings {
             page.warning(&warning.text);
         }
+        self.add_classes(&mut page);
+        self.add_copies(&mut page)?;
         self.add_directions(&mut page)?;
         self.add_modes(&mut page)?;
-        self.add_classes(&mut page);
+        self.add_pixels(&mut page)?;
         page.section("images", "Images: which ones raise the distance");
         self.images.add_to(&mut page)?;
-        self.add_copies(&mut page)?;
-        self.add_pixels(&mut page)?;
         self.images.add_table(&mut page);
         let convention =
             self.convention.as_ref().map_or("unknown features".into(), ToString::to_string);
@@ -133,14 +130,14 @@ impl ExplainedScore {
                 page.paragraph(&format!("{more} more in the sections below."));
             }
             page.paragraph(
-                "Each section looks at the same difference from its own side, so shares of several \
-                 sections do not add up.",
+                "Each section looks at the same difference from its own side: the same pictures may count \
+                 in several, and their shares do not add up.",
             );
         }
         page.paragraph(&match self.by_chance {
             Some(chance) => format!(
-                "By chance alone, sets of these sizes are {} apart: the images of both sets, drawn \
-                 anew into two. The rest of {title} is a difference of the sets.",
+                "Two sets of these sizes that differ by nothing but chance have a {title} of about {}: \
+                 so large is it when the images of both sets are mixed and dealt out anew.",
                 number(chance)
             ),
             None => {
@@ -182,13 +179,29 @@ impl ExplainedScore {
         if let Some(chance) = &found.chance {
             let limit = number(chance.limit);
             page.paragraph(&format!(
-                "A part up to {limit} may be chance: in one of a hundred drawings of two sets from the \
-                 images of both, some direction has more (here p = {:.3}).",
+                "A direction with up to {limit} may be chance: when the images of both sets are mixed and \
+                 dealt out anew, the largest direction has more in one of a hundred cases. It has as much \
+                 as the first one here with a probability of {:.3} at most.",
                 chance.p_value
             ));
         }
-        for (i, direction) in found.directions.iter().enumerate() {
+        page.paragraph(&format!(
+            "Each direction has two ends: the {END} pictures of each set that lie farthest there are shown."
+        ));
+        let (shown, others): (Vec<_>, Vec<_>) = found
+            .directions
+            .iter()
+            .enumerate()
+            .partition(|(i, direction)| *i == 0 || direction.beyond_chance != Some(false));
+        for (i, direction) in shown {
             self.add_direction(page, i + 1, direction)?;
+        }
+        if !others.is_empty() {
+            let other = |(i, direction): &(usize, &DirectionFound)| {
+                format!("{} of direction {}", percent(direction.share), i + 1)
+            };
+            let others: Vec<String> = others.iter().map(other).collect();
+            page.paragraph(&format!("These may be chance: {}.", others.join(", ")));
         }
         Ok(())
     }
@@ -219,8 +232,8 @@ impl ExplainedScore {
             ];
             for (member, images, kind, side) in sides {
                 if !images.is_empty() {
-                    let images = &images[..images.len().min(END)];
-                    let cell = strip(member, images, COLUMNS, format!("{name}, {side}"))?;
+                    let few = &images[..images.len().min(END)];
+                    let cell = strip(member, few, COLUMNS, format!("{name}, {side}"))?;
                     cells.push(cell.note(mostly(kind.as_ref())));
                 }
             }
@@ -235,8 +248,9 @@ impl ExplainedScore {
             return Ok(());
         }
         page.paragraph(
-            "Kinds of pictures that are more frequent in one set, by two ways to compare pictures. \
-             The excess is the least share of all images by which they are.",
+            "Kinds of pictures that are more frequent in one set, by two ways to compare features. An \
+             excess of 5 % says that at least 5 % of all pictures of the set are of this kind and have no \
+             counterpart in the other set.",
         );
         for report in &self.modes {
             self.add_kernel(page, report)?;
@@ -254,7 +268,8 @@ impl ExplainedScore {
         for (name, whose, modes, member) in sides {
             page.subheading(&format!("{name}, {kernel} kernel"));
             page.paragraph(&format!(
-                "Shown by {whose}. An excess up to {limit} may be chance (p = {:.3}).",
+                "The pictures are of {whose}. An excess up to {limit} may be chance; the largest here has a \
+                 probability of {:.3} at most.",
                 report.chance.p_value
             ));
             if modes.is_empty() {
@@ -309,14 +324,15 @@ impl ExplainedScore {
 
     fn add_histogram(&self, page: &mut Page, report: &ClassReport) {
         let title = &self.title;
-        let verdict = if report.differs {
-            "More than chance for some classes."
-        } else {
-            "No class differs by more than chance."
+        let unlike: Vec<&str> = report.unlike().iter().map(|class| class.title.as_str()).collect();
+        let verdict = match unlike.len() {
+            0 => "No class differs by more than chance.".to_owned(),
+            1..=5 => format!("By more than chance: {}.", unlike.join(", ")),
+            n => format!("By more than chance: {n} classes, bold below."),
         };
         page.paragraph(&format!(
-            "By the extractor's own classifier, {} of the images would have to change their class. \
-             {verdict}",
+            "By the extractor's own classifier, {} of the generated images would have to be of another \
+             class for both sets to have the same mix. {verdict}",
             percent(report.difference)
         ));
         let weighted = |whose: &str, other: &str, distance: f64| {
@@ -339,7 +355,10 @@ impl ExplainedScore {
         if let Some(distance) = report.distance_at_generated_histogram {
             page.paragraph(&weighted("reference", "generated set", distance));
         }
-        page.paragraph(&format!("{} of it is the mix of classes.", percent(report.part.max(0.0))));
+        page.paragraph(&format!(
+            "So {} of {title} is the mix of classes.",
+            percent(report.part.max(0.0))
+        ));
         let mut classes: Vec<_> = report.histogram.iter().collect();
         let size = |class: &super::classes::ClassCount| class.deviations.map_or(0.0, f64::abs);
         classes.sort_by(|a, b| size(b).total_cmp(&size(a)));
@@ -363,7 +382,7 @@ impl ExplainedScore {
                 cell(deviations),
             ]
         };
-        let head = ["class", "generated", "reference", "standard deviations"].map(str::to_owned);
+        let head = ["class", "generated", "reference", "deviations"].map(str::to_owned);
         page.table(&head, &classes[..shown].iter().map(row).collect::<Vec<_>>());
     }
 

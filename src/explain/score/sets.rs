@@ -49,6 +49,15 @@ impl Member {
         Ok(Self { facts: gathered.facts, stats, rows, logits, classes, album })
     }
 
+    /// The moments of the set without the images at some positions.
+    ///
+    /// # Errors
+    /// If it consists of moments, or fewer than two images stay.
+    pub(crate) fn stats_without(&self, positions: &[usize]) -> Result<FeatureStats> {
+        let part = FeatureStats::from_features(&self.need_rows()?.select(positions));
+        Ok(self.stats.without(&part)?)
+    }
+
     /// The features of its images.
     ///
     /// # Errors

@@ -1,14 +1,11 @@
 //! `ganscope explain score`: why a distance is what it is.
 
-use ganscope::explain::score::{ExplainScoreRequest, explain_score};
+use ganscope::explain::score::{ExplainScoreRequest, MAIN, explain_score};
 use ganscope::files::make_folder;
 use ganscope::{Result, Watch as _};
 
 use crate::given::Given;
 use crate::terminal::Terminal;
-
-/// Causes that are printed.
-const MAIN: usize = 3;
 
 pub(in super::super) fn run(given: Given<'_>, terminal: &mut Terminal) -> Result<()> {
     let (request, output) = (given.request::<ExplainScoreRequest>()?, given.path("output"));

@@ -13,7 +13,7 @@ use crate::figures::{Cell, number};
 
 impl ExplainedScore {
     pub(super) fn add_copies(&self, page: &mut Page) -> Result<()> {
-        page.section("copies", "Copies: are reference images memorized");
+        page.section("copies", "Copies: are reference images memorized?");
         let Some(report) = &self.copies else {
             page.paragraph("Not known: the reference contains no features of single images.");
             return Ok(());
@@ -25,7 +25,8 @@ impl ExplainedScore {
         };
         let real =
             if report.has_held_out { "held-out images" } else { "reference images, to the rest" };
-        let head = ["distance to the nearest reference image", "least", "1 % below", "median"];
+        let head =
+            ["distance to the nearest reference image", "least", "first percentile", "median"];
         page.table(
             &head.map(str::to_owned),
             &[
@@ -37,13 +38,17 @@ impl ExplainedScore {
         if !(generated.album.has_pictures() && reference.album.has_pictures()) {
             return Ok(());
         }
-        page.subheading("The nearest pairs: generated left, reference right");
+        let (shown, near) = (report.nearest.len(), report.near_copies.len());
+        let of = if near > shown { format!(" of {near}") } else { String::new() };
+        page.subheading(&format!("The {shown} nearest pairs{of}: generated left, reference right"));
         let cell = |pair: &CopyPair| -> Result<Cell> {
             let mut tiles = generated.album.tiles(std::slice::from_ref(&pair.generated))?;
             tiles.extend(reference.album.tiles(std::slice::from_ref(&pair.reference))?);
-            let cell = Cell::new(grid(&tiles, 2, GAP, PAPER)).caption(&pair.generated.name);
+            let names = format!("{} and {}", pair.generated.name, pair.reference.name);
+            let cell = Cell::new(grid(&tiles, 2, GAP, PAPER)).caption(&names);
             let (distance, spacing) = (number(pair.distance), number(pair.spacing));
-            Ok(cell.note(format!("{}: {distance}; spacing there {spacing}", pair.reference.name)))
+            let note = format!("distance {distance}; the next reference image is {spacing} away");
+            Ok(cell.note(note))
         };
         page.gallery(&report.nearest.iter().map(cell).collect::<Result<Vec<_>>>()?)?;
         Ok(())
@@ -79,11 +84,12 @@ impl ExplainedScore {
             let [low, high] = tails;
             vec![look.measure.into(), a, b, low, high, verdict.into()]
         };
-        let head = ["measure", "generated", "reference", "below 99 %", "above 99 %", "verdict"];
+        let head =
+            ["measure", "generated", "reference", "less than 99 %", "more than 99 %", "verdict"];
         page.table(&head.map(str::to_owned), &self.looks.iter().map(row).collect::<Vec<_>>());
         page.paragraph(
-            "Medians, and the shares of generated pictures below and above 99 % of the reference, of \
-             which 1 % is usual. Brightness and contrast are of the luminance, 0 to 255; sharpness is \
+            "Medians, and the shares of generated pictures that have less, or more, than 99 % of the \
+             reference, where 1 % is usual. Brightness and contrast are of the luminance, 0 to 255; sharpness is \
              the difference of neighboring pixels over the contrast.",
         );
         for look in &self.looks {
@@ -104,14 +110,25 @@ impl CopyReport {
         let [near, all] = self.among_real;
         let real = if self.has_held_out { "held-out images" } else { "reference images" };
         let count = self.near_copies.len();
+        let same = self.near_copies.iter().filter(|pair| pair.distance == 0.0).count();
+        let nearly = count - same;
+        let mut found = Vec::new();
+        if same > 0 {
+            found.push(format!(
+                "{same} generated images have exactly the features of a reference image."
+            ));
+        }
+        if nearly > 0 || same == 0 {
+            found.push(format!(
+                "{nearly} generated images are nearly copies: four times nearer to a reference image than \
+                 the reference image next to that is."
+            ));
+        }
         let verdict = if self.is_suspicious {
             "That is more than chance: look at the pairs."
         } else {
             "No sign of memorized images."
         };
-        format!(
-            "{count} generated images are nearer to a reference image than a quarter of the distance \
-             that reference images have there. Of {all} {real}, {near} are. {verdict}"
-        )
+        format!("{} Of {all} {real}, {near} are so near to another one. {verdict}", found.join(" "))
     }
 }
