@@ -13,6 +13,9 @@ use ganscope_model::{FeatureMap, Network, Node, Op, Shape};
 /// Rounding of float64 where relevance is divided by values near zero.
 const F64: f64 = 1e-9;
 
+/// Of the relevance of the output.
+const CONSERVED: f64 = 1e-9;
+
 const TOKENS: usize = 5;
 const WIDTH: usize = 6;
 const HEADS: usize = 2;
@@ -21,16 +24,17 @@ fn random(name: &str, n: usize) -> Vec<f32> {
     golden::tensor(name, &[n], (-1.0, 1.0), 0)
 }
 
-fn linear(name: &str, inputs: usize, outputs: usize) -> Op {
+fn linear(name: &str, inputs: usize, outputs: usize, bias: fn(usize) -> Vec<f32>) -> Op {
     let spec = ConvSpec::new(inputs, outputs, [1, 1]);
     let weight = random(name, inputs * outputs);
-    Op::Linear(Convolution { spec, weight, bias: random("bias", outputs) })
+    Op::Linear(Convolution { spec, weight, bias: bias(outputs) })
 }
 
-/// All kinds of steps in a row, and a residual addition.
-fn network() -> Arc<Network> {
+/// All kinds of steps in a row, and a residual addition, with biases of each number.
+fn network(bias: fn(usize) -> Vec<f32>) -> Arc<Network> {
     let mut b = Builder::new(WIDTH);
-    let norm = LayerNorm { gain: random("gain", WIDTH), shift: random("shift", WIDTH), eps: 1e-6 };
+    let linear = |name, inputs, outputs| linear(name, inputs, outputs, bias);
+    let norm = LayerNorm { gain: random("gain", WIDTH), shift: bias(WIDTH), eps: 1e-6 };
     let x = b.step("norm", &[Node::INPUT], Op::LayerNorm(norm));
     let x = b.step("qkv", &[x], linear("qkv", WIDTH, 3 * WIDTH));
     let x = b.step("attention", &[x], Op::Attention(HEADS));
@@ -56,11 +60,13 @@ fn proportional(matrix: &[Vec<f64>], x: &[f64], y: &[f64], relevance: &[f64]) ->
 }
 
 /// The rules for products and the softmax, head by head: `R_A = A v / (2 o) R_o`,
-/// `R_s = s (R_A - A sum R_A)`, `R_q = q k / (2 s) R_s`; values alone if the softmax is held.
-fn attention(x: &[f64], y: &[f64], relevance: &[f64], is_held: bool) -> Vec<f64> {
+/// `R_s = s (R_A - A sum R_A)`, `R_q = q k / (2 s) R_s`; values alone if the softmax is held. With what the
+/// softmax keeps: it is taken as linear around its scores, `A_j + sum_i dA_j/ds_i (s'_i - s_i)`, and what is
+/// constant in that, a bias, has its share of `R_A`.
+fn attention(x: &[f64], y: &[f64], relevance: &[f64], is_held: bool) -> (Vec<f64>, f64) {
     let size = WIDTH / HEADS;
     let of = |token: usize, kind: usize, k: usize| token * 3 * WIDTH + kind * WIDTH + k;
-    let mut result = vec![0.0; x.len()];
+    let (mut result, mut kept) = (vec![0.0; x.len()], 0.0);
     let half = if is_held { 1.0 } else { 0.5 };
     for head in 0..HEADS {
         let channels = || head * size..(head + 1) * size;
@@ -86,6 +92,9 @@ fn attention(x: &[f64], y: &[f64], relevance: &[f64], is_held: bool) -> Vec<f64>
             }
             let total: f64 = of_weights.iter().sum();
             for j in 0..TOKENS {
+                let slope = |i: usize| weights[j] * (f64::from(u8::from(i == j)) - weights[i]);
+                let bias = weights[j] - (0..TOKENS).map(|i| slope(i) * scores[i]).sum::<f64>();
+                kept += bias / weights[j] * of_weights[j];
                 let of_score = scores[j] * (of_weights[j] - weights[j] * total);
                 for k in channels() {
                     let part = x[of(i, 0, k)] * x[of(j, 1, k)] / (size as f64).sqrt();
@@ -96,11 +105,12 @@ fn attention(x: &[f64], y: &[f64], relevance: &[f64], is_held: bool) -> Vec<f64>
             }
         }
     }
-    result
+    (result, kept)
 }
 
-/// The relevance of the input by the formulas.
-fn twin(values: &[Vec<f64>], network: &Network, start: &[f64], is_held: bool) -> Vec<f64> {
+/// The relevance of the input by the formulas, and what the softmax keeps.
+fn twin(values: &[Vec<f64>], network: &Network, start: &[f64], is_held: bool) -> (Vec<f64>, f64) {
+    let mut kept = 0.0;
     let mut relevance: Vec<Vec<f64>> = values.iter().map(|v| vec![0.0; v.len()]).collect();
     *relevance.last_mut().unwrap() = start.to_vec();
     for (index, step) in network.steps().iter().enumerate().rev() {
@@ -149,7 +159,11 @@ fn twin(values: &[Vec<f64>], network: &Network, start: &[f64], is_held: bool) ->
                 };
                 vec![(0..x.len()).map(share).collect()]
             }
-            Op::Attention(_) => vec![attention(x, y, &r, is_held)],
+            Op::Attention(_) => {
+                let (parts, bias) = attention(x, y, &r, is_held);
+                kept += bias;
+                vec![parts]
+            }
             other => panic!("no formula of {}", other.kind()),
         };
         for (node, part) in step.inputs.iter().zip(parts) {
@@ -157,12 +171,12 @@ fn twin(values: &[Vec<f64>], network: &Network, start: &[f64], is_held: bool) ->
             sums.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
         }
     }
-    relevance.swap_remove(0)
+    (relevance.swap_remove(0), kept)
 }
 
-#[test]
-fn relevance_follows_the_formulas_of_the_authors() {
-    let network = network();
+/// Compares the relevance of both methods with the formulas; `check` gets the relevance of the output, that
+/// of the input, and what the softmax keeps.
+fn compare(network: &Arc<Network>, check: impl Fn(f64, f64, f64)) {
     let walker = Walker::<f64>::new(network.clone());
     let shape = Shape { c: WIDTH, h: TOKENS, w: 1 };
     let input = random("input", shape.len()).iter().map(|&v| v.into()).collect();
@@ -176,10 +190,25 @@ fn relevance_follows_the_formulas_of_the_authors() {
     let values: Vec<Vec<f64>> = steps.map(|i| trace.value(node(i)).data.clone()).collect();
     for (method, is_held) in [(AttentionLrp::attn_lrp(), false), (AttentionLrp::cp_lrp(), true)] {
         let found = method.relevance(&trace, network.output(), weights.clone()).unwrap();
-        let expected = twin(&values, &network, &start, is_held);
+        let (expected, kept) = twin(&values, network, &start, is_held);
         let error = golden::relative_l2(&found.map.data, &expected);
         assert!(error < F64, "{method:?}: {error:.2e}");
         let sum: f64 = expected.iter().sum();
         assert!((found.sum - sum).abs() < F64 * found.magnitude);
+        assert!(!is_held || kept == 0.0);
+        check(start.iter().sum(), found.sum, kept);
     }
+}
+
+#[test]
+fn relevance_follows_the_formulas_of_the_authors() {
+    compare(&network(|n| random("bias", n)), |_, _, _| ());
+}
+
+#[test]
+fn relevance_is_conserved_without_biases() {
+    compare(&network(|n| vec![0.0; n]), |start, end, kept| {
+        let error = ((end + kept) / start - 1.0).abs();
+        assert!(error < CONSERVED, "{start} becomes {end} and {kept}");
+    });
 }

@@ -17,6 +17,8 @@ import numpy as np
 from PIL import Image
 
 NODES = 3
+# Bytes of objects that a node keeps.
+STORE = 1 << 30
 
 
 def images(folder: Path, count: int) -> list[str]:
@@ -59,8 +61,10 @@ def main() -> None:
 
         # The actors take one thread for each processor that is reserved for them.
         del os.environ["RAYON_NUM_THREADS"]
-        cluster = Cluster(initialize_head=True, connect=True, head_node_args={"num_cpus": 1})
-        last = [cluster.add_node(num_cpus=1) for _ in range(NODES - 1)][-1]
+        # Nodes in earnest keep more objects than the 150 MB that this kind of cluster has by default.
+        node = {"num_cpus": 1, "object_store_memory": STORE}
+        cluster = Cluster(initialize_head=True, connect=True, head_node_args=node)
+        last = [cluster.add_node(**node) for _ in range(NODES - 1)][-1]
         cluster.wait_for_nodes()
         def on_nodes(some: list[str]) -> tuple[ganscope.FrechetDistance, float]:
             start = time.perf_counter()
