@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use candle_core::Tensor;
 use ganscope_images::Image;
@@ -34,6 +35,9 @@ pub const COUNT: usize = 10;
 /// See [`COUNT`].
 pub const SAMPLES: usize = 2000;
 
+/// Time in which a picture that follows a hand is drawn.
+pub const IN_TIME: Duration = Duration::from_millis(50);
+
 /// Most steps of a place.
 const MOST_STEPS: usize = 256;
 
@@ -60,6 +64,9 @@ pub struct PlaceRequest {
     /// Style inputs that are moved; all if missing.
     #[serde(with = "text::option")]
     pub moved: Option<Styles>,
+    /// Height that is enough for a picture: the largest preview of the generator that is at most so high. The
+    /// whole picture if missing, or if the generator has no previews.
+    pub preview: Option<usize>,
 }
 
 /// A set of directions that a generator can be moved along.
@@ -137,8 +144,32 @@ impl Plane {
     /// As [`ws`](Self::ws).
     pub fn picture(&mut self, place: &PlaceRequest, watch: &mut dyn Watch) -> Result<Image> {
         let ws = self.tensor(place, watch)?;
-        let mut made = self.drawing.render(&ws)?;
-        made.pop().ok_or_else(|| Error::request("the generator made no picture"))
+        self.drawing.picture(&ws, place.preview, watch)
+    }
+
+    /// The height of the largest preview that is drawn within [`IN_TIME`] on this machine, as measured; the
+    /// smallest there is if none is. None if the whole picture is in time, or the generator has no
+    /// previews.
+    ///
+    /// # Errors
+    /// If the generator fails, or the task is stopped.
+    pub fn preview(&self, watch: &mut dyn Watch) -> Result<Option<usize>> {
+        let Drawing { generator, sampler, .. } = &self.drawing;
+        let sizes = generator.network.preview_sizes();
+        let Some(&smallest) = sizes.first() else { return Ok(None) };
+        let ws = sampler.ws(&*generator.network, &[0])?;
+        // What is done only once is not counted.
+        self.drawing.picture(&ws, Some(smallest), watch)?;
+        let mut in_time = smallest;
+        for size in sizes.into_iter().map(Some).chain([None]) {
+            let began = Instant::now();
+            self.drawing.picture(&ws, size, watch)?;
+            if began.elapsed() > IN_TIME {
+                return Ok(Some(in_time));
+            }
+            in_time = size.unwrap_or(in_time);
+        }
+        Ok(None)
     }
 
     fn tensor(&mut self, place: &PlaceRequest, watch: &mut dyn Watch) -> Result<Tensor> {
