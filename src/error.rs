@@ -165,7 +165,7 @@ impl Error {
         match self {
             Self::Problem { kind, .. } => *kind,
             Self::Context { source, .. } => source.kind(),
-            Self::Cancelled => Kind::Cancelled,
+            Self::Cancelled | Self::Model(ganscope_model::Error::Stopped) => Kind::Cancelled,
             Self::File { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
                 Kind::NotFound
             }

@@ -146,6 +146,26 @@ impl Drawing {
         Ok(render(&*self.generator.network, ws, &synthesis, self.request.batch)?)
     }
 
+    /// The picture of `ws` (1, `num_ws`, `w_dim`), with the noise of [`render`](Self::render), or a preview of
+    /// it: the largest that the generator has of at most that height. A generator that is at work ends when
+    /// the task is stopped.
+    ///
+    /// # Errors
+    /// If the generator fails, or the task is stopped.
+    pub fn picture(
+        &self,
+        ws: &Tensor,
+        preview: Option<usize>,
+        watch: &mut dyn Watch,
+    ) -> Result<Image> {
+        let network = &*self.generator.network;
+        let noise_seeds = vec![0];
+        let synthesis = Synthesis { noise_seeds, preview, ..self.sampler.synthesis.clone() };
+        let made = network.synthesize_unless(ws, &synthesis, &|| watch.stop())?;
+        let picture = to_images(&made, &network.info())?.pop();
+        picture.ok_or_else(|| Error::request("the generator made no picture"))
+    }
+
     /// The style inputs of seeds, (N, `num_ws`, `w_dim`) float32, under the truncation of the request.
     ///
     /// # Errors

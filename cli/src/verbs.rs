@@ -10,6 +10,7 @@ mod latents;
 mod list;
 mod plan;
 mod score;
+#[cfg(feature = "web")]
 mod serve;
 mod shell;
 mod stats;
@@ -38,6 +39,7 @@ use ganscope::score::compare::ComparePresetsRequest;
 use ganscope::score::plan::PlanRequest;
 use ganscope::score::statistics::{RowsRequest, StatisticsRequest};
 use ganscope::score::sweep::SweepRequest;
+#[cfg(feature = "web")]
 use ganscope_web::ServeRequest;
 
 use crate::given::{Fills, Given, fills, with_defaults};
@@ -127,6 +129,7 @@ static PROGRAM: Verb =
                 verb("unit", include_str!("../help/explain-unit.txt"), explain::networks::unit)
                     .filling(&[fills::<UnitRequest>()]),
             ]),
+        #[cfg(feature = "web")]
         verb("serve", include_str!("../help/serve.txt"), serve::run)
             .filling(&[fills::<ServeRequest>()]),
         verb("list", include_str!("../help/list.txt"), list::run),

@@ -167,8 +167,17 @@ impl Generator for MultiModal {
         self.generator.style_weights()
     }
 
-    fn synthesize(&self, ws: &Tensor, options: &Synthesis) -> ganscope_model::Result<Tensor> {
-        self.generator.synthesize(ws, options)
+    fn preview_sizes(&self) -> Vec<usize> {
+        self.generator.preview_sizes()
+    }
+
+    fn synthesize_unless(
+        &self,
+        ws: &Tensor,
+        options: &Synthesis,
+        stop: &dyn Fn() -> bool,
+    ) -> ganscope_model::Result<Tensor> {
+        self.generator.synthesize_unless(ws, options, stop)
     }
 
     fn noise_maps(&self) -> Vec<Tensor> {

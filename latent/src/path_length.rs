@@ -173,7 +173,8 @@ impl PathLength {
         // The same noise at both ends, another one on each path.
         let noise_seeds = seeds.iter().flat_map(|&s| [s, s]).collect();
         let threshold = prior.threshold();
-        let options = Synthesis { noise_mode: NoiseMode::Random, noise_seeds, threshold };
+        let noise_mode = NoiseMode::Random;
+        let options = Synthesis { noise_mode, noise_seeds, threshold, preview: None };
         shrink(&self.cropped(&generator.synthesize(&ws, &options)?)?)
     }
 

@@ -2,7 +2,7 @@
 
 use candle_core::{D, Device, Tensor};
 use ganscope_model::{
-    Error, Generator, GeneratorInfo, Result, Rounding, Synthesis, Truncation, TruncationKind,
+    Error, Generator, GeneratorInfo, Result, Rounding, Synthesis, Truncation, TruncationKind, go_on,
 };
 
 /// Side of an image.
@@ -50,7 +50,13 @@ impl Generator for Toy {
         Ok(Tensor::stack(&rows, 1)?)
     }
 
-    fn synthesize(&self, ws: &Tensor, _options: &Synthesis) -> Result<Tensor> {
+    fn synthesize_unless(
+        &self,
+        ws: &Tensor,
+        _options: &Synthesis,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Tensor> {
+        go_on(stop)?;
         let weights = Tensor::new(&[1f32, 2.0, 4.0], &Device::Cpu)?.reshape((1, NUM_WS, 1))?;
         let image = ws.broadcast_mul(&weights)?.sum(D::Minus2)?;
         Ok(image.reshape((ws.dim(0)?, 3, SIDE, SIDE))?)

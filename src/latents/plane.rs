@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use candle_core::Tensor;
 use ganscope_images::Image;
@@ -34,6 +35,12 @@ pub const COUNT: usize = 10;
 /// See [`COUNT`].
 pub const SAMPLES: usize = 2000;
 
+/// Time in which a picture that follows a hand is drawn.
+pub const IN_TIME: Duration = Duration::from_millis(50);
+
+/// Lowest preview that shows something.
+const LOWEST: usize = 16;
+
 /// Most steps of a place.
 const MOST_STEPS: usize = 256;
 
@@ -60,6 +67,9 @@ pub struct PlaceRequest {
     /// Style inputs that are moved; all if missing.
     #[serde(with = "text::option")]
     pub moved: Option<Styles>,
+    /// Height that is enough for a picture: the largest preview of the generator that is at most so high. The
+    /// whole picture if missing, or if the generator has no previews.
+    pub preview: Option<usize>,
 }
 
 /// A set of directions that a generator can be moved along.
@@ -137,8 +147,33 @@ impl Plane {
     /// As [`ws`](Self::ws).
     pub fn picture(&mut self, place: &PlaceRequest, watch: &mut dyn Watch) -> Result<Image> {
         let ws = self.tensor(place, watch)?;
-        let mut made = self.drawing.render(&ws)?;
-        made.pop().ok_or_else(|| Error::request("the generator made no picture"))
+        self.drawing.picture(&ws, place.preview, watch)
+    }
+
+    /// The height of the largest preview that is drawn within [`IN_TIME`] on this machine, as measured; that of
+    /// the smallest of at least 16 pixels if none is. None if the whole picture is in time, or the generator
+    /// has no such preview.
+    ///
+    /// # Errors
+    /// If the generator fails, or the task is stopped.
+    pub fn preview(&self, watch: &mut dyn Watch) -> Result<Option<usize>> {
+        let Drawing { generator, sampler, .. } = &self.drawing;
+        let mut sizes = generator.network.preview_sizes();
+        sizes.retain(|&height| height >= LOWEST);
+        let Some(&smallest) = sizes.first() else { return Ok(None) };
+        let ws = sampler.ws(&*generator.network, &[0])?;
+        // What is done only once is not counted.
+        self.drawing.picture(&ws, Some(smallest), watch)?;
+        let mut in_time = smallest;
+        for size in sizes.into_iter().map(Some).chain([None]) {
+            let began = Instant::now();
+            self.drawing.picture(&ws, size, watch)?;
+            if began.elapsed() > IN_TIME {
+                return Ok(Some(in_time));
+            }
+            in_time = size.unwrap_or(in_time);
+        }
+        Ok(None)
     }
 
     fn tensor(&mut self, place: &PlaceRequest, watch: &mut dyn Watch) -> Result<Tensor> {
@@ -301,6 +336,48 @@ mod tests {
         assert!(fails(&["pca:10=+2"]));
         assert!(fails(&["nowhere.npz:0=+2"]));
         assert!(fails(&["pca:0=+1"; MOST_STEPS + 1]));
+    }
+
+    /// The pictures of 4, 8 and 16 pixels that the shipped StyleGAN2 makes before that of 32.
+    #[test]
+    #[cfg(feature = "models")]
+    fn a_preview_is_the_largest_that_is_low_enough_and_else_the_whole_picture() {
+        let mut plane = Plane::open(&place(3.5, 1.0).drawing, &mut ()).unwrap();
+        let mut of =
+            |preview| plane.picture(&PlaceRequest { preview, ..place(3.5, 1.0) }, &mut ()).unwrap();
+        let whole = of(None);
+        for (asked, height) in [(1, 4), (4, 4), (7, 4), (8, 8), (31, 16)] {
+            let preview = of(Some(asked));
+            assert_eq!((preview.width, preview.height), (height, height), "{asked}");
+        }
+        assert_eq!(of(Some(32)), whole);
+        assert_eq!(of(Some(1000)), whole);
+        let in_time = plane.preview(&mut ()).unwrap();
+        assert!(in_time.is_none_or(|height| height == LOWEST), "{in_time:?}");
+
+        let drawing =
+            DrawingRequest { class: Some("3".into()), ..DrawingRequest::of("fashion-biggan") };
+        let place = PlaceRequest { drawing, ..PlaceRequest::default() };
+        let mut plane = Plane::open(&place.drawing, &mut ()).unwrap();
+        let whole = plane.picture(&place, &mut ()).unwrap();
+        let preview = PlaceRequest { preview: Some(4), ..place };
+        assert_eq!(plane.picture(&preview, &mut ()).unwrap(), whole, "it has no previews");
+        assert_eq!(plane.preview(&mut ()).unwrap(), None);
+    }
+
+    #[test]
+    #[cfg(feature = "models")]
+    fn a_picture_that_is_not_wanted_any_more_is_not_drawn() {
+        struct Stopped;
+        impl Watch for Stopped {
+            fn stop(&self) -> bool {
+                true
+            }
+        }
+        let place = place(3.0, 1.0);
+        let mut plane = Plane::open(&place.drawing, &mut ()).unwrap();
+        let error = plane.picture(&place, &mut Stopped).unwrap_err();
+        assert_eq!(error.kind(), crate::Kind::Cancelled);
     }
 
     /// A place moved along a set is the picture that is moved along the file of the set.

@@ -17,11 +17,11 @@ async function checked(response) {
 
 export const get = async (path) => (await checked(await fetch(path))).json();
 
-/** Posts a request of the library, or bytes. */
-export async function send(path, body) {
+/** Posts a request of the library, or bytes; `signal` gives it up. */
+export async function send(path, body, signal) {
   const isBytes = body instanceof Blob;
   const headers = isBytes ? {} : { 'Content-Type': 'application/json' };
-  return checked(await fetch(path, { method: 'POST', headers, body: isBytes ? body : JSON.stringify(body) }));
+  return checked(await fetch(path, { method: 'POST', headers, body: isBytes ? body : JSON.stringify(body), signal }));
 }
 
 export const post = async (path, body) => (await send(path, body)).json();

@@ -39,17 +39,34 @@ function place() {
 const isSeed = () => Number.isInteger(state.x) && Number.isInteger(state.y);
 const seedAt = (x, y) => (((x + y * served.columns) % 4294967296) + 4294967296) % 4294967296;
 
-// Pictures: one request at a time, the last place wins.
+// Pictures: one request at a time, the last place wins. A generator that is slow shows a preview at once, and
+// the whole picture when the hand rests; one that is under way is given up when the hand moves on.
+
+const REST = 150;
 
 let underway = false;
 let wanted = null;
+let wake = () => {};
+let whole = null;
 
 /** Asks for the picture of the present place, which an event led to. */
 function draw(event) {
   wanted = { request: place(), since: event?.timeStamp ?? performance.now() };
   at('picture').setAttribute('aria-busy', 'true');
   describe();
+  whole?.abort();
+  wake();
   if (!underway) pump();
+}
+
+async function paint(request, since, signal) {
+  const blob = await (await send('/api/place', request, signal)).blob();
+  const bitmap = await createImageBitmap(blob);
+  const canvas = at('picture');
+  if (canvas.width !== bitmap.width) [canvas.width, canvas.height] = [bitmap.width, bitmap.height];
+  canvas.getContext('2d').drawImage(bitmap, 0, 0);
+  requestAnimationFrame(() => setTimeout(() => { canvas.dataset.latency = performance.now() - since; }));
+  canvas.dataset.place = JSON.stringify(request);
 }
 
 async function pump() {
@@ -58,15 +75,15 @@ async function pump() {
     const { request, since } = wanted;
     wanted = null;
     try {
-      const blob = await (await send('/api/place', request)).blob();
-      const bitmap = await createImageBitmap(blob);
-      const canvas = at('picture');
-      if (canvas.width !== bitmap.width) [canvas.width, canvas.height] = [bitmap.width, bitmap.height];
-      canvas.getContext('2d').drawImage(bitmap, 0, 0);
-      requestAnimationFrame(() => setTimeout(() => { canvas.dataset.latency = performance.now() - since; }));
-      canvas.dataset.place = JSON.stringify(request);
+      if (info.preview !== null) {
+        await paint({ ...request, preview: info.preview }, since);
+        if (!wanted) await new Promise((resolve) => { wake = resolve; setTimeout(resolve, REST); });
+        if (wanted) continue;
+      }
+      whole = info.preview === null ? null : new AbortController();
+      await paint(request, since, whole?.signal);
     } catch (error) {
-      await attempt(() => { throw error; });
+      if (error.name !== 'AbortError') await attempt(() => { throw error; });
     }
   }
   underway = false;

@@ -32,10 +32,10 @@ const dark = matchMedia('(prefers-color-scheme: dark)');
 /** Cividis. */
 const RAMP = [[0, 34, 78], [53, 69, 108], [102, 105, 112], [148, 142, 119], [200, 184, 102], [254, 232, 56]];
 
-/** The color of a share: what is strong stands out from the ground. */
+/** The color of a share: what is strong stands out from the ground; on a dark one the darkest blue is left out. */
 function ramp(t) {
   const share = Math.min(Math.max(t, 0), 1);
-  const place = (dark.matches ? share : 1 - share) * (RAMP.length - 1);
+  const place = (dark.matches ? 0.25 + 0.75 * share : 1 - share) * (RAMP.length - 1);
   const i = Math.min(Math.floor(place), RAMP.length - 2);
   return RAMP[i].map((v, c) => Math.round(v + (RAMP[i + 1][c] - v) * (place - i)));
 }

@@ -39,6 +39,8 @@ const MOST_IMAGES: usize = 50_000;
 /// Most images that a method of explanation asks the network for, and parts of an image.
 const MOST_COPIES: usize = 10_000;
 const MOST_SEGMENTS: usize = 1000;
+/// Highest preview.
+const MOST_SIDE: usize = 1 << 14;
 /// Most steps of an ascent.
 const MOST_ASCENT: usize = 2000;
 
@@ -100,6 +102,7 @@ impl Allowed {
     /// Fails unless a place is of an allowed drawing, and goes along allowed directions.
     pub(crate) fn place(&self, request: &PlaceRequest) -> Result<()> {
         self.drawing(&request.drawing)?;
+        most("preview", request.preview.unwrap_or(0), MOST_SIDE)?;
         request.direction.iter().try_for_each(|step| self.directions(&step.file))
     }
 
@@ -388,6 +391,11 @@ mod tests {
         let walk = WalkRequest { drawing: drawing.clone(), ..WalkRequest::default() };
         assert!(allowed.walk(walk.clone()).is_ok());
         assert!(allowed.walk(WalkRequest { steps: 1_000_000, ..walk }).is_err());
+        let place = PlaceRequest { drawing: drawing.clone(), ..PlaceRequest::default() };
+        for (preview, is_allowed) in [(None, true), (Some(32), true), (Some(usize::MAX), false)] {
+            let place = PlaceRequest { preview, ..place.clone() };
+            assert_eq!(allowed.place(&place).is_ok(), is_allowed, "{preview:?}");
+        }
         let reference = "fashion-test".to_owned();
         let mut sweep = SweepRequest { drawing, reference, ..SweepRequest::default() };
         assert!(allowed.sweep(sweep.clone()).is_ok());

@@ -15,7 +15,7 @@ use ganscope::latents::walk::{WalkRequest, walk};
 use ganscope::model::{GeneratorInfo, TruncationKind};
 use ganscope::score::sweep::{SweepRequest, sweep};
 use ganscope::weights::npz;
-use ganscope::{Result, Watch};
+use ganscope::{Error, Result, Watch};
 use serde_json::json;
 
 use crate::jobs::Done;
@@ -38,6 +38,9 @@ impl Wandering {
         work: impl FnOnce(&mut Plane, &mut dyn Watch) -> Result<T>,
     ) -> Result<T> {
         let mut plane = self.plane.lock().unwrap_or_else(PoisonError::into_inner);
+        if watch.stop() {
+            return Err(Error::Cancelled);
+        }
         let is_open = plane.as_ref().is_some_and(|p| p.drawing().request().model == drawing.model);
         if !is_open {
             *plane = None;
@@ -54,16 +57,16 @@ impl Wandering {
         self.on(&place.drawing, watch, |plane, watch| plane.picture(place, watch))
     }
 
-    /// The same beside the queue, if the drawing is allowed.
+    /// The same beside the queue, if the drawing is allowed, until the visitor goes away.
     async fn with<T: Send + 'static>(
         server: Arc<Server>,
         drawing: DrawingRequest,
-        work: impl FnOnce(&mut Plane) -> Result<T> + Send + 'static,
+        work: impl FnOnce(&mut Plane, &mut dyn Watch) -> Result<T> + Send + 'static,
     ) -> Reply<T> {
         server.allowed.drawing(&drawing)?;
         let shared = server.clone();
-        let drawn = move || shared.wandering.on(&drawing, &mut (), |plane, _| work(plane));
-        server.aside.run("drawing", drawn).await
+        let drawn = move |watch: &mut dyn Watch| shared.wandering.on(&drawing, watch, work);
+        server.aside.run_watched("drawing", drawn).await
     }
 }
 
@@ -96,12 +99,14 @@ async fn model(State(server): State<Arc<Server>>, body: Bytes) -> Reply {
     let request: DrawingRequest = parsed(&body)?;
     // A conditional generator tells its classes only once it is open.
     let request = DrawingRequest { class: None, ..request };
-    let about = |plane: &mut Plane| {
+    let about = |plane: &mut Plane, watch: &mut dyn Watch| {
+        let preview = plane.preview(watch)?;
         let generator = &plane.drawing().generator;
         let resolutions = generator.style_resolutions();
-        Ok((generator.family, generator.info(), generator.classes.clone(), resolutions))
+        Ok((generator.family, generator.info(), generator.classes.clone(), resolutions, preview))
     };
-    let (family, info, classes, resolutions) = Wandering::with(server, request, about).await?;
+    let (family, info, classes, resolutions, preview) =
+        Wandering::with(server, request, about).await?;
     let GeneratorInfo { num_ws, w_dim, c_dim, img_resolution, truncation, .. } = info;
     let truncation = match truncation {
         TruncationKind::Psi => "psi",
@@ -114,6 +119,7 @@ async fn model(State(server): State<Arc<Server>>, body: Bytes) -> Reply {
         "w_dim": w_dim,
         "c_dim": c_dim,
         "resolution": img_resolution,
+        "preview": preview,
         "truncation": truncation,
         "classes": classes,
     }))
@@ -125,7 +131,10 @@ async fn place(State(server): State<Arc<Server>>, body: Bytes) -> Reply {
     let request: PlaceRequest = parsed(&body)?;
     server.allowed.place(&request)?;
     let drawing = request.drawing.clone();
-    picture(&Wandering::with(server, drawing, move |plane| plane.picture(&request, &mut ())).await?)
+    picture(
+        &Wandering::with(server, drawing, move |plane, watch| plane.picture(&request, watch))
+            .await?,
+    )
 }
 
 /// The style inputs at a place, as `generate` reads them.
@@ -133,8 +142,8 @@ async fn ws(State(server): State<Arc<Server>>, body: Bytes) -> Reply {
     let request: PlaceRequest = parsed(&body)?;
     server.allowed.place(&request)?;
     let drawing = request.drawing.clone();
-    let packed = move |plane: &mut Plane| -> Result<Vec<u8>> {
-        let ws = plane.ws(&request, &mut ())?;
+    let packed = move |plane: &mut Plane, watch: &mut dyn Watch| -> Result<Vec<u8>> {
+        let ws = plane.ws(&request, watch)?;
         Ok(npz::to_bytes([("w", &ws)])?)
     };
     Ok(bytes("application/octet-stream", Wandering::with(server, drawing, packed).await?))
@@ -149,7 +158,8 @@ async fn with_directions<T: Send + 'static>(
     let request: SetRequest = parsed(body)?;
     server.allowed.directions(&request.set)?;
     let drawing = request.drawing.clone();
-    let found = move |plane: &mut Plane| work(plane.directions(&request, &mut ())?);
+    let found =
+        move |plane: &mut Plane, watch: &mut dyn Watch| work(plane.directions(&request, watch)?);
     Wandering::with(server, drawing, found).await
 }
 

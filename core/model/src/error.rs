@@ -52,6 +52,9 @@ pub enum Error {
     /// A network computed something that is no number, or beyond the range of numbers.
     #[error("{0} contain NaN or infinity: the weights are damaged, or too large")]
     NotFinite(&'static str),
+    /// Whoever asked for it wants it no longer.
+    #[error("stopped")]
+    Stopped,
     /// A tensor operation failed.
     #[error(transparent)]
     Tensor(#[from] candle_core::Error),

@@ -132,12 +132,25 @@ pub struct Synthesis {
     pub noise_seeds: Vec<u32>,
     /// Truncation whose batch-norm statistics BigGAN uses, in (0, 1].
     pub threshold: f64,
+    /// Height that is enough: the synthesis ends at the largest of [`Generator::preview_sizes`] that is
+    /// at most so high, at the smallest where all are higher. Whole images if missing, or if there are
+    /// no previews.
+    pub preview: Option<usize>,
 }
 
 impl Default for Synthesis {
     fn default() -> Self {
-        Self { noise_mode: NoiseMode::Const, noise_seeds: Vec::new(), threshold: 1.0 }
+        let (noise_mode, noise_seeds) = (NoiseMode::Const, Vec::new());
+        Self { noise_mode, noise_seeds, threshold: 1.0, preview: None }
     }
+}
+
+/// Fails if a synthesis should end; families ask between their layers.
+///
+/// # Errors
+/// [`Error::Stopped`].
+pub fn go_on(stop: &dyn Fn() -> bool) -> Result<()> {
+    if stop() { Err(Error::Stopped) } else { Ok(()) }
 }
 
 /// A trained generator, cut where latents are explored: `z -> ws -> image`.
@@ -165,9 +178,31 @@ pub trait Generator: Send + Sync {
         Vec::new()
     }
 
+    /// Heights of the smaller images that arise on the way to the whole one, rising; none of a family that
+    /// makes colors only at its end.
+    fn preview_sizes(&self) -> Vec<usize> {
+        Vec::new()
+    }
+
     /// Images for style inputs: `ws` (N, `num_ws`, `w_dim`) to (N, `img_channels`, H, W), nominally
     /// in [-1, 1].
-    fn synthesize(&self, ws: &Tensor, options: &Synthesis) -> Result<Tensor>;
+    ///
+    /// # Errors
+    /// If `ws` has another shape.
+    fn synthesize(&self, ws: &Tensor, options: &Synthesis) -> Result<Tensor> {
+        self.synthesize_unless(ws, options, &|| false)
+    }
+
+    /// As [`synthesize`](Self::synthesize), unless `stop`, which is asked again and again, says so.
+    ///
+    /// # Errors
+    /// If `ws` has another shape; [`Error::Stopped`].
+    fn synthesize_unless(
+        &self,
+        ws: &Tensor,
+        options: &Synthesis,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Tensor>;
 
     /// The noise maps of the checkpoint, (R, R) each, in the order in which the synthesis adds them; none
     /// of a family without noise inputs.

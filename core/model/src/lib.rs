@@ -25,7 +25,7 @@ pub use classifier_features::ClassifierFeatures;
 pub use error::{Error, Result};
 pub use extractor::FeatureExtractor;
 pub use generator::{
-    Generator, GeneratorInfo, NoiseMode, Rounding, Synthesis, Truncation, TruncationKind,
+    Generator, GeneratorInfo, NoiseMode, Rounding, Synthesis, Truncation, TruncationKind, go_on,
 };
 pub use network::{Engine, FeatureMap, Network, Node, Op, Shape, Step};
 pub use normalization::Normalization;

@@ -19,7 +19,9 @@ use std::path::Path;
 
 use candle_core::{Device, Tensor};
 use ganscope_model::ops::{Activation, Conv2d, Linear, to_channels_first};
-use ganscope_model::{Checkpoint, Error, Generator, GeneratorInfo, Result, Synthesis, Truncation};
+use ganscope_model::{
+    Checkpoint, Error, Generator, GeneratorInfo, Result, Synthesis, Truncation, go_on,
+};
 use ganscope_weights::{ReadOptions, Weights, read};
 use serde_json::{Map, Value};
 
@@ -299,7 +301,12 @@ impl Generator for BigGan {
         Ok(Tensor::stack(&rows, 1)?)
     }
 
-    fn synthesize(&self, ws: &Tensor, options: &Synthesis) -> Result<Tensor> {
+    fn synthesize_unless(
+        &self,
+        ws: &Tensor,
+        options: &Synthesis,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Tensor> {
         self.check_ws(ws)?;
         if !(0.0..=1.0).contains(&options.threshold) {
             let threshold = options.threshold;
@@ -314,6 +321,7 @@ impl Generator for BigGan {
         let first = self.first.forward(&condition(0, first)?)?;
         let mut x = first.reshape(((), START, START, self.plan.start))?;
         for step in &self.steps {
+            go_on(stop)?;
             x = match step {
                 Step::Block(block, row) => {
                     block.forward(&x, &condition(*row, blocks)?, position)?

@@ -7,7 +7,7 @@ use candle_core::{Device, Tensor};
 use ganscope_model::ops::{Activation, Conv2d, Fir, Linear, to_channels_first};
 use ganscope_model::{
     Checkpoint, Error, Generator, GeneratorInfo, Result, Rounding, Synthesis, Truncation,
-    TruncationKind,
+    TruncationKind, go_on,
 };
 use ganscope_weights::Weights;
 
@@ -261,7 +261,12 @@ impl Generator for R3Gan {
     }
 
     /// R3GAN has no noise inputs; the noise mode is ignored.
-    fn synthesize(&self, ws: &Tensor, _options: &Synthesis) -> Result<Tensor> {
+    fn synthesize_unless(
+        &self,
+        ws: &Tensor,
+        _options: &Synthesis,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Tensor> {
         let info = self.info();
         let (n, num_ws, w_dim) = ws.dims3()?;
         if (num_ws, w_dim) != (1, info.w_dim) {
@@ -277,6 +282,7 @@ impl Generator for R3Gan {
                 x = transition.forward(&x)?;
             }
             for block in &stage.blocks {
+                go_on(stop)?;
                 x = block.forward(&x)?;
             }
         }

@@ -10,7 +10,7 @@ use ganscope_model::ops::{
 };
 use ganscope_model::{
     Checkpoint, Error, Generator, GeneratorInfo, Result, Rounding, Synthesis, Truncation,
-    TruncationKind,
+    TruncationKind, go_on,
 };
 
 use crate::config::{FusedScale, StyleGan1Config};
@@ -33,11 +33,13 @@ pub struct StyleGan1 {
     /// (1, 4, 4, C)
     constant: Tensor,
     layers: Vec<Layer>,
-    to_rgb: Conv2d,
+    /// Of the last resolutions: all of them, or one.
+    to_rgb: Vec<Conv2d>,
 }
 
 impl StyleGan1 {
-    /// Loads `mapping.dense*`, `synthesis.layer*` and the last `synthesis.output*`.
+    /// Loads `mapping.dense*`, `synthesis.layer*` and the last `synthesis.output*`; the others, which are of
+    /// progressive training, for previews, if all of them are there.
     ///
     /// # Errors
     /// If a tensor is missing, has another shape, or is left over; if the file was saved at a
@@ -68,8 +70,13 @@ impl StyleGan1 {
         let layers = (0..num_ws)
             .map(|index| Layer::new(&mut checkpoint, &config, index, device))
             .collect::<Result<_>>()?;
-        let to_rgb = to_rgb(&mut checkpoint, &config, num_ws / 2 - 1, device)?;
-        // Colors of lower resolutions are for progressive training.
+        let blocks = num_ws / 2;
+        let has_colors =
+            |block: usize| checkpoint.contains(&format!("synthesis.output{block}.weight"));
+        let first = if (0..blocks).all(has_colors) { 0 } else { blocks - 1 };
+        let to_rgb = (first..blocks)
+            .map(|block| to_rgb(&mut checkpoint, &config, block, device))
+            .collect::<Result<_>>()?;
         checkpoint.discard(|name| name.starts_with("synthesis.output"));
         checkpoint.finish()?;
         Ok(Self { config, num_ws, device: device.clone(), mapping, constant, layers, to_rgb })
@@ -80,16 +87,32 @@ impl StyleGan1 {
         &self.config
     }
 
-    /// Images of `ws` (N, `num_ws`, `w_dim`).
-    fn images(&self, ws: &Tensor, mut noise: NoiseSource<'_>) -> Result<Tensor> {
+    /// Which layer of colors makes the images of a preview.
+    fn colors(&self, preview: Option<usize>) -> usize {
+        let fits = |size: &usize| preview.is_none_or(|height| *size <= height);
+        let all = self.preview_sizes().into_iter().chain([self.config.resolution]);
+        all.skip(1).take_while(fits).count()
+    }
+
+    /// Images of `ws` (N, `num_ws`, `w_dim`), or those of a preview.
+    fn images(
+        &self,
+        ws: &Tensor,
+        mut noise: NoiseSource<'_>,
+        preview: Option<usize>,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Tensor> {
         let n = check_ws(ws, self.num_ws, self.config.w_space_dim)?;
         let (_, h, w, c) = self.constant.dims4()?;
         let constant = self.constant.to_dtype(ws.dtype())?;
         let mut x = constant.broadcast_as((n, h, w, c))?.contiguous()?;
-        for (index, layer) in self.layers.iter().enumerate() {
+        let first = self.layers.len() / 2 - self.to_rgb.len();
+        let colors = self.colors(preview);
+        for (index, layer) in self.layers.iter().take(2 * (first + colors + 1)).enumerate() {
+            go_on(stop)?;
             x = layer.forward(&x, &row(ws, index)?, &mut noise)?;
         }
-        let image = to_channels_first(&self.to_rgb.forward(&x)?)?;
+        let image = to_channels_first(&self.to_rgb[colors].forward(&x)?)?;
         Ok(if self.config.final_tanh { image.tanh()? } else { image })
     }
 }
@@ -113,7 +136,7 @@ fn to_rgb(
     block: usize,
     device: &Device,
 ) -> Result<Conv2d> {
-    let inputs = config.channels(config.resolution);
+    let inputs = config.channels(4 << block);
     let name = format!("synthesis.output{block}");
     let shape = [config.image_channels, inputs, 1, 1];
     let weight = checkpoint.tensor(&format!("{name}.weight"), &shape, device)?;
@@ -273,8 +296,19 @@ impl Generator for StyleGan1 {
         self.layers.iter().map(|layer| layer.style.weight().clone()).collect()
     }
 
-    fn synthesize(&self, ws: &Tensor, options: &Synthesis) -> Result<Tensor> {
-        self.images(ws, NoiseSource::new(options, ws.dim(0)?))
+    /// All resolutions, if the file has the colors of progressive training: those of a resolution are as they
+    /// were when training left it.
+    fn preview_sizes(&self) -> Vec<usize> {
+        (1..self.to_rgb.len()).rev().map(|doublings| self.config.resolution >> doublings).collect()
+    }
+
+    fn synthesize_unless(
+        &self,
+        ws: &Tensor,
+        options: &Synthesis,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Tensor> {
+        self.images(ws, NoiseSource::new(options, ws.dim(0)?), options.preview, stop)
     }
 
     fn noise_maps(&self) -> Vec<Tensor> {
@@ -282,6 +316,6 @@ impl Generator for StyleGan1 {
     }
 
     fn synthesize_with_noise(&self, ws: &Tensor, maps: &[Tensor]) -> Result<Tensor> {
-        self.images(ws, NoiseSource::given(maps, &self.noise_maps())?)
+        self.images(ws, NoiseSource::given(maps, &self.noise_maps())?, None, &|| false)
     }
 }

@@ -10,7 +10,7 @@ use ganscope_model::ops::{
 };
 use ganscope_model::{
     Checkpoint, Error, Generator, GeneratorInfo, Result, Rounding, Synthesis, Truncation,
-    TruncationKind,
+    TruncationKind, go_on,
 };
 
 use crate::config::{Architecture, StyleGan2Config};
@@ -88,8 +88,15 @@ impl StyleGan2 {
         self.blocks.iter().flat_map(|block| block.conv0.iter().chain([&block.conv1]))
     }
 
-    /// Images of `ws` (N, `num_ws`, `w_dim`).
-    fn images(&self, ws: &Tensor, mut noise: NoiseSource<'_>) -> Result<Tensor> {
+    /// Images of `ws` (N, `num_ws`, `w_dim`), or those of the last block that a preview needs: each image is
+    /// the one of the block before, doubled, plus the colors of its own block.
+    fn images(
+        &self,
+        ws: &Tensor,
+        mut noise: NoiseSource<'_>,
+        preview: Option<usize>,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Tensor> {
         let n = check_ws(ws, self.num_ws, self.config.w_dim)?;
         let (_, h, w, c) = self.constant.dims4()?;
         let constant = self.constant.to_dtype(ws.dtype())?;
@@ -99,6 +106,7 @@ impl StyleGan2 {
         // layer.
         let mut next = 0;
         for block in &self.blocks {
+            go_on(stop)?;
             let residual = match &block.skip {
                 Some((conv, upsample)) => Some(upsample.forward(&conv.forward(&x)?)?),
                 None => None,
@@ -117,6 +125,10 @@ impl StyleGan2 {
                     Some(image) => (image + colors)?,
                     None => colors,
                 });
+            }
+            let next_height = 2 * x.dim(1)?;
+            if image.is_some() && preview.is_some_and(|height| height < next_height) {
+                break;
             }
         }
         let image = image.ok_or_else(|| Error::Config("no block makes colors".to_owned()))?;
@@ -388,8 +400,21 @@ impl Generator for StyleGan2 {
         layers.map(|affine| affine.weight().clone()).collect()
     }
 
-    fn synthesize(&self, ws: &Tensor, options: &Synthesis) -> Result<Tensor> {
-        self.images(ws, NoiseSource::new(options, ws.dim(0)?))
+    /// The images of all blocks but the last in a network of skips; none in others, whose last block alone has
+    /// colors.
+    fn preview_sizes(&self) -> Vec<usize> {
+        let Some((_, before)) = self.blocks.split_last() else { return Vec::new() };
+        let with_colors = before.iter().zip(2..).filter(|(block, _)| block.to_rgb.is_some());
+        with_colors.map(|(_, log2)| 1 << log2).collect()
+    }
+
+    fn synthesize_unless(
+        &self,
+        ws: &Tensor,
+        options: &Synthesis,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Tensor> {
+        self.images(ws, NoiseSource::new(options, ws.dim(0)?), options.preview, stop)
     }
 
     fn noise_maps(&self) -> Vec<Tensor> {
@@ -398,6 +423,6 @@ impl Generator for StyleGan2 {
     }
 
     fn synthesize_with_noise(&self, ws: &Tensor, maps: &[Tensor]) -> Result<Tensor> {
-        self.images(ws, NoiseSource::given(maps, &self.noise_maps())?)
+        self.images(ws, NoiseSource::given(maps, &self.noise_maps())?, None, &|| false)
     }
 }

@@ -9,7 +9,7 @@ use ganscope_model::ops::{
 };
 use ganscope_model::{
     Checkpoint, Error, Generator, GeneratorInfo, Result, Rounding, Synthesis, Truncation,
-    TruncationKind,
+    TruncationKind, go_on,
 };
 
 use crate::config::StyleGan3Config;
@@ -233,10 +233,16 @@ impl Generator for StyleGan3 {
     }
 
     /// StyleGAN3 has no noise inputs; the noise mode is ignored.
-    fn synthesize(&self, ws: &Tensor, _options: &Synthesis) -> Result<Tensor> {
+    fn synthesize_unless(
+        &self,
+        ws: &Tensor,
+        _options: &Synthesis,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Tensor> {
         check_ws(ws, self.config.num_layers + 2, self.config.w_dim)?;
         let mut x = self.input.forward(&row(ws, 0)?)?;
         for (index, layer) in self.layers.iter().enumerate() {
+            go_on(stop)?;
             x = layer.forward(&x, &row(ws, index + 1)?)?;
         }
         to_channels_first(&(x * self.config.output_scale)?).map_err(Error::from)

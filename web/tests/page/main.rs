@@ -8,6 +8,7 @@ mod directions;
 mod endurance;
 mod explanations;
 mod newcomer;
+mod previews;
 mod process;
 mod routes;
 mod scores;

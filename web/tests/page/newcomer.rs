@@ -12,7 +12,7 @@ use crate::browser::{keep, settle, slide};
 use crate::chromium::Page;
 use crate::client::Client;
 
-fn choose(page: &mut Page, selector: &str, value: &str) {
+pub(crate) fn choose(page: &mut Page, selector: &str, value: &str) {
     page.value(&format!(
         "(() => {{ const s = document.querySelector('{selector}'); s.value = '{value}'; \
          s.dispatchEvent(new Event('change')); }})()"
