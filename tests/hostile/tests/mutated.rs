@@ -14,7 +14,7 @@ use peak_alloc::PeakAlloc;
 static MEMORY: PeakAlloc = PeakAlloc;
 
 /// Time for each reader.
-const TIME: Duration = Duration::from_secs(3);
+const TIME: Duration = Duration::from_secs(2);
 /// Memory that a case may take beside its content.
 const FREE: usize = 64 << 20;
 /// Memory for each byte of content.
