@@ -48,7 +48,7 @@ impl<'a> Target<'a> {
     /// The number of a pixel, counted through rows and images.
     #[inline(always)]
     pub(crate) fn index(&self, image: usize, y: usize, x: usize) -> usize {
-        debug_assert!(image < self.shape[0] && y < self.shape[1] && x < self.shape[2]);
+        assert!(image < self.shape[0] && y < self.shape[1] && x < self.shape[2]);
         (image * self.shape[1] + y) * self.shape[2] + x
     }
 
@@ -57,7 +57,7 @@ impl<'a> Target<'a> {
     /// The pointer is valid for the remaining channels of the pixel during `'a`.
     #[inline(always)]
     pub(crate) fn pixel(&self, index: usize, channel: usize) -> *mut f32 {
-        debug_assert!(index < self.shape.iter().take(3).product() && channel < self.shape[3]);
+        assert!(index < self.shape.iter().take(3).product() && channel < self.shape[3]);
         // SAFETY: `MapMut` contains all pixels of its shape, `stride` apart.
         unsafe { self.data.add(index * self.stride + channel) }
     }

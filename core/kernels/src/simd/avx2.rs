@@ -139,7 +139,7 @@ impl Simd for Avx2 {
 
     #[inline(always)]
     unsafe fn product(self, rows: usize, vectors: usize, operands: Product) {
-        debug_assert!(rows <= Self::ROWS && vectors == 1);
+        assert!(rows <= Self::ROWS && vectors == 1);
         // SAFETY: see above; `operands` as promised by the caller. The tile has at least `rows`
         // rows and at most `ROWS`.
         unsafe {

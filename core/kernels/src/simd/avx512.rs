@@ -117,7 +117,7 @@ impl Simd for Avx512 {
 
     #[inline(always)]
     unsafe fn product(self, rows: usize, vectors: usize, operands: Product) {
-        debug_assert!(rows <= Self::ROWS && (1..=Self::VECTORS).contains(&vectors));
+        assert!(rows <= Self::ROWS && (1..=Self::VECTORS).contains(&vectors));
         // SAFETY: see above; `operands` as promised by the caller. The tile has at least `rows`
         // rows and at most `ROWS`.
         unsafe {

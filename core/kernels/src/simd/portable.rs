@@ -81,7 +81,7 @@ impl Simd for Portable {
 
     #[inline(always)]
     unsafe fn product(self, rows: usize, vectors: usize, operands: Product) {
-        debug_assert!(rows <= Self::ROWS && vectors == 1);
+        assert!(rows <= Self::ROWS && vectors == 1);
         // SAFETY: as promised by the caller.
         unsafe { tile::<_, 4, 1>(self, operands) }
     }
