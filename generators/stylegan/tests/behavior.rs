@@ -6,18 +6,13 @@ use candle_core::{DType, Device, Tensor, Var};
 use ganscope_golden as golden;
 use ganscope_model::{Generator, NoiseMode, Synthesis, Truncation};
 use ganscope_stylegan::{Error, Options, Transform, load, load_with};
-use ganscope_weights::{Array, ReadOptions, Weights, read};
+use ganscope_weights::{Array, Weights};
 use serde_json::{Map, Value, json};
 
-fn weights(name: &str) -> Weights {
-    let (file, configs) = match name {
-        "s1-64" | "s1-128-fused" => (format!("stylegan-{name}.pth"), "stylegan1-configs.json"),
-        _ => (format!("stylegan-{name}.safetensors"), "stylegan-configs.json"),
-    };
-    let mut weights = read(&golden::data().join(file), &ReadOptions::default()).unwrap();
-    weights.config.clone_from(golden::json(configs)[name].as_object().unwrap());
-    weights
-}
+#[path = "golden/small.rs"]
+mod small;
+
+use small::weights;
 
 fn generator(name: &str) -> Box<dyn Generator> {
     load(weights(name), &Device::Cpu).unwrap()

@@ -11,23 +11,17 @@ use candle_core::{Device, Tensor};
 use ganscope_golden as golden;
 use ganscope_model::{Error, Generator, NoiseMode, Synthesis, Truncation};
 use ganscope_stylegan::load;
-use ganscope_weights::{Array, ReadOptions, Weights, read};
+use ganscope_weights::{Array, Weights};
 
 #[path = "golden/recipe.rs"]
 mod recipe;
+#[path = "golden/small.rs"]
+mod small;
+
+use small::weights;
 
 /// float32 through a filter of sixteen taps, in another order of summation.
 const F32_FILTER: f64 = 1e-6;
-
-fn weights(name: &str) -> Weights {
-    let (file, configs) = match name {
-        "s1-64" | "s1-128-fused" => (format!("stylegan-{name}.pth"), "stylegan1-configs.json"),
-        _ => (format!("stylegan-{name}.safetensors"), "stylegan-configs.json"),
-    };
-    let mut weights = read(&golden::data().join(file), &ReadOptions::default()).unwrap();
-    weights.config.clone_from(golden::json(configs)[name].as_object().unwrap());
-    weights
-}
 
 fn open(weights: Weights) -> Box<dyn Generator> {
     load(weights, &Device::Cpu).unwrap()
