@@ -185,9 +185,11 @@ impl ExplainedScore {
                 chance.p_value
             ));
         }
-        page.paragraph(&format!(
-            "Each direction has two ends: the {END} pictures of each set that lie farthest there are shown."
-        ));
+        if self.members[0].album.has_pictures() {
+            page.paragraph(&format!(
+                "Each direction has two ends: the {END} pictures of each set that lie farthest there are shown."
+            ));
+        }
         let (shown, others): (Vec<_>, Vec<_>) = found
             .directions
             .iter()
@@ -198,10 +200,10 @@ impl ExplainedScore {
         }
         if !others.is_empty() {
             let other = |(i, direction): &(usize, &DirectionFound)| {
-                format!("{} of direction {}", percent(direction.share), i + 1)
+                format!("direction {} ({})", i + 1, percent(direction.share))
             };
             let others: Vec<String> = others.iter().map(other).collect();
-            page.paragraph(&format!("These may be chance: {}.", others.join(", ")));
+            page.paragraph(&format!("What may be chance is not shown: {}.", others.join(", ")));
         }
         Ok(())
     }
