@@ -143,7 +143,7 @@ fn simulate(case: Case, reference: Option<&FeatureSet>) -> Result<Vec<Found>> {
 fn print(found: &Found) {
     let Found { name, case, mean, deviation, error, coverage } = found;
     println!(
-        "| `{name}` | {} | {} | {} | {mean:.4} | {deviation:.4} | {error:.4} | {:.0} % |",
+        "| `{name}` | {} | {} | {} | {mean:.4} | {deviation:.4} | {error:.4} | {:.1} % |",
         case.dim,
         case.images,
         case.repetitions,
