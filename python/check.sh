@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Lints, builds and tests the Python package in fresh environments, which vanish.
+# Builds and tests the Python package in fresh environments, which vanish.
 #
-#   python/check.sh         what the gate runs: the profile `dev`, whose dependencies were built for the tests
+#   python/check.sh         what the gate runs: the profile `dev`, in which the library was built for the tests
 #   python/check.sh --all   the wheel that users get (`--release`), and the tests with Ray, PyTorch, torch-fidelity,
 #                           torchmetrics and clean-fid, which are 3 GB to install
 #
@@ -25,10 +25,7 @@ if ! "$scratch/build/bin/pip" install --quiet --disable-pip-version-check 'matur
     exit 0
 fi
 
-cargo fmt --check
-# In the target folder of the workspace, where what is not ours was built already.
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/../target}
-cargo clippy --locked --quiet -- -D warnings
 "$scratch/build/bin/maturin" build --quiet "${profile[@]}" --locked -o "$scratch"
 
 wheel=$(echo "$scratch"/ganscope-*.whl)

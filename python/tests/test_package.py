@@ -1,22 +1,24 @@
-"""The package as it is distributed: metadata, and a release that is optimized as the program is."""
+"""The package as it is distributed: what it is built from, and its metadata."""
 
-import re
+import shutil
+import subprocess
 from importlib.metadata import metadata
 
+import pytest
 from conftest import ROOT
 
 
-def levels(path):
-    """Optimization of each crate in the release profile of a manifest."""
-    text = path.read_text()
-    block = text[text.index("[profile.release]") :]
-    return dict(re.findall(r"^(\S+)\.opt-level = (\d)$", block, re.M))
+def features(*selection):
+    """Crates and their features as cargo compiles them for a selection of packages."""
+    tree = ["cargo", "tree", "--locked", "--offline", "--prefix", "none", "--no-dedupe", "-f", "{p} {f}"]
+    found = subprocess.run([*tree, *selection], cwd=ROOT, capture_output=True, text=True, check=True)
+    return set(found.stdout.splitlines())
 
 
-def test_the_release_profile_is_that_of_the_workspace():
-    crates = set(re.findall(r'^name = "(.*)"$', (ROOT / "python" / "Cargo.lock").read_text(), re.M))
-    expected = {name: level for name, level in levels(ROOT / "Cargo.toml").items() if name in crates}
-    assert levels(ROOT / "python" / "Cargo.toml") == expected
+@pytest.mark.skipif(shutil.which("cargo") is None, reason="cargo is not installed")
+def test_the_library_of_the_workspace_serves_the_package_too():
+    package = features("-p", "ganscope-python", "-e", "normal,build")
+    assert package <= features("--workspace", "-e", "normal,build,dev")
 
 
 def test_the_metadata_are_those_that_an_index_shows():
