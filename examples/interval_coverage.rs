@@ -169,8 +169,9 @@ fn main() -> Result<()> {
         };
         let reference = Population::real(dim)?.draw(REFERENCE, &mut RandomState::new(0))?;
         for metric in metrics.iter().filter(|name| asked(name)) {
-            for (images, usual) in [(500, 100), (2000, 60), (10_000, 40)] {
-                let usual = if dim > 64 { usual / 5 } else { usual };
+            // Sets of many wide rows take seconds.
+            for (images, wide) in [(500, 400), (2000, 100), (10_000, 50)] {
+                let usual = if dim > 64 { wide } else { 400 };
                 let repetitions = repetitions.unwrap_or(usual);
                 let case = Case { metric, dim, images, repetitions };
                 simulate(case, Some(&reference))?.iter().for_each(print);

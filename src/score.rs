@@ -164,8 +164,11 @@ pub fn score_with(request: &ScoreRequest, custom: Custom, watch: &mut dyn Watch)
     let mut warned = Warned::new(watch);
     let sides = || sides(&generated, reference.as_ref());
     warned.leave_out(&mut chosen, |metric| {
-        sides().find_map(|(source, side)| lacks_stored(metric, source, side))
+        sides().find_map(|(source, side)| {
+            lacks_stored(metric, source, side).or_else(|| lacks_images(metric, source, side))
+        })
     })?;
+    chosen.refuse_none()?;
     let task = Task { chosen: &chosen, features: &features, force: request.force };
     let extractor = match custom.extractor {
         None => task.open_extractor(&generated, [&reference, &held_out], warned.watch)?,
@@ -195,10 +198,7 @@ pub fn score_with(request: &ScoreRequest, custom: Custom, watch: &mut dyn Watch)
             Some(named(metric.check(&set.set, other).err()?.into(), metric, &set.facts.path))
         })
     })?;
-    if chosen.metrics.is_empty() {
-        let message = "the sets suffice for none of the metrics";
-        return Err(Error::request(message).with_hint(Hint::of("give more images")));
-    }
+    chosen.refuse_none()?;
 
     let all: Vec<&Gathered> = sets.iter().chain(&reference).chain(&held_out).collect();
     let moments = chosen.needs(Side::Generated);
@@ -383,6 +383,14 @@ fn lacks_stored(metric: &dyn Metric, source: &Source, side: Side) -> Option<Erro
     let part = metric.needs(side).difference(held);
     let missing = ganscope_stats::Error::Missing { metric: metric.title(), part, side, held };
     (part != Needs::NONE).then(|| named(missing.into(), metric, source.name()))
+}
+
+/// Why a set of images is too small for a metric.
+fn lacks_images(metric: &dyn Metric, source: &Source, side: Side) -> Option<Error> {
+    let read = side == Side::Generated || metric.needs_reference();
+    let images = source.images().filter(|_| read)?.len();
+    let error = metric.least_images(side).check(metric.title(), side, images).err()?;
+    Some(named(error.into(), metric, source.name()))
 }
 
 /// The parts of a comparison that scores, sweeps and contributions share.

@@ -31,6 +31,18 @@ impl Chosen {
         self.metrics.iter().fold(Needs::NONE, |needs, metric| needs | metric.needs(side))
     }
 
+    /// Fails if no metric is left.
+    ///
+    /// # Errors
+    /// If so.
+    pub(crate) fn refuse_none(&self) -> Result<()> {
+        if self.metrics.is_empty() {
+            let message = "the sets suffice for none of the metrics";
+            return Err(Error::request(message).with_hint(Hint::of("give more images")));
+        }
+        Ok(())
+    }
+
     /// The held-out set `given`, if a metric compares with it.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use ganscope_stats::{FeatureSet, FeatureStats, Logits, Metric, Needs, Side};
 use serde::{Deserialize, Serialize};
 
 use super::chosen::choose;
-use super::{Row, Warned, named, network, refuse_one_image, score_set, warnings};
+use super::{Row, Warned, lacks_images, named, network, refuse_one_image, score_set, warnings};
 use crate::error::{Error, Hint, Result};
 use crate::features::{FeatureRequest, SetFacts};
 use crate::metrics::MetricOptions;
@@ -156,6 +156,14 @@ pub fn compare_presets(
     let sources = [open(&request.generated)?, open(&request.reference)?];
     sources.iter().try_for_each(refuse_one_image)?;
     let metrics = request.metrics()?;
+    if request.metrics.is_some() {
+        // The Inception Score is taken in the parts of each tool.
+        for metric in metrics.iter().filter(|metric| metric.name() != "is") {
+            let sides = sources.iter().zip([Side::Generated, Side::Reference]);
+            let mut lacks = sides.filter_map(|(set, side)| lacks_images(&**metric, set, side));
+            lacks.next().map_or(Ok(()), Err)?;
+        }
+    }
     let mut warned = Warned::new(watch);
     let needs = metrics.iter().fold(Needs::NONE, |needs, metric| {
         needs | metric.needs(Side::Generated) | metric.needs(Side::Reference)

@@ -51,6 +51,27 @@ fn what_a_comparison_of_all_conventions_cannot_have_is_refused() {
 }
 
 #[test]
+fn a_set_too_small_for_a_metric_is_refused_before_an_image_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    (0..3).for_each(|i| std::fs::write(folder.path().join(format!("{i}.png")), "no PNG").unwrap());
+    let few = folder.path().display().to_string();
+    let metrics = Some(vec!["kid".into()]);
+    let compared =
+        ComparePresetsRequest { generated: few.clone(), metrics: metrics.clone(), ..request() };
+    let error = compare_presets(&compared, &mut ()).unwrap_err();
+    assert!(error.report().contains("generated set has 3"), "{}", error.report());
+    let scored = crate::score::ScoreRequest {
+        generated: vec![few],
+        reference: Some("models/samples".into()),
+        metrics,
+        features: request().features,
+        ..crate::score::ScoreRequest::default()
+    };
+    let error = crate::score::score(&scored, &mut ()).unwrap_err();
+    assert!(error.report().contains("generated set has 3"), "{}", error.report());
+}
+
+#[test]
 fn the_spread_is_a_share_of_the_largest_value() {
     let row = |value: f64| Row {
         generated: "a".into(),
