@@ -1,0 +1,65 @@
+"""Processor time and peak memory of `ganscope score` on rows of features, by their number.
+
+    python benches/growth.py target/release/ganscope FOLDER [METRIC...]
+
+Writes sets of 1,000 to 64,000 rows of 2048 float32 into FOLDER (1 GB) and deletes them. Prints a table; the exponent of a
+column is the slope of its logarithm from the second largest number to the largest.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+ROWS = [1_000, 4_000, 16_000, 64_000]
+DIM = 2048
+METRICS = ["fid", "kid", "prdc", "vendi"]
+
+
+def write(path: Path, rows: int, seed: int) -> None:
+    """Positive rows with a scale for each feature, as behind a ReLU."""
+    random = np.random.default_rng(seed)
+    scale = np.linspace(0.05, 1.0, DIM, dtype=np.float32)
+    np.save(path, np.abs(random.standard_normal((rows, DIM), np.float32)) * scale)
+
+
+def measure(command: list[str]) -> tuple[float, float]:
+    """Processor seconds and peak memory in MB of a command."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, used = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"{' '.join(command)}: failed")
+    return used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
+
+
+def main() -> None:
+    program, folder, *metrics = sys.argv[1:]
+    paths = [Path(folder) / "generated.npy", Path(folder) / "reference.npy"]
+    found: dict[str, list[tuple[float, float]]] = {}
+    try:
+        for rows in ROWS:
+            for seed, path in enumerate(paths):
+                write(path, rows, seed)
+            for metric in metrics or METRICS:
+                command = [program, "score", str(paths[0]), "-r", str(paths[1]), "-m", metric]
+                found.setdefault(metric, []).append(measure(command))
+                print(rows, metric, *found[metric][-1], file=sys.stderr, flush=True)
+    finally:
+        for path in paths:
+            path.unlink(missing_ok=True)
+    print(f"| metric | {' | '.join(f'{rows:,}' for rows in ROWS)} | exponents |")
+    print("|---" * (len(ROWS) + 2) + "|")
+    for metric, numbers in found.items():
+        cells = [f"{seconds:.1f} s, {memory:.0f} MB" for seconds, memory in numbers]
+        last, step = numbers[-2:], math.log(ROWS[-1] / ROWS[-2])
+        slopes = [math.log(last[1][k] / last[0][k]) / step for k in range(2)]
+        print(f"| `{metric}` | {' | '.join(cells)} | time {slopes[0]:.2f}, memory {slopes[1]:.2f} |")
+
+
+if __name__ == "__main__":
+    main()
