@@ -32,6 +32,7 @@ fn a_seed_is_gone_to_and_the_points_of_a_sweep_are_chosen_by_enter() {
     page.value("document.getElementById('sweep').focus()");
     page.key("Enter");
     page.wait("document.querySelectorAll('#sweep-result svg').length === 2");
+    page.wait("document.activeElement.id === 'sweep'");
     page.value("document.querySelector('#sweep-result circle[data-point=\"1\"]').focus()");
     page.key("Enter");
     page.wait("document.getElementById('psi-value').textContent === '0.40'");
