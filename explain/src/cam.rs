@@ -265,7 +265,7 @@ pub fn channel_sum<T: Real>(map: &FeatureMap<T>) -> FeatureMap<T> {
 }
 
 /// What the global mean before the last linear layer reads.
-fn pooled_maps(network: &Network) -> Option<Node> {
+pub(crate) fn pooled_maps(network: &Network) -> Option<Node> {
     let mut node = network.output();
     let mut behind_head = false;
     loop {

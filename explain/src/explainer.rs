@@ -6,7 +6,7 @@ use ganscope_model::{Classifier, Engine, FeatureMap, Node, Shape};
 use ganscope_stats::softmax;
 
 use crate::additivity::Additivity;
-use crate::cam::{Evidence, channel_sum, last_map};
+use crate::cam::{Evidence, channel_sum, last_map, pooled_maps};
 use crate::lrp::{AttentionLrp, Relevance};
 use crate::method::Method;
 use crate::rise::Rise;
@@ -178,6 +178,19 @@ impl Explainer {
     /// The network, walked both ways.
     pub fn walker(&self) -> &Walker<f32> {
         &self.walker
+    }
+
+    /// Whether a method suits the architecture of the network. Layers, rules and the classes of one image
+    /// may still be refused.
+    pub fn suits(&self, method: Method) -> bool {
+        let network = self.walker.network();
+        let has_attention = is_transformer(network);
+        match method {
+            Method::Cam => pooled_maps(network).is_some(),
+            Method::Lrp => !has_attention,
+            _ if method.needs_attention() => has_attention,
+            _ => !(method.needs_rectifiers() && has_attention),
+        }
     }
 
     /// The middle square of an image, resized by Pillow's bicubic filter and scaled; a network of

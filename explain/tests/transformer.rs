@@ -338,4 +338,11 @@ fn every_other_method_and_the_measures_apply_unchanged() {
     for method in [Method::GuidedBackprop, Method::Deconvnet, Method::Cam, Method::Lrp] {
         assert!(subject.explain(method, &settings).is_err(), "{method}");
     }
+    settings.rise.masks = 4;
+    settings.shapley.samples = 8;
+    settings.gradient_shap.samples = 2;
+    for method in Method::ALL {
+        let found = subject.explain(method, &settings);
+        assert_eq!(explainer.suits(method), found.is_ok(), "{method}: {:?}", found.err());
+    }
 }

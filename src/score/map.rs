@@ -47,7 +47,7 @@ impl Default for MapRequest {
 /// The images of one side, in the order of the set.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Points {
-    /// Their names.
+    /// Their names; none where only their features are known.
     pub names: Vec<String>,
     /// Labels, where the set has any.
     pub labels: Vec<Option<u32>>,
@@ -68,9 +68,9 @@ pub struct ScoreMap {
     pub generated: Points,
     /// What each generated image adds to the distance.
     pub contributions: Vec<f64>,
-    /// The realism of each generated image, where the reference has images.
+    /// The realism of each generated image, where features of single reference images are known.
     pub realism: Option<Vec<f64>>,
-    /// The reference images, where there are any.
+    /// The reference images, where features of single ones are known.
     pub reference: Option<Points>,
     /// Shares of the variance of the reference along the two components.
     pub shares: [f64; 2],
@@ -140,14 +140,21 @@ fn known(source: &Source, gathered: Gathered) -> Result<Known> {
 impl Known {
     /// The images on the plane of two directions.
     fn side(&self, center: &FeatureStats, axes: &[Vec<f64>; 2]) -> Option<Points> {
-        let (features, (set, places)) = self.features.as_ref().zip(self.images.as_ref())?;
+        let features = self.features.as_ref()?;
         let along = |row: &[f32], axis: usize| -> f32 {
             let parts = row.iter().zip(center.mean().iter()).zip(&axes[axis]);
             parts.map(|((&x, m), a)| (f64::from(x) - m) * a).sum::<f64>() as f32
         };
+        let (names, labels) = match &self.images {
+            None => (Vec::new(), vec![None; features.len()]),
+            Some((set, places)) => (
+                places.iter().map(|&place| set.name(place)).collect(),
+                places.iter().map(|&place| set.label(place)).collect(),
+            ),
+        };
         Some(Points {
-            names: places.iter().map(|&place| set.name(place)).collect(),
-            labels: places.iter().map(|&place| set.label(place)).collect(),
+            names,
+            labels,
             points: features.rows().map(|row| [along(row, 0), along(row, 1)]).collect(),
         })
     }
@@ -205,7 +212,7 @@ impl ScoreMap {
     }
 
     /// The reference images nearest to a generated one in the features, with their distances; none where
-    /// the reference has no images.
+    /// no features of single images are known.
     ///
     /// # Errors
     /// If there is no such image.
@@ -293,6 +300,26 @@ mod tests {
         assert_eq!(map.image(Side::Generated, 3).unwrap(), map.image(Side::Reference, 3).unwrap());
         assert!(map.image(Side::Reference, usize::MAX).is_err());
         assert!(map.nearest(usize::MAX, 2).is_err());
+    }
+
+    #[test]
+    fn kept_features_are_points_without_images() {
+        let request = MapRequest {
+            generated: concat!(env!("CARGO_MANIFEST_DIR"), "/models/samples").to_owned(),
+            reference: "fashion-test".to_owned(),
+            features: FeatureRequest { cache: Cache::Off, ..FeatureRequest::default() },
+            ..MapRequest::default()
+        };
+        let map = map(&request, &mut ()).unwrap();
+        let reference = map.reference.as_ref().unwrap();
+        assert!(reference.names.is_empty());
+        assert_eq!(reference.points.len(), reference.labels.len());
+        let (nearest, distance) = map.nearest(0, 1).unwrap()[0];
+        assert!(nearest < reference.points.len());
+        // A distance on the plane is at most that of the features.
+        let [[x, y], [u, v]] = [map.generated.points[0], reference.points[nearest]];
+        assert!(f64::from((x - u).hypot(y - v)) <= distance);
+        assert!(map.image(Side::Reference, nearest).is_err());
     }
 
     #[test]

@@ -8,20 +8,28 @@ export function tell(error) {
   problem.textContent = error ? error.message + (error.hint ? `\n${error.hint}` : '') : '';
 }
 
-async function checked(response) {
+/** Asks the server; fails if it is gone, or refuses. */
+async function ask(path, options) {
+  let response;
+  try {
+    response = await fetch(path, options);
+  } catch (error) {
+    if (error.name === 'AbortError') throw error;
+    throw Object.assign(new Error('the server does not answer'), { hint: 'start `ganscope serve` again' });
+  }
   if (response.ok) return response;
   let told = { error: `${response.status} ${response.statusText}` };
   try { told = await response.json(); } catch { /* not an answer of ours */ }
   throw Object.assign(new Error(told.error), { hint: told.hint, status: response.status });
 }
 
-export const get = async (path) => (await checked(await fetch(path))).json();
+export const get = async (path) => (await ask(path)).json();
 
 /** Posts a request of the library, or bytes; `signal` gives it up. */
 export async function send(path, body, signal) {
   const isBytes = body instanceof Blob;
   const headers = isBytes ? {} : { 'Content-Type': 'application/json' };
-  return checked(await fetch(path, { method: 'POST', headers, body: isBytes ? body : JSON.stringify(body), signal }));
+  return ask(path, { method: 'POST', headers, body: isBytes ? body : JSON.stringify(body), signal });
 }
 
 export const post = async (path, body) => (await send(path, body)).json();
@@ -79,6 +87,7 @@ export async function work(path, request) {
 /** Runs something that may fail, and shows why. */
 export async function attempt(task, button) {
   tell(null);
+  const focused = button && document.activeElement === button;
   if (button) button.disabled = true;
   try {
     return await task();
@@ -87,6 +96,8 @@ export async function attempt(task, button) {
     return null;
   } finally {
     if (button) button.disabled = false;
+    // A button that is disabled loses the focus.
+    if (focused && document.activeElement === document.body) button.focus({ preventScroll: true });
   }
 }
 

@@ -78,14 +78,17 @@ function show(done) {
       ...legend(scales[i]));
   });
   const measures = measured(report);
-  const warnings = [...(report.warnings ?? []), ...(report.left_out ?? []).map(([method, why]) => `${method}: ${why}`)];
+  const warnings = report.warnings ?? [];
+  const absent = (report.left_out ?? []).map(([method, why]) => element('li', {}, `${method}: ${why}`));
   at('explain-result').replaceChildren(
     element('section', { className: 'panel' },
       element('h2', {}, heading),
       element('table', {}, ...top),
       element('ul', { className: 'warnings' }, ...warnings.map((text) => element('li', {}, String(text)))),
       element('div', { className: 'maps' }, picture, ...maps),
-      ...measures),
+      ...measures,
+      ...(absent.length ? [element('details', { className: 'note' },
+        element('summary', {}, `${absent.length} methods do not suit this network`), element('ul', {}, ...absent))] : [])),
   );
 }
 

@@ -257,7 +257,7 @@ async function beginWalk() {
     })))));
   const xs = rows[0].lengths.map((_, i) => i + 1);
   const lines = rows.map((row) => ({ name: row.spaces.join(', '), values: row.lengths }));
-  at('walk-result').replaceChildren(...strips, curve(xs, 'step', lines));
+  at('walk-result').replaceChildren(...strips, curve(xs, 'step', lines).root);
 }
 
 async function beginSweep() {
@@ -277,21 +277,26 @@ async function beginSweep() {
     const rows = points.map((point) => point.scores.find((score) => score.name === name));
     return rows[0] ? { name: rows[0].title, values: rows.map((row) => row.value) } : null;
   };
+  const heading = element('p', { className: 'note' });
   const samples = element('div', { className: 'tiles' });
   const pick = (j) => {
     const files = done.files.filter((file) => file.startsWith(`point${j}-`));
     files.sort((a, b) => a.localeCompare(b, 'en', { numeric: true }));
     const images = files.map((file) => element('img', { src: done.file(file), alt: file }));
-    samples.replaceChildren(element('p', { className: 'note' }, `Samples at ${number(xs[j])}:`), ...images);
+    heading.textContent = `Samples at truncation ${number(xs[j])}`;
+    samples.replaceChildren(...images);
+    for (const made of curves) made.mark(j);
     state.psi = xs[j];
     at('psi').value = xs[j];
     draw();
   };
   const warnings = done.warnings.map((text) => element('li', {}, text));
-  const curves = [['fid'], ['precision', 'recall']].map((names) => names.map(line).filter(Boolean));
+  const curves = [['fid'], ['precision', 'recall']].map((names) => names.map(line).filter(Boolean))
+    .filter((lines) => lines.length).map((lines) => curve(xs, 'truncation', lines, (j) => pick(j)));
   at('sweep-result').replaceChildren(
     element('ul', { className: 'warnings' }, ...warnings),
-    ...curves.filter((lines) => lines.length).map((lines) => curve(xs, 'truncation', lines, pick)),
+    ...curves.map((made) => made.root),
+    heading,
     samples,
   );
   pick(xs.length - 1);
@@ -339,12 +344,17 @@ export async function start(given, settings) {
     [state.x, state.y] = [seed % served.columns, Math.floor(seed / served.columns)];
     draw();
   };
+  at('seed').onkeydown = (event) => { if (event.key === 'Enter') at('go').click(); };
   const mix = () => { state.mixed = at('mixing').checked ? Number(at('mixed').value) : null; draw(); };
   at('mixing').onchange = mix;
   at('mixed').oninput = mix;
   at('save-picture').onclick = () => attempt(async () => save(await (await send('/api/place', place())).blob(), 'picture.png'));
   at('save-ws').onclick = () => attempt(async () => save(await (await send('/api/place/ws', place())).blob(), 'ws.npz'));
-  at('copy').onclick = () => attempt(() => navigator.clipboard.writeText(at('command').textContent));
+  at('copy').onclick = () => attempt(async () => {
+    await navigator.clipboard.writeText(at('command').textContent);
+    at('copy').textContent = 'Copied';
+    setTimeout(() => { at('copy').textContent = 'Copy command'; }, 1500);
+  });
   at('explain-place').onclick = () => attempt(async () => {
     await open('explain');
     await explainSubject({ place: place() }, `the picture of ${state.model}, ${at('place').textContent}`);

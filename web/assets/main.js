@@ -19,8 +19,10 @@ const opened = new Set();
 function show(name) {
   shown = name;
   for (const view of Object.keys(views)) {
+    const tab = document.getElementById(`tab-${view}`);
     document.getElementById(view).hidden = view !== name;
-    document.getElementById(`tab-${view}`).setAttribute('aria-selected', view === name);
+    tab.setAttribute('aria-selected', view === name);
+    tab.tabIndex = view === name ? 0 : -1;
   }
 }
 
@@ -43,11 +45,25 @@ export async function open(name, settings = new URLSearchParams()) {
 
 let served = null;
 
+/** The arrow keys lead from tab to tab. */
+function turn(event) {
+  const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+  if (!step) return;
+  const names = Object.keys(views);
+  const name = names[(names.indexOf(shown) + step + names.length) % names.length];
+  document.getElementById(`tab-${name}`).focus();
+  attempt(() => open(name));
+}
+
 attempt(async () => {
   served = await get('/api/served');
   for (const name of Object.keys(views)) {
-    document.getElementById(`tab-${name}`).onclick = () => attempt(() => open(name));
+    const tab = document.getElementById(`tab-${name}`);
+    tab.onclick = () => attempt(() => open(name));
+    tab.onkeydown = turn;
   }
+  // A bookmark that is opened while the page is shown.
+  window.onhashchange = () => location.reload();
   const { view, settings } = address();
   await open(view, settings);
 });

@@ -51,7 +51,7 @@ async function grow(sets) {
   const rows = points.map(({ images, scores }) => [String(images), ...scores.map((row) => number(row.value))]);
   const csv = [['images', ...titles], ...points.map(({ images, scores }) => [images, ...scores.map((row) => row.value)])];
   at('measured-growth').replaceChildren(
-    curve(points.map((point) => point.images), 'generated images', lines),
+    curve(points.map((point) => point.images), 'generated images', lines).root,
     table(['Images', ...titles], rows),
     listed(warnings),
     element('div', { className: 'row' },

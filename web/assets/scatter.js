@@ -42,11 +42,13 @@ function gridOf(xs, ys, box) {
 }
 
 /**
- * A view of points. `on.pick(i)` is called for a click on a point, `on.hover(i, event)` while the pointer is on one
- * (-1: on none), `on.select(points)` for a group that is dragged over, if `on.brushes()`.
+ * A view of points. `on.pick(i)` is called for a click on a point that `on.picks(i)`, or for Enter and the one in the
+ * middle; `on.hover(i, event)` while the pointer is on one that `on.shows(i)` (-1: on none); `on.select(points)` for
+ * a group that is dragged over, if `on.brushes()`.
  */
 export function scatter(canvas, on) {
   let [xs, ys, colors] = [new Float32Array(), new Float32Array(), new Uint32Array()];
+  let ground = 0;
   let box = { x0: 0, x1: 1, y0: 0, y1: 1 };
   let within = null;
   let marked = { picked: -1, group: [] };
@@ -68,22 +70,27 @@ export function scatter(canvas, on) {
     }
     const pixels = new Uint32Array(image.data.buffer);
     pixels.fill(0);
-    const size = Math.max(2, Math.round((xs.length > 10000 ? 2 : 5) * ratio));
+    const size = Math.max(2, Math.round((xs.length > 10000 ? 2 : xs.length > 3000 ? 3 : 5) * ratio));
     const scale = view.scale * ratio;
     const [left, top] = [width / 2 - view.x * scale - size / 2, height / 2 + view.y * scale - size / 2];
     const [right, bottom] = [width - size, height - size];
-    const dot = (i, color) => {
-      const x = Math.round(xs[i] * scale + left);
-      const y = Math.round(top - ys[i] * scale);
-      if (x < 0 || y < 0 || x > right || y > bottom) return;
-      for (let row = y * width + x, end = row + size * width; row < end; row += width) {
-        for (let at = row; at < row + size; at += 1) pixels[at] = color;
+    /** A square, larger by a rim on each side. */
+    const dot = (i, color, rim = 0) => {
+      const x = Math.round(xs[i] * scale + left) - rim;
+      const y = Math.round(top - ys[i] * scale) - rim;
+      const side = size + 2 * rim;
+      if (x < 0 || y < 0 || x > right - 2 * rim || y > bottom - 2 * rim) return;
+      for (let row = y * width + x, end = row + side * width; row < end; row += width) {
+        for (let at = row; at < row + side; at += 1) pixels[at] = color;
       }
     };
-    for (let i = 0; i < xs.length; i += 1) dot(i, colors[i]);
+    // The first ones are a ground for the others.
+    const rim = xs.length > 3000 && xs.length <= 10000 ? Math.round(ratio) : 0;
+    for (let i = 0; i < xs.length; i += 1) dot(i, colors[i], i < ground ? 0 : rim);
     if (marked.group.length) {
       const ink = themed('--ink');
-      for (const i of marked.group) dot(i, ink);
+      for (const i of marked.group) dot(i, ink, rim + Math.round(2 * ratio));
+      for (const i of marked.group) dot(i, colors[i], rim);
     }
     context.putImageData(image, 0, 0);
     context.strokeStyle = themeColor('--ink');
@@ -125,13 +132,14 @@ export function scatter(canvas, on) {
     ];
   }
 
-  function nearest([x, y]) {
+  /** The point that fits and is nearest to a place, within some pixels of it. */
+  function nearest([x, y], fits, pixels = REACH) {
     if (!within) return -1;
-    const reach = REACH / view.scale;
+    const reach = pixels / view.scale;
     let [best, distance] = [-1, reach * reach];
     within(x - reach, y - reach, x + reach, y + reach, (i) => {
       const d = (xs[i] - x) ** 2 + (ys[i] - y) ** 2;
-      if (d < distance) [best, distance] = [i, d];
+      if (d < distance && fits(i)) [best, distance] = [i, d];
     });
     return best;
   }
@@ -169,7 +177,7 @@ export function scatter(canvas, on) {
     };
     canvas.onpointermove = (event) => {
       if (!from) {
-        on.hover(nearest(coordinates(event)), event);
+        on.hover(nearest(coordinates(event), on.shows), event);
         return;
       }
       if (fingers.size === 2) {
@@ -196,7 +204,7 @@ export function scatter(canvas, on) {
       [from, brush] = [null, null];
       if (!begun || !within) return;
       if (!begun.moved) {
-        const i = nearest(coordinates(event));
+        const i = nearest(coordinates(event), on.picks);
         if (i >= 0) on.pick(i);
       } else if (dragged) {
         on.select(inside([begun.start, coordinates(event)]));
@@ -222,6 +230,10 @@ export function scatter(canvas, on) {
         view.y += steps[event.key][1];
       } else if (event.key === '+' || event.key === '-') {
         view.scale *= event.key === '+' ? 1.25 : 0.8;
+      } else if (event.key === 'Enter') {
+        const i = nearest([view.x, view.y], on.picks, canvas.clientWidth);
+        if (i >= 0) on.pick(i);
+        return;
       } else {
         return;
       }
@@ -233,8 +245,9 @@ export function scatter(canvas, on) {
 
   listen();
   return {
-    /** Shows points, an array of [x, y]. */
-    show(points) {
+    /** Shows points, an array of [x, y], of which the first `below` are the ground. */
+    show(points, below) {
+      ground = below;
       xs = Float32Array.from(points, (point) => point[0]);
       ys = Float32Array.from(points, (point) => point[1]);
       const ends = (values) => values.reduce(([low, high], v) => [Math.min(low, v), Math.max(high, v)], [Infinity, -Infinity]);

@@ -20,6 +20,8 @@ let methods = [];
 let classifier = null;
 
 const address = (side, i) => `/api/map/${map.map}/${side}/${i}`;
+/** Whether the reference has images, not features alone. */
+const hasImages = () => map.reference?.names.length > 0;
 /** Points of the reference come first, so that those of the generated set lie on them. */
 const references = () => map.reference?.points.length ?? 0;
 
@@ -115,7 +117,7 @@ function figure(side, j, words) {
 async function explained(i, chosen) {
   method = chosen;
   remembered();
-  for (const tab of at('map-methods').children) tab.setAttribute('aria-selected', tab.textContent === chosen);
+  for (const tab of at('map-methods').children) tab.setAttribute('aria-pressed', tab.textContent === chosen);
   const subject = { member: [map.map, 'generated', i] };
   const done = await work('/api/explain', { subject, request: { classifier: { model: classifier }, methods: [chosen] } });
   if (!done || i !== picked) return;
@@ -132,33 +134,41 @@ async function showImage(i) {
   remembered();
   mark();
   const nearest = await get(`/api/map/${map.map}/nearest/${i}`);
-  const neighbors = nearest.map(({ image, distance }) => figure('reference', image, `distance ${number(distance)}`));
+  const distances = nearest.map(({ distance }) => number(distance));
+  const neighbors = hasImages()
+    ? element('div', { className: 'maps small' },
+      ...nearest.map(({ image }, j) => figure('reference', image, `distance ${distances[j]}`)))
+    : element('p', { className: 'note' }, map.reference
+      ? `At distances ${distances.join(', ')}. The reference contains features only, no images.`
+      : 'Not known: the reference consists of moments.');
   const facts = [
     `adds ${number(map.contributions[i])} to ${map.title}`,
     map.realism ? `realism ${number(map.realism[i])}` : '',
   ].filter(Boolean).join(', ');
   const name = map.generated.names[i];
   const tabs = methods.map((known) => element('button', {
-    role: 'tab', onclick: () => attempt(() => explained(i, known)),
+    onclick: () => attempt(() => explained(i, known)),
   }, known));
   at('map-image').replaceChildren(
     element('h2', {}, name),
     element('img', { src: address('generated', i), alt: name, width: 160, className: 'pixels' }),
     element('p', {}, facts),
     element('h2', {}, 'Nearest reference images'),
-    ...(neighbors.length ? [element('div', { className: 'maps small' }, ...neighbors)] : [element('p', { className: 'note' }, 'The reference has no images.')]),
-    element('h2', {}, `What ${classifier} sees`),
-    element('div', { id: 'map-methods', className: 'tabs', role: 'tablist' }, ...tabs),
-    element('div', { id: 'map-heat' }),
-    element('button', {
-      id: 'explain-member',
-      onclick: () => attempt(async () => {
-        await open('explain');
-        await explainSubject({ member: [map.map, 'generated', i] }, name);
-      }),
-    }, 'All methods'),
+    neighbors,
+    ...(classifier ? [
+      element('h2', {}, `What ${classifier} sees`),
+      element('div', { id: 'map-methods', className: 'tabs', role: 'group' }, ...tabs),
+      element('div', { id: 'map-heat' }),
+      element('button', {
+        id: 'explain-member',
+        onclick: () => attempt(async () => {
+          await open('explain');
+          await explainSubject({ member: [map.map, 'generated', i] }, name);
+        }),
+      }, 'All methods'),
+    ] : []),
   );
-  if (method) await explained(i, method);
+  if (method && classifier) await explained(i, method);
 }
 
 async function showGroup(images) {
@@ -215,7 +225,7 @@ async function layOut() {
   at('map-warnings').replaceChildren(...map.warnings.map((text) => element('li', {}, text)));
   at('map-image').replaceChildren(element('p', { className: 'note' }, 'Click a point to see its image.'));
   at('map-group').replaceChildren();
-  field.show([...(map.reference?.points ?? []), ...map.generated.points]);
+  field.show([...(map.reference?.points ?? []), ...map.generated.points], references());
   recolor();
 }
 
@@ -224,12 +234,14 @@ export async function start(served, from) {
   fill('map-generated', served.allowed.generated);
   fill('map-reference', served.allowed.references);
   [classifier] = served.allowed.classifiers;
-  methods = classifier ? (await get('/api/methods')).map(({ name }) => name) : [];
+  methods = classifier ? (await post('/api/classifier', { model: classifier })).methods : [];
   const none = served.allowed.generated.length === 0;
   at('map-none').hidden = !none;
   at('map-begin').disabled = none;
   field = scatter(at('map'), {
-    pick: (point) => point >= references() && attempt(() => showImage(point - references())),
+    picks: (point) => point >= references(),
+    pick: (point) => attempt(() => showImage(point - references())),
+    shows: (point) => point >= references() || hasImages(),
     hover,
     select: (points) => attempt(() => showGroup(points.filter((p) => p >= references()).map((p) => p - references()))),
     brushes: () => at('map-brush').checked,

@@ -8,6 +8,7 @@ use axum::routing::get;
 const FILES: &[(&str, &str, &str)] = &[
     ("/", "text/html; charset=utf-8", include_str!("../assets/index.html")),
     ("/style.css", "text/css; charset=utf-8", include_str!("../assets/style.css")),
+    ("/icon.svg", "image/svg+xml", include_str!("../assets/icon.svg")),
     ("/main.js", SCRIPT, include_str!("../assets/main.js")),
     ("/api.js", SCRIPT, include_str!("../assets/api.js")),
     ("/latents.js", SCRIPT, include_str!("../assets/latents.js")),

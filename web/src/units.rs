@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::response::IntoResponse as _;
 use axum::routing::post;
 use axum::{Json, Router};
-use ganscope::catalog::open_classifier;
+use ganscope::catalog::{METHODS, open_classifier};
 use ganscope::explain::maximize::{MaximizeRequest, maximize};
 use ganscope::explain::units::{UnitRequest, unit_patches};
 use ganscope::models::classifier::ClassifierRequest;
@@ -25,14 +25,18 @@ pub(crate) fn routes() -> Router<Arc<Server>> {
         .route("/api/unit", post(begin_unit))
 }
 
-/// Classes and layers of a classifier.
+/// Classes, layers and methods of a classifier.
 async fn classifier(State(server): State<Arc<Server>>, body: Bytes) -> Reply {
     let request: ClassifierRequest = parsed(&body)?;
     server.allowed.classifier(&request)?;
     let about = move || {
         let open = open_classifier(&request, &mut ())?;
         let names: Vec<_> = (0..open.classes()?).map(|class| open.label(class)).collect();
-        Ok(json!({ "model": open.name, "classes": names, "layers": open.layers()? }))
+        let suited = METHODS.iter().filter(|entry| open.explainer.suits(entry.method));
+        let methods: Vec<_> = suited.map(|entry| entry.method.name()).collect();
+        Ok(json!({
+            "model": open.name, "classes": names, "layers": open.layers()?, "methods": methods,
+        }))
     };
     Ok(Json(server.aside.run("opening a classifier", about).await?).into_response())
 }

@@ -30,7 +30,7 @@ pub(crate) fn visit_to(request: &ServeRequest) -> Option<(Client, Page)> {
 
 /// Waits until the picture is that of the present place, and returns the request.
 pub(crate) fn settle(page: &mut Page) -> Value {
-    page.wait("document.getElementById('picture').ariaBusy === 'false'");
+    page.wait("document.getElementById('picture')?.ariaBusy === 'false'");
     let text = page.value("document.getElementById('picture').dataset.place");
     serde_json::from_str(text.as_str().unwrap()).unwrap()
 }

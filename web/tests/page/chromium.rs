@@ -126,6 +126,17 @@ impl Page {
         self.call("Input.dispatchMouseEvent", &json!({ "type": "mouseMoved", "x": x, "y": y }));
     }
 
+    /// Presses and releases a key, by its name.
+    pub(crate) fn key(&mut self, name: &str) {
+        let text = if name == "Enter" { "\r" } else { "" };
+        for kind in ["keyDown", "keyUp"] {
+            self.call(
+                "Input.dispatchKeyEvent",
+                &json!({ "type": kind, "key": name, "text": text }),
+            );
+        }
+    }
+
     pub(crate) fn click(&mut self, selector: &str) {
         let place = self.middle(selector);
         self.mouse("mousePressed", place);

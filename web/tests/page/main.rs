@@ -7,6 +7,7 @@ mod client;
 mod directions;
 mod endurance;
 mod explanations;
+mod keyboard;
 mod newcomer;
 mod previews;
 mod process;

@@ -9,7 +9,7 @@ use ganscope::score::{ScoreRequest, score};
 use ganscope::stats::Side;
 use serde_json::{Value, json};
 
-use crate::browser::{keep, settle, visit};
+use crate::browser::{keep, settle, visit, visit_to};
 use crate::chromium::Page;
 use crate::client::{Client, generated, request, samples};
 
@@ -134,6 +134,30 @@ fn a_point_under_the_pointer_shows_its_picture_and_a_click_what_is_known_of_it()
     page.reload();
     page.wait("document.querySelector('#map-heat img')?.naturalWidth > 0");
     assert_eq!(text(&mut page, "document.querySelector('#map-image h2').textContent"), name);
+}
+
+#[test]
+fn a_reference_of_features_is_on_the_map_and_has_no_pictures() {
+    let mut serves = request();
+    serves.reference = None;
+    let Some((_client, mut page)) = visit_to(&serves) else { return };
+    settle(&mut page);
+    page.click("#tab-scores");
+    page.wait("document.getElementById('map-title').dataset.distance");
+    assert_eq!(page.value("document.getElementById('map-reference').value"), "fashion-test");
+    let legend = text(&mut page, "document.getElementById('map-legend').textContent");
+    assert!(legend.contains("reference"), "{legend}");
+    page.click("#map-worst");
+    page.wait("document.getElementById('without')");
+    page.value("document.querySelector('#map-group .tiles button').click()");
+    page.wait("document.getElementById('explain-member')");
+    assert_eq!(page.value("document.querySelectorAll('#map-image img').length"), 1);
+    let words = text(&mut page, "document.querySelector('#map-image .note').textContent");
+    assert!(words.starts_with("At distances "), "{words}");
+    // A method that does not suit the network is not offered.
+    let methods = text(&mut page, "document.getElementById('map-methods').textContent");
+    assert!(methods.contains("grad-cam") && !methods.contains("attn-lrp"), "{methods}");
+    keep(&mut page, "features");
 }
 
 #[test]
