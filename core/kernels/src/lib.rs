@@ -31,6 +31,7 @@ mod panels;
 mod pool;
 mod scratch;
 mod simd;
+mod team;
 mod transpose;
 
 pub use activation::{Activation, activate, gate};
@@ -43,4 +44,5 @@ pub use map::{Map, MapMut};
 pub use norm::layer_norm;
 pub use pool::{PoolSpec, avg_pool, global_average, max_pool, max_pool_switches, max_unpool};
 pub use simd::Isa;
+pub use team::{for_each, together};
 pub use transpose::{ConvTranspose2d, ConvTransposeSpec};

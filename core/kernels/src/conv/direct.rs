@@ -8,14 +8,12 @@
 
 use std::ops::Range;
 
-use rayon::prelude::*;
-
-use crate::Map;
 use crate::conv::epilogue::Epilogue;
 use crate::conv::target::{Grid, Target};
 use crate::panels::Panels;
 use crate::scratch::Scratch;
 use crate::simd::{Isa, Job, LANES, Product, Simd, read_part};
+use crate::{Map, team};
 
 /// Blocks of the depth in one pass: a strip of 14 rows takes 14 KB of the 32 KB first-level cache.
 const PASS: usize = 16;
@@ -77,14 +75,14 @@ impl Direct {
         if pixels == 0 || panels == 0 {
             return;
         }
-        let wanted = TASKS_PER_THREAD * rayon::current_num_threads();
+        let wanted = TASKS_PER_THREAD * team::threads();
         let strips = pixels.div_ceil(self.isa.tile()[0]);
         let runs = strips.div_ceil(STRIPS).max(wanted.min(strips.div_ceil(2)));
         let groups = wanted.div_ceil(runs).max(self.panels.outputs().div_ceil(OUTPUTS)).min(panels);
         let part = |index: usize, parts: usize, whole: usize| {
             index * whole / parts..(index + 1) * whole / parts
         };
-        (0..runs * groups).into_par_iter().for_each(|task| {
+        team::tasks(runs * groups, |task| {
             let strips = part(task / groups, runs, strips);
             let rows = self.isa.tile()[0];
             self.isa.run(Block {

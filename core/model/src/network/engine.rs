@@ -169,10 +169,12 @@ impl Engine {
         let chunk = images * image.max(1);
         // In turns, so that the memory depends on the threads and not on the images.
         for turn in input.chunks(chunks * chunk) {
-            let chunks = turn.par_chunks(chunk);
-            let parts: Vec<Vec<Vec<f32>>> = chunks
-                .map(|images| self.run_chunk(images, images.len() / image, &shapes))
-                .collect();
+            let run = |images: &[f32]| self.run_chunk(images, images.len() / image, &shapes);
+            let parts: Vec<Vec<Vec<f32>>> = if turn.len() > chunk {
+                turn.par_chunks(chunk).map(run).collect()
+            } else {
+                turn.chunks(chunk).map(|images| kernels::together(|| run(images))).collect()
+            };
             for part in parts {
                 outputs.iter_mut().zip(part).for_each(|(output, part)| output.data.extend(part));
             }
