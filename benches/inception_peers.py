@@ -25,6 +25,7 @@ def arguments():
     parser.add_argument("--peers", default="ort,openvino,openvino-throughput")
     parser.add_argument("--program", default=PROGRAM, help="the example of ganscope-inception")
     parser.add_argument("--base", help="another build of it, as one more peer")
+    parser.add_argument("--avx2", action="store_true", help="leave AVX-512 unused; ONNX Runtime cannot")
     parser.add_argument("--pause", type=float, default=0.2, help="seconds, until idle threads sleep")
     return parser.parse_args()
 
@@ -59,12 +60,14 @@ def peers(names, batch, threads):
 
 def main():
     a = arguments()
+    if a.avx2:
+        os.environ.update({"AVX2": "1", "ONEDNN_MAX_CPU_ISA": "AVX2"})
     ganscope = lambda program: turns.Ganscope([program, str(a.batch), str(a.threads), "turns"], a.threads)
     programs = {"ganscope": ganscope(a.program)}
     if a.base:
         programs["ganscope, another build"] = ganscope(a.base)
     programs.update(peers(a.peers.split(","), a.batch, a.threads))
-    title = f"FID Inception, batch {a.batch}, {a.threads} threads"
+    title = f"FID Inception, batch {a.batch}, {a.threads} threads" + (", AVX2" if a.avx2 else "")
     turns.compare(title, programs, a.batch, a.rounds, a.pause)
 
 

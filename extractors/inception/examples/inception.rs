@@ -6,6 +6,7 @@
 //! it runs once for each line of standard input and prints the seconds, so that another program can
 //! run in turns with it. `LAYERS=1` prints a table of layers, the fastest run of each alone as a
 //! network of one step, with the rate of convolutions as a multiple of direct multiply-adds.
+//! `AVX2=1` leaves AVX-512 unused.
 
 #![expect(clippy::print_stdout, reason = "the figures are what this program is for")]
 
@@ -38,6 +39,9 @@ struct Cost {
 fn main() -> Result<()> {
     let argument = |i: usize, default: &str| std::env::args().nth(i).unwrap_or(default.to_owned());
     let (batch, threads) = (argument(1, "8").parse()?, argument(2, "2").parse()?);
+    if std::env::var_os("AVX2").is_some() {
+        ganscope_kernels::Isa::Avx2.limit();
+    }
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
     let weights = golden::weights("inception-weights.json");
     let network = Arc::new(network(Checkpoint::from_f32(weights)?)?);
