@@ -7,13 +7,11 @@
 
 use std::ops::Range;
 
-use rayon::prelude::*;
-
 use crate::conv::{Target, write_part};
 use crate::math::exp;
 use crate::scratch::Scratch;
 use crate::simd::{Isa, Job, LANES, Product, Simd, fold_lanes, read_part, sum_of_lanes};
-use crate::{Map, MapMut};
+use crate::{Map, MapMut, team};
 
 /// Tasks per thread wanted, so that the last ones end together; those of a head pack its keys each.
 const TASKS_PER_THREAD: usize = 2;
@@ -43,10 +41,10 @@ pub fn attention_with(input: Map<'_>, heads: usize, output: MapMut<'_>, isa: Isa
         return;
     }
     let strips = tokens.div_ceil(isa.tile()[0]);
-    let wanted = TASKS_PER_THREAD * rayon::current_num_threads();
+    let wanted = TASKS_PER_THREAD * team::threads();
     let parts = wanted.div_ceil(n * heads).min(strips);
     let target = Target::new(output);
-    (0..n * heads * parts).into_par_iter().for_each(|task| {
+    team::tasks(n * heads * parts, |task| {
         let (place, part) = (task / parts, task % parts);
         let rows = isa.tile()[0];
         let strips = part * strips / parts..(part + 1) * strips / parts;

@@ -3,6 +3,7 @@
 mod depthwise;
 mod direct;
 mod epilogue;
+mod joined;
 mod points;
 mod target;
 mod transform;
@@ -10,10 +11,11 @@ mod winograd;
 
 use crate::{Activation, Isa, Map, MapMut};
 use depthwise::Depthwise;
-pub(crate) use direct::Direct;
+pub(crate) use direct::{Direct, Part};
 pub(crate) use epilogue::Ending;
 use epilogue::Epilogue;
 pub(crate) use epilogue::write_part;
+pub use joined::{Branch, JoinedConv};
 pub(crate) use target::{Grid, Target};
 pub(crate) use winograd::{Scheme, Winograd};
 
@@ -279,7 +281,8 @@ pub(crate) unsafe fn run_groups(
     let outputs = target.shape()[3] / groups.len();
     for (group, conv) in groups.iter().enumerate() {
         let input = input.channels(group * inputs..(group + 1) * inputs);
+        let part = Part { columns: 0..outputs, target, first: group * outputs, epilogue };
         // SAFETY: as promised by the caller.
-        unsafe { conv.run(input, target, grid, group * outputs, epilogue) };
+        unsafe { conv.run(input, grid, &[part]) };
     }
 }

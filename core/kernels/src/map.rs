@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use rayon::prelude::*;
+use crate::team;
 
 /// A read-only map of `n` images, `h x w` pixels and `c` channels.
 ///
@@ -190,9 +190,7 @@ impl<'a> MapMut<'a> {
             return;
         }
         let end = extent(self.shape, self.stride);
-        self.data[..end]
-            .par_chunks_mut(w * self.stride)
-            .enumerate()
-            .for_each(|(index, line)| write(index / h, index % h, line));
+        let lines = self.data[..end].chunks_mut(w * self.stride).enumerate().collect();
+        team::for_each(lines, |(index, line)| write(index / h, index % h, line));
     }
 }

@@ -1,7 +1,8 @@
 //! Pooling and its way back.
 
+use crate::activation::Shape;
 use crate::simd::{Isa, Job, LANES, Simd, read_part, write_part};
-use crate::{Map, MapMut};
+use crate::{Activation, Map, MapMut};
 
 /// Window of a pooling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +73,7 @@ pub fn max_pool(spec: &PoolSpec, input: Map<'_>, output: MapMut<'_>) {
 #[derive(Clone, Copy)]
 enum Reduction {
     Max,
-    Mean { count_padding: bool },
+    Mean { count_padding: bool, shape: Shape },
 }
 
 fn pool(spec: &PoolSpec, reduction: Reduction, input: Map<'_>, mut output: MapMut<'_>) {
@@ -120,11 +121,11 @@ impl Job for Row<'_> {
                         Reduction::Mean { .. } => simd.add(value, next),
                     };
                 }
-                if let Reduction::Mean { count_padding } = reduction {
+                if let Reduction::Mean { count_padding, shape } = reduction {
                     let inside = [rows.len(), columns.len()];
                     let [rows, columns] = if count_padding { spec.kernel } else { inside };
                     let divisor = (rows * columns) as f32;
-                    value = simd.mul(value, simd.splat(1.0 / divisor));
+                    value = shape.apply(simd, simd.mul(value, simd.splat(1.0 / divisor)));
                 }
                 write_part(simd, value, out);
             }
@@ -195,12 +196,20 @@ pub fn max_unpool(switches: &[u32], input: Map<'_>, mut output: MapMut<'_>) {
     }
 }
 
-/// Mean of each window; `count_padding` divides by the whole window, else by its inner part.
+/// `activation` of the mean of each window; `count_padding` divides by the whole window, else by
+/// its inner part.
 ///
 /// # Panics
 /// If `output` does not have the pooled shape.
-pub fn avg_pool(spec: &PoolSpec, count_padding: bool, input: Map<'_>, output: MapMut<'_>) {
-    pool(spec, Reduction::Mean { count_padding }, input, output);
+pub fn avg_pool(
+    spec: &PoolSpec,
+    count_padding: bool,
+    activation: Activation,
+    input: Map<'_>,
+    output: MapMut<'_>,
+) {
+    let shape = activation.shape();
+    pool(spec, Reduction::Mean { count_padding, shape }, input, output);
 }
 
 /// Mean over all pixels of each image and channel, (N, C).

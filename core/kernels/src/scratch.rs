@@ -11,12 +11,14 @@ use crate::simd::LANES;
 struct Line([f32; LANES]);
 
 /// A buffer of floats that starts at a cache line and ends with one.
+///
+/// Vectors of a map that does not start at one lie across two, and cost twice.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Lines(Vec<Line>);
+pub struct Lines(Vec<Line>);
 
 impl Lines {
     /// At least `length` zeros.
-    pub(crate) fn zeros(length: usize) -> Self {
+    pub fn zeros(length: usize) -> Self {
         Self(vec![Line([0.0; LANES]); length.div_ceil(LANES)])
     }
 

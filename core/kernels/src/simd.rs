@@ -4,6 +4,8 @@
 //! for the instruction set. A value of a `Simd` type proves that the processor has its
 //! instructions, so its methods are safe.
 
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
@@ -12,6 +14,9 @@ pub(crate) mod portable;
 
 /// Floats in a vector, on every instruction set.
 pub(crate) const LANES: usize = 16;
+
+/// Place of the fastest instruction set that [`Isa::best`] may choose.
+static LIMIT: AtomicUsize = AtomicUsize::new(0);
 
 /// An instruction set that the inner loops are written for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,14 +31,23 @@ pub enum Isa {
 }
 
 impl Isa {
-    /// The fastest one that this processor has.
+    /// All of them, the fastest first.
+    const ALL: [Self; 3] = [Self::Avx512, Self::Avx2, Self::Portable];
+
+    /// The fastest one that this processor has, within [`Isa::limit`].
     pub fn best() -> Self {
-        Self::available()[0]
+        let allowed = &Self::ALL[LIMIT.load(Relaxed)..];
+        allowed.iter().copied().find(|isa| isa.exists()).unwrap_or(Self::Portable)
+    }
+
+    /// Makes [`Isa::best`] choose none that is faster, in this process: for measurements.
+    pub fn limit(self) {
+        LIMIT.store(Self::ALL.iter().position(|&isa| isa == self).unwrap_or(0), Relaxed);
     }
 
     /// All that this processor has, the fastest first.
     pub fn available() -> Vec<Self> {
-        [Self::Avx512, Self::Avx2, Self::Portable].into_iter().filter(|isa| isa.exists()).collect()
+        Self::ALL.into_iter().filter(|isa| isa.exists()).collect()
     }
 
     fn exists(self) -> bool {

@@ -2,13 +2,16 @@
 //!
 //! `cargo run --release -p ganscope-inception --example inception -- [BATCH] [THREADS] [RUNS]`
 //!
-//! The weights are those of the recipe; the speed does not depend on them. `LAYERS=1` prints a table
-//! of layers, each run alone as a network of one step, with the rate of convolutions as a multiple of
-//! direct multiply-adds.
+//! The weights are those of the recipe; the speed does not depend on them. With `turns` for the runs
+//! it runs once for each line of standard input and prints the seconds, so that another program can
+//! run in turns with it. `LAYERS=1` prints a table of layers, the fastest run of each alone as a
+//! network of one step, with the rate of convolutions as a multiple of direct multiply-adds.
+//! `AVX2=1` leaves AVX-512 unused.
 
 #![expect(clippy::print_stdout, reason = "the figures are what this program is for")]
 
 use std::collections::HashMap;
+use std::io::BufRead as _;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -34,17 +37,23 @@ struct Cost {
 }
 
 fn main() -> Result<()> {
-    let mut numbers = std::env::args().skip(1).map(|a| a.parse::<usize>());
-    let mut number = |default: usize| numbers.next().unwrap_or(Ok(default));
-    let (batch, threads, runs) = (number(8)?, number(2)?, number(5)?.max(1));
-    let work = Work { batch, runs };
+    let argument = |i: usize, default: &str| std::env::args().nth(i).unwrap_or(default.to_owned());
+    let (batch, threads) = (argument(1, "8").parse()?, argument(2, "2").parse()?);
+    if std::env::var_os("AVX2").is_some() {
+        ganscope_kernels::Isa::Avx2.limit();
+    }
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
     let weights = golden::weights("inception-weights.json");
     let network = Arc::new(network(Checkpoint::from_f32(weights)?)?);
     let features = network.node(Layer::L2048.step())?;
 
-    let before = processor_seconds();
     let input = Shape { c: 3, h: INPUT_SIZE, w: INPUT_SIZE };
+    if argument(3, "5") == "turns" {
+        return pool.install(|| turns(network, features, input, batch));
+    }
+    let runs = argument(3, "5").parse::<usize>()?.max(1);
+    let work = Work { batch, runs };
+    let before = processor_seconds();
     let seconds = pool.install(|| work.seconds(network.clone(), features, input))?;
     // The first run, which touches the memory, is in the processor time alone.
     let per_image = (processor_seconds() - before) / (batch * (runs + 1)) as f64;
@@ -71,18 +80,35 @@ fn main() -> Result<()> {
     Ok(())
 }
 
+/// Runs `network` up to `node` once for each line of standard input.
+fn turns(network: Arc<Network>, node: Node, input: Shape, batch: usize) -> Result<()> {
+    let engine = Engine::new(network, &[node]);
+    let data = images(input, batch);
+    for _ in std::io::stdin().lock().lines() {
+        let start = Instant::now();
+        engine.run(&data, (batch, input.h, input.w))?;
+        println!("{}", start.elapsed().as_secs_f64());
+    }
+    Ok(())
+}
+
+/// A batch of maps of the shape `input`.
+fn images(input: Shape, batch: usize) -> Vec<f32> {
+    let name = format!("{}x{}x{}", input.c, input.h, input.w);
+    golden::tensor(&name, &[batch, input.len()], (-1.0, 1.0), 0)
+}
+
 impl Work {
     /// Seconds of each run of `network` up to `node`, in increasing order.
     fn seconds(self, network: Arc<Network>, node: Node, input: Shape) -> Result<Vec<f64>> {
         let engine = Engine::new(network, &[node]);
-        let name = format!("{}x{}x{}", input.c, input.h, input.w);
-        let data = golden::tensor(&name, &[self.batch, input.len()], (-1.0, 1.0), 0);
+        let data = images(input, self.batch);
         let mut seconds = Vec::new();
         for _ in 0..=self.runs {
             let start = Instant::now();
             let maps = engine.run(&data, (self.batch, input.h, input.w))?;
             seconds.push(start.elapsed().as_secs_f64());
-            assert!(maps[0].data.iter().all(|value| value.is_finite()), "{name}");
+            assert!(maps[0].data.iter().all(|value| value.is_finite()), "{input:?}");
         }
         // The first run touches the memory.
         seconds.remove(0);
@@ -111,7 +137,7 @@ fn layers(network: &Network, last: Node, work: Work) -> Result<Vec<(String, Cost
             names.push(name);
             Cost::default()
         });
-        cost.seconds += seconds[work.runs / 2] / work.batch as f64;
+        cost.seconds += seconds[0] / work.batch as f64;
         cost.multiply_adds += multiply_adds;
     }
     Ok(names.into_iter().filter_map(|name| costs.remove_entry(&name)).collect())

@@ -1,12 +1,10 @@
 //! Depthwise convolution: each channel has its own kernel.
 
-use crate::Map;
 use crate::conv::epilogue::{Epilogue, write_part};
 use crate::conv::target::Target;
 use crate::scratch::Lines;
 use crate::simd::{Isa, Job, LANES, Simd, read_part};
-
-use rayon::prelude::*;
+use crate::{Map, team};
 
 /// A depthwise convolution with its weights as `[tap][channel]`.
 #[derive(Clone, Debug)]
@@ -39,7 +37,7 @@ impl Depthwise {
     /// Writes all pixels of `target`.
     pub(crate) fn run(&self, input: Map<'_>, target: Target<'_>, epilogue: Epilogue<'_>) {
         let [n, h, _, _] = target.shape();
-        (0..n * h).into_par_iter().for_each(|row| {
+        team::tasks(n * h, |row| {
             self.isa.run(Row { conv: self, input, target, epilogue, image: row / h, y: row % h });
         });
     }

@@ -8,14 +8,12 @@
 
 use std::ops::Range;
 
-use rayon::prelude::*;
-
-use crate::Map;
 use crate::conv::epilogue::Epilogue;
 use crate::conv::target::{Grid, Target};
 use crate::panels::Panels;
 use crate::scratch::Scratch;
 use crate::simd::{Isa, Job, LANES, Product, Simd, read_part};
+use crate::{Map, team};
 
 /// Blocks of the depth in one pass: a strip of 14 rows takes 14 KB of the 32 KB first-level cache.
 const PASS: usize = 16;
@@ -60,40 +58,31 @@ impl Direct {
         Self { isa, panels, taps, runs, step }
     }
 
-    /// Writes the channels from `first` on of the pixels of `grid`.
+    /// Writes the parts of the outputs, the pixels of `grid` of each.
     ///
     /// # Safety
-    /// Nobody else may access those values during the call.
-    pub(crate) unsafe fn run(
-        &self,
-        input: Map<'_>,
-        target: Target<'_>,
-        grid: Grid,
-        first: usize,
-        epilogue: Epilogue<'_>,
-    ) {
-        let pixels = target.shape()[0] * grid.size[0] * grid.size[1];
+    /// Nobody else may access those values during the call, and no two parts may contain the same.
+    pub(crate) unsafe fn run(&self, input: Map<'_>, grid: Grid, parts: &[Part<'_>]) {
+        let pixels = input.shape()[0] * grid.size[0] * grid.size[1];
         let panels = self.panels.count();
         if pixels == 0 || panels == 0 {
             return;
         }
-        let wanted = TASKS_PER_THREAD * rayon::current_num_threads();
+        let wanted = TASKS_PER_THREAD * team::threads();
         let strips = pixels.div_ceil(self.isa.tile()[0]);
         let runs = strips.div_ceil(STRIPS).max(wanted.min(strips.div_ceil(2)));
         let groups = wanted.div_ceil(runs).max(self.panels.outputs().div_ceil(OUTPUTS)).min(panels);
         let part = |index: usize, parts: usize, whole: usize| {
             index * whole / parts..(index + 1) * whole / parts
         };
-        (0..runs * groups).into_par_iter().for_each(|task| {
+        team::tasks(runs * groups, |task| {
             let strips = part(task / groups, runs, strips);
             let rows = self.isa.tile()[0];
             self.isa.run(Block {
                 conv: self,
                 input,
-                target,
                 grid,
-                first,
-                epilogue,
+                parts,
                 pixels: strips.start * rows..(strips.end * rows).min(pixels),
                 panels: part(task % groups, groups, panels),
             });
@@ -101,14 +90,22 @@ impl Direct {
     }
 }
 
+/// Where some of the outputs go.
+#[derive(Clone)]
+pub(crate) struct Part<'a> {
+    pub(crate) columns: Range<usize>,
+    pub(crate) target: Target<'a>,
+    /// The channel of the target for the first column.
+    pub(crate) first: usize,
+    pub(crate) epilogue: Epilogue<'a>,
+}
+
 /// Some output pixels by some panels: one unit of work of a thread.
 struct Block<'a> {
     conv: &'a Direct,
     input: Map<'a>,
-    target: Target<'a>,
     grid: Grid,
-    first: usize,
-    epilogue: Epilogue<'a>,
+    parts: &'a [Part<'a>],
     pixels: Range<usize>,
     panels: Range<usize>,
 }
@@ -123,7 +120,8 @@ impl Job for Block<'_> {
         let rows = self.pixels.len().next_multiple_of(S::ROWS);
         let pass = panels.blocks().min(PASS);
         let mut scratch = Scratch::take();
-        let [strip, sums] = scratch.split([pass * S::ROWS * LANES, rows * pitch]);
+        // A part may end within a vector, which is read as a whole.
+        let [strip, sums] = scratch.split([pass * S::ROWS * LANES, rows * pitch + LANES]);
         if panels.blocks() == 0 {
             sums.fill(0.0);
         }
@@ -136,22 +134,26 @@ impl Job for Block<'_> {
                 self.multiply(simd, pixels.len(), blocks.clone(), strip, sums, pitch);
             }
         }
-        for (index, place) in self.places(self.pixels.clone()).enumerate() {
-            let [image, y, x] = place;
-            let [y, x] = [
-                self.grid.first[0] + y * self.grid.step[0],
-                self.grid.first[1] + x * self.grid.step[1],
-            ];
-            let pixel = self.target.index(image, y, x);
-            let channel = self.first + columns.start;
-            let sums = &sums[index * pitch..][..pitch];
-            let out = self.target.pixel(pixel, channel);
-            // SAFETY: `sums` contains the vectors of this pixel; `out` is the pixel's place from
-            // `channel` on, which this task alone writes, as the caller of `Direct::run`
-            // promises and the division into tasks keeps.
-            unsafe {
-                let count = columns.len();
-                self.epilogue.finish(simd, sums.as_ptr(), count, channel, pixel, out);
+        for Part { columns: own, target, first, epilogue } in self.parts {
+            let here = own.start.max(columns.start)..own.end.min(columns.end);
+            if here.is_empty() {
+                continue;
+            }
+            let channel = first + here.start - own.start;
+            for (index, place) in self.places(self.pixels.clone()).enumerate() {
+                let [image, y, x] = place;
+                let [y, x] = [
+                    self.grid.first[0] + y * self.grid.step[0],
+                    self.grid.first[1] + x * self.grid.step[1],
+                ];
+                let pixel = target.index(image, y, x);
+                let sums = &sums[index * pitch + here.start - columns.start..];
+                assert!(sums.len() >= here.len().next_multiple_of(LANES));
+                let out = target.pixel(pixel, channel);
+                // SAFETY: `sums` contains the vectors of this pixel, as asserted; `out` is the
+                // pixel's place from `channel` on, which this task alone writes, as the caller of
+                // `Direct::run` promises and the division into tasks keeps.
+                unsafe { epilogue.finish(simd, sums.as_ptr(), here.len(), channel, pixel, out) };
             }
         }
     }

@@ -1,8 +1,8 @@
 //! Convolutions and transposed convolutions.
 
 use ganscope_kernels::{
-    Activation, Algorithm, Conv2d, ConvSpec, ConvTranspose2d, ConvTransposeSpec, Extras, Isa,
-    Linear, Map, MapMut,
+    Activation, Algorithm, Branch, Conv2d, ConvSpec, ConvTranspose2d, ConvTransposeSpec, Extras,
+    Isa, JoinedConv, Linear, Map, MapMut,
 };
 use proptest::prelude::*;
 
@@ -260,6 +260,35 @@ proptest! {
             let output = case.run(Algorithm::best(&spec), isa, extras);
             let error = distance(&output, &expected, &magnitude);
             prop_assert!(error < F32_WINOGRAD, "{isa:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn joined_convolutions_are_those_alone_bit_by_bit(
+        inputs in 1_usize..70,
+        outputs in prop::collection::vec(1_usize..70, 1..5),
+        size in [1_usize..3, 1..14, 1..14],
+        wider in 0_usize..20,
+        activation in activations(),
+    ) {
+        let cases: Vec<Case> = outputs
+            .iter()
+            .map(|&o| Case::new(ConvSpec::new(inputs, o, [1, 1]), size, wider, activation))
+            .collect();
+        let branches: Vec<_> = cases
+            .iter()
+            .map(|case| Branch { weight: &case.weight, bias: &case.bias, activation })
+            .collect();
+        for isa in Isa::available() {
+            let mut data: Vec<Vec<f32>> =
+                cases.iter().map(|case| vec![7.0; case.output_shape().iter().product()]).collect();
+            let maps = data.iter_mut().zip(&cases);
+            let maps = maps.map(|(data, case)| MapMut::new(data, case.output_shape())).collect();
+            JoinedConv::with(inputs, &branches, isa).run(cases[0].input(), maps);
+            for (case, data) in cases.iter().zip(&data) {
+                let alone = case.run(Algorithm::Direct, isa, Extras::default());
+                prop_assert_eq!(data, &alone, "{:?}", isa);
+            }
         }
     }
 

@@ -1,7 +1,8 @@
 //! Pooling.
 
 use ganscope_kernels::{
-    Map, MapMut, PoolSpec, avg_pool, global_average, max_pool, max_pool_switches, max_unpool,
+    Activation, Map, MapMut, PoolSpec, avg_pool, global_average, max_pool, max_pool_switches,
+    max_unpool,
 };
 use proptest::prelude::*;
 
@@ -68,8 +69,12 @@ proptest! {
         let mut output = vec![0.0; n * oh * ow * c];
         max_pool(&spec, input, MapMut::new(&mut output, [n, oh, ow, c]));
         prop_assert!(output.iter().map(|&value| f64::from(value)).eq(largest));
-        avg_pool(&spec, count_padding, input, MapMut::new(&mut output, [n, oh, ow, c]));
-        prop_assert!(distance(&output, &means, &means) < F32_WINDOW);
+        for (activation, bound) in [(Activation::None, f64::NEG_INFINITY), (Activation::Relu, 0.0)] {
+            let map = MapMut::new(&mut output, [n, oh, ow, c]);
+            avg_pool(&spec, count_padding, activation, input, map);
+            let expected: Vec<f64> = means.iter().map(|mean| mean.max(bound)).collect();
+            prop_assert!(distance(&output, &expected, &means) < F32_WINDOW);
+        }
     }
 
     #[test]

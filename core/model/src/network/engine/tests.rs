@@ -1,0 +1,127 @@
+//! The engine, which rearranges a network, against every step by itself in float64.
+
+use super::*;
+use crate::network::{Builder, ConvSpec, Convolution, PoolSpec, Walker};
+
+/// Float32 through eight convolutions, some of them by Winograd's transforms.
+const F32: f64 = 1e-5;
+/// Height and width of the images: 16 channels of them are a large map.
+const SIZE: (usize, usize) = (70, 66);
+
+fn random(name: &str, n: usize, bound: f64) -> Vec<f32> {
+    ganscope_golden::tensor(name, &[n], (-bound, bound), 0)
+}
+
+/// Appends a convolution and a rectifier; weights keep the size of values.
+fn conv(builder: &mut Builder, name: &str, x: Node, spec: ConvSpec) -> Node {
+    let inputs = spec.in_channels * spec.kernel[0] * spec.kernel[1];
+    let weight = random(name, spec.weight_len(), (3.0 / inputs as f64).sqrt());
+    let bias = random("bias", spec.out_channels, 0.5);
+    let x = builder.step(name, &[x], Op::Conv(Convolution { spec, weight, bias }));
+    builder.relu(&format!("{name}.relu"), x)
+}
+
+/// A block of branches as Inception has them; 16 channels to 80, or 80 to 80.
+fn block(b: &mut Builder, name: &str, x: Node, channels: usize) -> Node {
+    let one = |outputs| ConvSpec::new(channels, outputs, [1, 1]);
+    let same = PoolSpec::new(3, 1).padding(1);
+    let alone = conv(b, &format!("{name}.alone"), x, one(20));
+    let first = conv(b, &format!("{name}.first"), x, one(16));
+    let second =
+        conv(b, &format!("{name}.second"), first, ConvSpec::new(16, 28, [3, 3]).padding(1, 1));
+    let mean = b.avg_pool(&format!("{name}.mean"), x, same);
+    let mean = conv(b, &format!("{name}.of_mean"), mean, one(12));
+    let largest = b.max_pool(&format!("{name}.largest"), x, same);
+    let largest = conv(b, &format!("{name}.of_largest"), largest, one(20));
+    b.concat(name, &[alone, second, mean, largest])
+}
+
+/// Two blocks on large maps, between them a layer with more weights than its maps have numbers,
+/// then a smaller one.
+fn network() -> Arc<Network> {
+    let mut b = Builder::new(3);
+    let x = conv(&mut b, "stem", Node::INPUT, ConvSpec::new(3, 16, [3, 3]).padding(1, 1));
+    let x = block(&mut b, "large", x, 16);
+    let x = block(&mut b, "wide", x, 80);
+    let x = conv(&mut b, "reduction", x, ConvSpec::new(80, 80, [8, 8]).stride(6));
+    let x = block(&mut b, "small", x, 80);
+    b.step("pooled", &[x], Op::GlobalAvgPool);
+    Arc::new(b.build())
+}
+
+fn input(n: usize) -> Vec<f32> {
+    random("input", n * SIZE.0 * SIZE.1 * 3, 1.0)
+}
+
+fn run(network: &Arc<Network>, taps: &[Node], input: &[f32], n: usize) -> Vec<FeatureMap> {
+    Engine::new(network.clone(), taps).run(input, (n, SIZE.0, SIZE.1)).unwrap()
+}
+
+#[test]
+fn every_value_is_that_of_its_step() {
+    let network = network();
+    let (n, input) = (3, input(3));
+    let shape = Shape { c: 3, h: SIZE.0, w: SIZE.1 };
+    let exact = FeatureMap::new(n, shape, input.iter().map(|&v| f64::from(v)).collect()).unwrap();
+    let walker = Walker::<f64>::new(network.clone());
+    let trace = walker.run(exact).unwrap();
+    let check = |taps: &[Node]| {
+        for (actual, tap) in run(&network, taps, &input, n).iter().zip(taps) {
+            let expected = trace.value(*tap);
+            assert_eq!(actual.shape, expected.shape);
+            let pairs = actual.data.iter().zip(&expected.data);
+            let squares = pairs.map(|(a, e)| (f64::from(*a) - e).powi(2)).sum::<f64>();
+            let error = (squares / expected.data.iter().map(|e| e * e).sum::<f64>()).sqrt();
+            let name = &network.steps()[tap.step().unwrap()].name;
+            assert!(error < F32, "{name} of {} taps: {error:.1e}", taps.len());
+        }
+    };
+    let all: Vec<Node> = (0..network.steps().len()).map(Node::of_step).collect();
+    // Alone, so that everything before it may be rearranged; with the last value, which reads it;
+    // and among all of them, where nothing may be.
+    for &tap in &all {
+        check(&[tap]);
+        check(&[network.output(), tap]);
+    }
+    check(&all);
+}
+
+#[test]
+fn means_move_and_convolutions_join() {
+    let network = network();
+    let plan = Plan::new(&network, &[network.output()]);
+    let step = |name: &str| network.node(name).unwrap().step().unwrap();
+    for block in ["large", "wide", "small"] {
+        let step = |name: &str| step(&format!("{block}.{name}"));
+        let Layer::Joined { to, .. } = &plan.layers[step("alone")] else {
+            panic!("{:?}", plan.layers[step("alone")]);
+        };
+        let to: Vec<_> = to.iter().map(|node| node.step().unwrap()).collect();
+        assert_eq!(to, ["alone.relu", "first.relu", "mean"].map(step));
+        assert!(matches!(plan.layers[step("of_mean")], Layer::AvgPool { .. }));
+    }
+    let shapes = network.shapes(SIZE.0, SIZE.1).unwrap();
+    assert_eq!(plan.front(&network, &shapes), step("reduction"));
+}
+
+#[test]
+fn no_value_depends_on_the_batch_or_on_the_threads() {
+    let network = network();
+    let taps = ["large", "wide", "pooled"].map(|name| network.node(name).unwrap());
+    let (n, input) = (10, input(10));
+    let size = input.len() / n;
+    let alone: Vec<_> = input.chunks(size).map(|image| run(&network, &taps, image, 1)).collect();
+    for threads in 1..=3 {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let engine = Engine::new(network.clone(), &taps);
+        // Twice, the second time with buffers that were used before.
+        for _ in 0..2 {
+            let together = pool.install(|| engine.run(&input, (n, SIZE.0, SIZE.1))).unwrap();
+            for (image, alone) in alone.iter().enumerate() {
+                for (together, alone) in together.iter().zip(alone) {
+                    assert_eq!(together.image(image), alone.image(0), "{threads} threads");
+                }
+            }
+        }
+    }
+}
