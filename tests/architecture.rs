@@ -11,6 +11,7 @@ use serde_json::Value;
 /// Folder to the folders that its crates may depend on.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("cli", &["", "web"]),
+    ("python", &[""]),
     ("web", &[""]),
     ("", &["core", "generators", "extractors", "latent", "explain", "metrics"]),
     ("generators", &["core"]),
@@ -104,7 +105,7 @@ fn metrics_images_and_checkpoints_link_no_http_client() {
     for package in metadata()["packages"].as_array().unwrap() {
         let name = package["name"].as_str().unwrap();
         let manifest = package["manifest_path"].as_str().unwrap();
-        let above = ["", "cli", "web", "tests"].contains(&folder(manifest).as_str());
+        let above = ["", "cli", "python", "web", "tests"].contains(&folder(manifest).as_str());
         let is_part = !above && name != "ganscope-hub";
         if is_part {
             let linked = linked(name);
