@@ -5,8 +5,8 @@
 //! The weights are those of the recipe; the speed does not depend on them. With `turns` for the runs
 //! it runs once for each line of standard input and prints the seconds, so that another program can
 //! run in turns with it. `LAYERS=1` prints a table of layers, the fastest run of each alone as a
-//! network of one step, with the rate of convolutions as a multiple of direct multiply-adds.
-//! `AVX2=1` leaves AVX-512 unused.
+//! network of one step whose output is copied, with the rate of convolutions as a multiple of direct
+//! multiply-adds. `AVX2=1` leaves AVX-512 unused.
 
 #![expect(clippy::print_stdout, reason = "the figures are what this program is for")]
 

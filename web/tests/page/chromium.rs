@@ -167,9 +167,11 @@ impl Page {
             std::thread::sleep(Duration::from_millis(30));
             let files = std::fs::read_dir(folder.path()).expect("the folder is there");
             let mut files = files.filter_map(|file| Some(file.ok()?.path()));
+            // An empty file keeps the name until the whole one gets it.
             let is_whole = |path: &PathBuf| {
                 let hidden = path.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.'));
-                !hidden && path.extension() != Some("crdownload".as_ref())
+                let is_empty = path.metadata().is_ok_and(|facts| facts.len() == 0);
+                !hidden && !is_empty && path.extension() != Some("crdownload".as_ref())
             };
             if let Some(file) = files.find(is_whole) {
                 return std::fs::read(file).expect("the file is there");

@@ -79,7 +79,9 @@ fn an_address_has_its_state_after_the_server_was_killed() {
     server.kill();
     // Without a server the page says so.
     page.drag((x, y), (x - 20.0, y));
-    page.wait("document.getElementById('problem').textContent.startsWith('the server does not answer')");
+    page.wait(
+        "document.getElementById('problem').textContent.startsWith('the server does not answer')",
+    );
 
     let server = Client::alone(&ServeRequest { port, ..serves });
     page.call("Page.navigate", &json!({ "url": "about:blank" }));
