@@ -164,9 +164,8 @@ pub fn score_with(request: &ScoreRequest, custom: Custom, watch: &mut dyn Watch)
     let mut warned = Warned::new(watch);
     let sides = || sides(&generated, reference.as_ref());
     warned.leave_out(&mut chosen, |metric| {
-        sides().find_map(|(source, side)| {
-            lacks_stored(metric, source, side).or_else(|| lacks_images(metric, source, side))
-        })
+        let stored = sides().find_map(|(source, side)| lacks_stored(metric, source, side));
+        stored.or_else(|| sides().find_map(|(source, side)| lacks_images(metric, source, side)))
     })?;
     chosen.refuse_none()?;
     let task = Task { chosen: &chosen, features: &features, force: request.force };
