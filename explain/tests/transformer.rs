@@ -9,8 +9,8 @@ use ganscope_explain::cam::last_map;
 use ganscope_explain::distance::pixel_relevance;
 use ganscope_explain::lrp::{AttentionLrp, Composite, Rule};
 use ganscope_explain::{
-    Evidence, Explainer, Fusion, IntegratedGradients, Method, Occlusion, Prepared, Quadrature,
-    Settings, Subject, Target, attention_rollout, grad_cam, gradient, input_x_gradient,
+    Error, Evidence, Explainer, Fusion, IntegratedGradients, Method, Occlusion, Prepared,
+    Quadrature, Settings, Subject, Target, attention_rollout, grad_cam, gradient, input_x_gradient,
 };
 use ganscope_golden as golden;
 use ganscope_images::Image;
@@ -342,7 +342,11 @@ fn every_other_method_and_the_measures_apply_unchanged() {
     settings.shapley.samples = 8;
     settings.gradient_shap.samples = 2;
     for method in Method::ALL {
-        let found = subject.explain(method, &settings);
-        assert_eq!(explainer.suits(method), found.is_ok(), "{method}: {:?}", found.err());
+        let refused = match subject.explain(method, &settings) {
+            // So few samples leave a gap in any network.
+            Ok(_) | Err(Error::Gap { .. }) => None,
+            Err(error) => Some(error),
+        };
+        assert_eq!(explainer.suits(method), refused.is_none(), "{method}: {refused:?}");
     }
 }

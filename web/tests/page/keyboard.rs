@@ -48,7 +48,7 @@ fn a_seed_is_gone_to_and_the_points_of_a_sweep_are_chosen_by_enter() {
             "[...document.querySelectorAll('#sweep-result svg')].every((s) => \
              s.clientWidth === Math.min(640, s.parentElement.clientWidth))",
         );
-        assert_eq!(page.value("document.documentElement.scrollWidth"), width);
+        assert_eq!(page.value("document.documentElement.scrollWidth <= window.innerWidth"), true);
     }
 }
 
