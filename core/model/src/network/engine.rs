@@ -12,7 +12,7 @@ mod plan;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use candle_core::Device;
 use ganscope_kernels::{self as kernels, Activation, Extras, Lines};
@@ -156,7 +156,9 @@ impl Run<'_> {
     fn chunk(&self, input: &[f32], n: usize) -> Vec<Vec<f32>> {
         let mut memory = self.memory(input, n);
         let front = if n > 1 { self.front } else { 0 };
-        self.each_image(0..front, &mut memory);
+        if front > 0 {
+            self.each_image(0..front, &mut memory);
+        }
         self.steps(front..self.plan.layers.len(), &mut memory);
         let dense = |tap: &Node| {
             let map = memory.read(*tap);
@@ -237,7 +239,7 @@ impl Run<'_> {
         self.lock_spare().push(memory.spare);
     }
 
-    fn lock_spare(&self) -> std::sync::MutexGuard<'_, Vec<Vec<Lines>>> {
+    fn lock_spare(&self) -> MutexGuard<'_, Vec<Vec<Lines>>> {
         self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
