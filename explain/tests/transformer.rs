@@ -339,7 +339,7 @@ fn every_other_method_and_the_measures_apply_unchanged() {
         assert!(subject.explain(method, &settings).is_err(), "{method}");
     }
     settings.rise.masks = 4;
-    settings.shapley.samples = 400;
+    settings.shapley.samples = 8;
     settings.gradient_shap.samples = 2;
     for method in Method::ALL {
         let refused = match subject.explain(method, &settings) {
