@@ -11,7 +11,7 @@ use crate::conv::{Target, write_part};
 use crate::math::exp;
 use crate::scratch::Scratch;
 use crate::simd::{Isa, Job, LANES, Product, Simd, fold_lanes, read_part, sum_of_lanes};
-use crate::{Map, MapMut, team};
+use crate::{Map, MapMut, share};
 
 /// Tasks per thread wanted, so that the last ones end together; those of a head pack its keys each.
 const TASKS_PER_THREAD: usize = 2;
@@ -41,10 +41,10 @@ pub fn attention_with(input: Map<'_>, heads: usize, output: MapMut<'_>, isa: Isa
         return;
     }
     let strips = tokens.div_ceil(isa.tile()[0]);
-    let wanted = TASKS_PER_THREAD * team::threads();
+    let wanted = TASKS_PER_THREAD * share::threads();
     let parts = wanted.div_ceil(n * heads).min(strips);
     let target = Target::new(output);
-    team::tasks(n * heads * parts, |task| {
+    share::tasks(n * heads * parts, |task| {
         let (place, part) = (task / parts, task % parts);
         let rows = isa.tile()[0];
         let strips = part * strips / parts..(part + 1) * strips / parts;

@@ -30,8 +30,8 @@ mod norm;
 mod panels;
 mod pool;
 mod scratch;
+mod share;
 mod simd;
-mod team;
 mod transpose;
 
 pub use activation::{Activation, activate, gate};
@@ -44,6 +44,6 @@ pub use map::{Map, MapMut};
 pub use norm::layer_norm;
 pub use pool::{PoolSpec, avg_pool, global_average, max_pool, max_pool_switches, max_unpool};
 pub use scratch::Lines;
+pub use share::for_each;
 pub use simd::Isa;
-pub use team::{for_each, together};
 pub use transpose::{ConvTranspose2d, ConvTransposeSpec};

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::team;
+use crate::share;
 
 /// A read-only map of `n` images, `h x w` pixels and `c` channels.
 ///
@@ -191,6 +191,6 @@ impl<'a> MapMut<'a> {
         }
         let end = extent(self.shape, self.stride);
         let lines = self.data[..end].chunks_mut(w * self.stride).enumerate().collect();
-        team::for_each(lines, |(index, line)| write(index / h, index % h, line));
+        share::for_each(lines, |(index, line)| write(index / h, index % h, line));
     }
 }

@@ -4,7 +4,7 @@ use crate::conv::epilogue::{Epilogue, write_part};
 use crate::conv::target::Target;
 use crate::scratch::Lines;
 use crate::simd::{Isa, Job, LANES, Simd, read_part};
-use crate::{Map, team};
+use crate::{Map, share};
 
 /// A depthwise convolution with its weights as `[tap][channel]`.
 #[derive(Clone, Debug)]
@@ -37,7 +37,7 @@ impl Depthwise {
     /// Writes all pixels of `target`.
     pub(crate) fn run(&self, input: Map<'_>, target: Target<'_>, epilogue: Epilogue<'_>) {
         let [n, h, _, _] = target.shape();
-        team::tasks(n * h, |row| {
+        share::tasks(n * h, |row| {
             self.isa.run(Row { conv: self, input, target, epilogue, image: row / h, y: row % h });
         });
     }

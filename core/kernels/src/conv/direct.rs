@@ -13,7 +13,7 @@ use crate::conv::target::{Grid, Target};
 use crate::panels::Panels;
 use crate::scratch::Scratch;
 use crate::simd::{Isa, Job, LANES, Product, Simd, read_part};
-use crate::{Map, team};
+use crate::{Map, share};
 
 /// Blocks of the depth in one pass: a strip of 14 rows takes 14 KB of the 32 KB first-level cache.
 const PASS: usize = 16;
@@ -68,14 +68,14 @@ impl Direct {
         if pixels == 0 || panels == 0 {
             return;
         }
-        let wanted = TASKS_PER_THREAD * team::threads();
+        let wanted = TASKS_PER_THREAD * share::threads();
         let strips = pixels.div_ceil(self.isa.tile()[0]);
         let runs = strips.div_ceil(STRIPS).max(wanted.min(strips.div_ceil(2)));
         let groups = wanted.div_ceil(runs).max(self.panels.outputs().div_ceil(OUTPUTS)).min(panels);
         let part = |index: usize, parts: usize, whole: usize| {
             index * whole / parts..(index + 1) * whole / parts
         };
-        team::tasks(runs * groups, |task| {
+        share::tasks(runs * groups, |task| {
             let strips = part(task / groups, runs, strips);
             let rows = self.isa.tile()[0];
             self.isa.run(Block {

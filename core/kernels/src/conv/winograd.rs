@@ -12,7 +12,7 @@ use crate::conv::transform::{Columns, OUTPUTS, POINTS, Rows, Square, Transform};
 use crate::panels::Panels;
 use crate::scratch::{Lines, Scratch};
 use crate::simd::{Isa, Job, LANES, Product, Simd};
-use crate::{Map, team};
+use crate::{Map, share};
 
 /// Floats of transformed input in a task: they share the second-level cache with the weights.
 const TRANSFORMED: usize = 112 << 10;
@@ -111,7 +111,7 @@ impl Winograd {
         if tiles == 0 {
             return;
         }
-        let wanted = TASKS_PER_THREAD * team::threads();
+        let wanted = TASKS_PER_THREAD * share::threads();
         let rows = self.isa.tile()[0];
         let strips = tiles.div_ceil(rows);
         let whole = (TRANSFORMED / (self.products.len() * self.inputs * rows)).max(1);
@@ -120,7 +120,7 @@ impl Winograd {
         let part = |index: usize, parts: usize, whole: usize| {
             index * whole / parts..(index + 1) * whole / parts
         };
-        team::tasks(runs * groups, |task| {
+        share::tasks(runs * groups, |task| {
             let strips = part(task / groups, runs, strips);
             let block = Block {
                 conv: self,

@@ -113,11 +113,7 @@ impl Engine {
         // In turns, so that the memory depends on the threads and not on the images.
         for turn in input.chunks(chunks * chunk) {
             let run = |images: &[f32]| run.chunk(images, images.len() / image);
-            let parts: Vec<Vec<Vec<f32>>> = if turn.len() > chunk {
-                turn.par_chunks(chunk).map(run).collect()
-            } else {
-                turn.chunks(chunk).map(|images| kernels::together(|| run(images))).collect()
-            };
+            let parts: Vec<Vec<Vec<f32>>> = turn.par_chunks(chunk).map(run).collect();
             for part in parts {
                 outputs.iter_mut().zip(part).for_each(|(output, part)| output.data.extend(part));
             }
