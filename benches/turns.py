@@ -65,7 +65,7 @@ def processor():
         " ".join(f for f in known if f in flags)
 
 
-def compare(title, programs, batch, rounds, pause):
+def compare(title, programs, batch, rounds, pause, unit="images/s"):
     """Runs the programs in turns, the first of which is ganscope, and prints rates and ratios.
 
     `pause` are the seconds before each run, in which idle threads fall asleep.
@@ -81,7 +81,7 @@ def compare(title, programs, batch, rounds, pause):
             seconds[name].append(run())
     ours = seconds.pop("ganscope")
     print(f"{title}, {rounds} rounds")
-    print(f"{'':32}images/s (median, best)   ratio (median, range)   of the processor's time")
+    print(f"{'':32}{unit} (median, best)   ratio (median, range)   of the processor's time")
     rate = lambda pairs: [batch / f(wall for wall, _ in pairs) for f in (statistics.median, min)]
     print("{:32}{:8.2f} {:8.2f}".format("ganscope", *rate(ours)))
     for name, pairs in seconds.items():

@@ -4,6 +4,7 @@
 
 use faer::diag::Diag;
 use faer::dyn_stack::{MemBuffer, MemStack};
+use faer::linalg::cholesky::llt::factor as llt;
 use faer::linalg::cholesky::llt_pivoting::factor as cholesky;
 use faer::linalg::evd::{self, ComputeEigenvectors};
 use faer::linalg::matmul::matmul;
@@ -14,9 +15,15 @@ use nalgebra::{DMatrix, DVector};
 
 use crate::{Error, Result};
 
+mod singular_values;
+
 /// Share of the trace that a factor of a positive semidefinite matrix may lack: a singular
 /// covariance that was rounded to float32 lacks some 1e-6.
 const LOST_MASS: f64 = 1e-5;
+
+/// Share of the largest diagonal value of a Cholesky factor above which the smallest is no rounding.
+/// Rounding of covariances of some thousand dimensions stays below 1e-6.
+const CLEAR: f64 = 1e-5;
 
 /// Eigenvalues of a Gram matrix below this share of the largest have lost digits to it. At the
 /// limit a singular value is still known to 1e-13 of the largest.
@@ -85,8 +92,8 @@ pub fn sqrt_psd(matrix: &DMatrix<f64>) -> Result<DMatrix<f64>> {
 }
 
 /// A thin factor `F` of a positive semidefinite matrix, `F F^T = matrix`, with as many columns as
-/// the matrix has rank, and at most `max_rank`: a Cholesky factorisation with complete pivoting,
-/// which is exact for singular matrices too.
+/// the matrix has rank, and at most `max_rank`: a Cholesky factorisation, with complete pivoting
+/// where the matrix may be singular.
 ///
 /// Only the lower triangle is read.
 ///
@@ -103,6 +110,11 @@ pub fn factor_psd(matrix: DMatrix<f64>, max_rank: usize) -> Result<DMatrix<f64>>
     if highest == 0.0 {
         check_mass(matrix.amax(), 0.0)?;
         return Ok(DMatrix::zeros(n, 0));
+    }
+    if max_rank >= n
+        && let Some(factor) = clearly_definite(&matrix)
+    {
+        return Ok(factor);
     }
     let mut lower = matrix;
     let (mut order, mut inverse, par) = (vec![0usize; n], vec![0usize; n], parallelism());
@@ -127,16 +139,26 @@ pub fn factor_psd(matrix: DMatrix<f64>, max_rank: usize) -> Result<DMatrix<f64>>
     Ok(factor)
 }
 
-/// The sum of the singular values.
-///
-/// They are roots of the eigenvalues of the smaller Gram matrix. Those too small next to the
-/// largest of them are projected out and decomposed again on its own scale, so small singular
-/// values are as exact as those of an SVD, at a third of its cost.
+/// The lower triangle of Cholesky, unless a pivot is so small that it may be rounding: pivoting is then
+/// what tells rounding from rank, at four times the cost.
+fn clearly_definite(matrix: &DMatrix<f64>) -> Option<DMatrix<f64>> {
+    let (n, par) = (matrix.nrows(), parallelism());
+    let mut lower = matrix.clone();
+    let mut memory = MemBuffer::new(llt::cholesky_in_place_scratch::<f64>(n, par, default()));
+    let (stack, view) = (MemStack::new(&mut memory), view_mut(&mut lower));
+    llt::cholesky_in_place(view, default(), par, stack, default()).ok()?;
+    let pivots = lower.diagonal();
+    // What is above the diagonal has no meaning.
+    (pivots.min() > CLEAR * pivots.max()).then(|| lower.lower_triangle())
+}
+
+/// The sum of the singular values, each to the rounding of the largest.
 ///
 /// # Errors
 /// [`Error::NotFinite`] and [`Error::NoConvergence`].
 pub fn nuclear_norm(matrix: &DMatrix<f64>) -> Result<f64> {
-    descend(matrix, |_values, _vectors| ())
+    check_finite(matrix)?;
+    Ok(singular_values::singular_values(matrix)?.iter().sum())
 }
 
 /// The positive singular values and the right singular vectors, one per column.
@@ -202,12 +224,33 @@ fn descend(matrix: &DMatrix<f64>, mut each: impl FnMut(&[f64], &DMatrix<f64>)) -
     Ok(scale * sum)
 }
 
-/// `a^T b`.
+/// `a^T b`, at less than half the cost for two lower triangles.
 ///
 /// # Panics
 /// If the numbers of rows differ.
 pub fn tr_mul(a: &DMatrix<f64>, b: &DMatrix<f64>) -> DMatrix<f64> {
-    product(view(a).transpose(), view(b))
+    if !(is_lower_triangle(a) && is_lower_triangle(b)) {
+        return product(view(a).transpose(), view(b));
+    }
+    let mut result = DMatrix::zeros(a.ncols(), b.ncols());
+    triangular::matmul(
+        view_mut(&mut result),
+        BlockStructure::Rectangular,
+        Accum::Replace,
+        view(a).transpose(),
+        BlockStructure::TriangularUpper,
+        view(b),
+        BlockStructure::TriangularLower,
+        1.0,
+        parallelism(),
+    );
+    result
+}
+
+/// Whether a matrix is square and has zeros above the diagonal.
+fn is_lower_triangle(matrix: &DMatrix<f64>) -> bool {
+    let mut columns = matrix.column_iter().enumerate();
+    matrix.is_square() && columns.all(|(j, column)| column.iter().take(j).all(|&v| v == 0.0))
 }
 
 /// `a b`.

@@ -4,7 +4,7 @@ use ganscope_stats::linalg::{Singular, singular, tr_mul};
 use ganscope_stats::{FeatureStats, Features, Result, Uncertainty};
 use nalgebra::DMatrix;
 
-use crate::Gaussians;
+use crate::{Gaussians, frechet_distance};
 
 /// Images for an estimate of a variance.
 const FEWEST: usize = 8;
@@ -12,7 +12,7 @@ const FEWEST: usize = 8;
 /// The Fréchet distance with its uncertainty.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Estimate {
-    /// The distance: the number of [`frechet_distance`](crate::frechet_distance).
+    /// The distance: the number of [`frechet_distance`](crate::frechet_distance) to some 1e-12 of it.
     pub distance: f64,
     /// Its uncertainty about the expected distance of equally many generated images; `None` where
     /// the generated moments come without a [sample](FeatureStats::sample) of rows.
@@ -26,8 +26,8 @@ pub struct Estimate {
 /// `2 (m - m_r) . (x - m) + (x - m)^T (I - T) (x - m)`, up to a constant, where
 /// `T = G (G^T C G)^(-1/2) G^T` maps the generated Gaussian to the reference one, `C` is the
 /// generated covariance and `G G^T` that of the reference. The squared error is the variance of the
-/// influence over a sample of the images, divided by their number; with singular vectors of the
-/// matrix whose nuclear norm the distance needs, it takes no further decomposition.
+/// influence over a sample of the images, divided by their number. It takes singular vectors of the
+/// matrix whose nuclear norm the distance needs, which cost as much again as the distance.
 ///
 /// The distance of few images is biased upwards; the interval is one for the expected distance of
 /// that number of images, not for the distance of infinitely many.
@@ -38,15 +38,14 @@ pub fn frechet_distance_with_error(
     generated: &FeatureStats,
     reference: &FeatureStats,
 ) -> Result<Estimate> {
+    let sample = generated.sample().filter(|sample| sample.len() >= FEWEST);
+    let (Some(count), Some(sample)) = (generated.count(), sample) else {
+        let distance = frechet_distance(generated, reference)?;
+        return Ok(Estimate { distance, uncertainty: None });
+    };
     let gaussians = Gaussians::new(generated, reference)?;
     let decomposed = singular(&gaussians.product())?;
     let distance = gaussians.distance(decomposed.norm);
-    let (Some(count), Some(sample)) = (generated.count(), generated.sample()) else {
-        return Ok(Estimate { distance, uncertainty: None });
-    };
-    if sample.len() < FEWEST {
-        return Ok(Estimate { distance, uncertainty: None });
-    }
     let influences = influences(&gaussians, &decomposed, generated, sample);
     let sampled = influences.len() as f64;
     let mean = influences.iter().sum::<f64>() / sampled;
