@@ -2,7 +2,9 @@
 //!
 //! A few seconds for each reader; `GANSCOPE_CASES=1000000` for the long run, `GANSCOPE_SEED=N` for
 //! other cases, `GANSCOPE_TARGETS=png,jpeg` for some readers, best in release with overflow checks.
+//! `GANSCOPE_CASE=FILE` reads one file again that was kept as `READER-SEED-NUMBER`.
 
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -104,6 +106,17 @@ fn mutated_files_do_no_harm() {
     }
     drop(std::panic::take_hook());
     assert!(problems.is_empty(), "\n{}", problems.join("\n"));
+}
+
+#[test]
+fn a_kept_case_does_no_harm() {
+    let Some(path) = variable("GANSCOPE_CASE").map(PathBuf::from) else { return };
+    let name = path.file_name().and_then(|name| name.to_str()).expect("a file's name");
+    let reader = name.split('-').next().unwrap_or(name);
+    let target = TARGETS.iter().find(|target| target.name == reader).expect("a reader's name");
+    let (found, took) = problem(target, &std::fs::read(&path).unwrap());
+    println!("{name}: {took:?}");
+    assert_eq!(found, None);
 }
 
 #[test]

@@ -25,10 +25,10 @@ use crate::{Error, Result};
 const BAND: usize = 32;
 /// Sums of a dot product, which fill the widest registers.
 const LANES: usize = 8;
-/// Shift of a value that neither changes its root in f64 nor is lost.
-const NEGLIGIBLE: f64 = (8.0 * f64::EPSILON) * (8.0 * f64::EPSILON);
+/// Share of a square below which what lies beside it is zero, as in LAPACK's `dlasq2`.
+const NEGLIGIBLE: f64 = (100.0 * f64::EPSILON) * (100.0 * f64::EPSILON);
 /// Transforms for one value, of which two or three are usual.
-const TRANSFORMS: usize = 100;
+const TRANSFORMS: usize = 1000;
 
 /// All singular values, in no order.
 ///
@@ -47,7 +47,7 @@ pub(super) fn singular_values(matrix: &DMatrix<f64>) -> Result<Vec<f64>> {
     reduce_to_band(view_mut(&mut dense));
     let mut band = Band::new(&dense);
     Arch::new().dispatch(|| band.narrow());
-    let squares = Quotients::new(&band).squares()?;
+    let squares = Quotients::of(&band).squares()?;
     Ok(squares.into_iter().map(|square| scale * square.sqrt()).collect())
 }
 
@@ -248,34 +248,44 @@ struct Quotients {
 }
 
 impl Quotients {
-    fn new(band: &Band) -> Self {
+    fn of(band: &Band) -> Self {
         let square = |row: usize, column: usize| band.at(row, column) * band.at(row, column);
-        let mut q: Vec<f64> = (0..band.size).map(|i| square(i, i)).collect();
-        let mut e: Vec<f64> = (1..band.size).map(|i| square(i - 1, i)).collect();
+        let q = (0..band.size).map(|i| square(i, i)).collect();
+        Self::new(q, (1..band.size).map(|i| square(i - 1, i)).collect(), 0.0)
+    }
+
+    fn new(mut q: Vec<f64>, mut e: Vec<f64>, shift: f64) -> Self {
         // Small values are found at the end.
-        if q[0] < q[q.len() - 1] {
+        if q.first() < q.last() {
             q.reverse();
             e.reverse();
         }
         let next = (vec![0.0; q.len()], vec![0.0; e.len()]);
-        Self { q, e, next, shift: 0.0 }
+        Self { q, e, next, shift }
     }
 
-    /// The squares of the singular values, one after the other from the end.
-    fn squares(mut self) -> Result<Vec<f64>> {
+    /// The squares of the singular values.
+    fn squares(self) -> Result<Vec<f64>> {
         let mut squares = Vec::with_capacity(self.q.len());
         let floor = self.q.iter().sum::<f64>() * NEGLIGIBLE * f64::EPSILON;
-        while let Some((&last, _)) = self.q.split_last() {
+        let mut parts = vec![self];
+        while let Some(mut part) = parts.pop() {
             let mut left = TRANSFORMS;
-            let mut last = last;
-            while self.e.last().is_some_and(|e| *e > floor + NEGLIGIBLE * (self.shift + last)) {
-                left = left.checked_sub(1).ok_or(Error::NoConvergence("singular values"))?;
-                self.transform();
-                last = self.q[self.q.len() - 1];
+            while part.q.len() > 1 {
+                let mut pairs = part.e.iter().zip(&part.q[1..]);
+                let Some(end) =
+                    pairs.rposition(|(e, q)| *e <= floor + NEGLIGIBLE * (part.shift + q))
+                else {
+                    left = left.checked_sub(1).ok_or(Error::NoConvergence("singular values"))?;
+                    part.transform();
+                    continue;
+                };
+                let (q, e) = (part.q.split_off(end + 1), part.e.split_off(end + 1));
+                part.e.pop();
+                parts.push(Self::new(q, e, part.shift));
+                left = TRANSFORMS;
             }
-            squares.push(self.shift + last);
-            self.q.pop();
-            self.e.pop();
+            squares.extend(part.q.iter().map(|q| part.shift + q));
         }
         Ok(squares)
     }

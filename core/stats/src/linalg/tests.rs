@@ -146,6 +146,28 @@ proptest! {
     }
 
     #[test]
+    fn the_nuclear_norm_is_exact_for_every_spectrum(
+        n in 1usize..130, kind in 0usize..5, exponent in 0f64..16.0, copies in 1usize..40,
+    ) {
+        let values = DVector::from_fn(n, |i, _| {
+            let part = i as f64 / n as f64;
+            match kind {
+                0 => 10f64.powf(-exponent * part),
+                1 => 10f64.powf(-exponent * (i / copies) as f64),
+                2 => if i % copies == 0 { 1.0 } else { 10f64.powf(-exponent) },
+                3 => if i < copies { 1.0 - part } else { 0.0 },
+                _ => 1.0 + 10f64.powf(-exponent) * part,
+            }
+        });
+        let matrix = rotation("u", n) * DMatrix::from_diagonal(&values) * rotation("v", n);
+        let error = (nuclear_norm(&matrix).unwrap() - values.sum()).abs();
+        prop_assert!(error <= ROUNDING * values.sum(), "{error} of {}", values.sum());
+        // the same on the diagonal, without rounding between them
+        let error = (nuclear_norm(&DMatrix::from_diagonal(&values)).unwrap() - values.sum()).abs();
+        prop_assert!(error <= ROUNDING * values.sum(), "{error} of {} on the diagonal", values.sum());
+    }
+
+    #[test]
     fn products_are_those_of_nalgebra(m in 1usize..30, k in 0usize..30, n in 1usize..30) {
         let (a, b) = (random("a", m, k), random("b", k, n));
         assert_near(&mul(&a, &b), &(&a * &b));
