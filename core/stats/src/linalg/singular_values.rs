@@ -5,6 +5,8 @@
 //! differences with shifts of Fernando and Parlett, "Accurate singular values and differential qd
 //! algorithms", 1994.
 
+#![expect(clippy::inline_always, reason = "what `pulp` dispatches must be inlined into it")]
+
 use std::cmp::Ordering;
 use std::ops::Range;
 
@@ -211,7 +213,9 @@ fn reflection(vector: &mut [f64]) -> (f64, f64) {
     }
     let length = -(first * first + square).sqrt().copysign(first);
     let factor = 1.0 / (first - length);
-    tail.iter_mut().for_each(|value| *value *= factor);
+    for value in tail {
+        *value *= factor;
+    }
     ((length - first) / length, length)
 }
 
