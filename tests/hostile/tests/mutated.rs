@@ -73,15 +73,16 @@ fn mutated_files_do_no_harm() {
         }
         let seeds = seeds(target);
         assert!(seeds.len() > 1, "{}: {} seeds", target.name, seeds.len());
-        let mut quick = Vec::new();
+        let mut timed = Vec::new();
         for (name, bytes) in seeds {
-            let start = Instant::now();
-            let (found, _) = problem(target, &bytes);
+            let (found, took) = problem(target, &bytes);
             problems.extend(found.map(|problem| format!("{}, {name}: {problem}", target.name)));
-            if start.elapsed() < QUICK {
-                quick.push((name, bytes));
-            }
+            timed.push((took, (name, bytes)));
         }
+        // On a busy machine none may be quick; the quickest is changed in any case.
+        let quickest = timed.iter().map(|&(took, _)| took).min().unwrap_or_default();
+        let quick = timed.into_iter().filter(|&(took, _)| took <= QUICK.max(quickest));
+        let quick: Vec<_> = quick.map(|(_, seed)| seed).collect();
         let (began, mut random) = (Instant::now(), Random::new(seed));
         let (mut done, mut slowest) = (0, Duration::ZERO);
         while cases.map_or_else(|| began.elapsed() < TIME, |cases| done < cases) {
