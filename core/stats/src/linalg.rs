@@ -147,9 +147,10 @@ fn clearly_definite(matrix: &DMatrix<f64>) -> Option<DMatrix<f64>> {
     let mut memory = MemBuffer::new(llt::cholesky_in_place_scratch::<f64>(n, par, default()));
     let (stack, view) = (MemStack::new(&mut memory), view_mut(&mut lower));
     llt::cholesky_in_place(view, default(), par, stack, default()).ok()?;
-    let pivots = lower.diagonal();
     // What is above the diagonal has no meaning.
-    (pivots.min() > CLEAR * pivots.max()).then(|| lower.lower_triangle())
+    lower.fill_upper_triangle(0.0, 1);
+    let pivots = lower.diagonal();
+    (pivots.min() > CLEAR * pivots.max()).then_some(lower)
 }
 
 /// The sum of the singular values, each to the rounding of the largest.
@@ -160,7 +161,7 @@ pub fn nuclear_norm(matrix: &DMatrix<f64>) -> Result<f64> {
     check_finite(matrix)?;
     match singular_values::singular_values(matrix) {
         Ok(values) => Ok(values.iter().sum()),
-        // Never seen since blocks are split; the slow way has no shifts that could fail.
+        // No such matrix is known. The slow way has no shifts that could fail.
         Err(_) => descend(matrix, |_values, _vectors| ()),
     }
 }
@@ -168,8 +169,6 @@ pub fn nuclear_norm(matrix: &DMatrix<f64>) -> Result<f64> {
 /// The positive singular values and the right singular vectors, one per column.
 #[derive(Debug, Clone)]
 pub struct Singular {
-    /// The sum of the singular values, the number of [`nuclear_norm`].
-    pub norm: f64,
     /// The singular values.
     pub values: Vec<f64>,
     /// The right singular vectors, (columns, values).
@@ -184,7 +183,7 @@ pub fn singular(matrix: &DMatrix<f64>) -> Result<Singular> {
     let wide = matrix.ncols() > matrix.nrows();
     let (mut values, mut parts) = (Vec::new(), Vec::new());
     let mut subspace: Option<DMatrix<f64>> = None;
-    let norm = descend(matrix, |found, vectors| {
+    descend(matrix, |found, vectors| {
         let small = vectors.ncols() - found.len();
         let whole = subspace.as_ref().map_or_else(|| vectors.clone(), |space| mul(space, vectors));
         values.extend_from_slice(found);
@@ -202,7 +201,7 @@ pub fn singular(matrix: &DMatrix<f64>) -> Result<Singular> {
         right = product(view(matrix).transpose(), view(&right));
         right.column_iter_mut().zip(&values).for_each(|(mut v, s)| v /= *s);
     }
-    Ok(Singular { norm, values, right })
+    Ok(Singular { values, right })
 }
 
 /// The nuclear norm. `each` gets the singular values of each decomposition that are trusted, and all

@@ -1,6 +1,6 @@
 //! The standard error of the Fréchet distance.
 
-use ganscope_stats::linalg::{Singular, singular, tr_mul};
+use ganscope_stats::linalg::{Singular, nuclear_norm, singular, tr_mul};
 use ganscope_stats::{FeatureStats, Features, Result, Uncertainty};
 use nalgebra::DMatrix;
 
@@ -12,7 +12,7 @@ const FEWEST: usize = 8;
 /// The Fréchet distance with its uncertainty.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Estimate {
-    /// The distance: the number of [`frechet_distance`](crate::frechet_distance) to some 1e-12 of it.
+    /// The distance: the number of [`frechet_distance`](crate::frechet_distance).
     pub distance: f64,
     /// Its uncertainty about the expected distance of equally many generated images; `None` where
     /// the generated moments come without a [sample](FeatureStats::sample) of rows.
@@ -27,7 +27,7 @@ pub struct Estimate {
 /// `T = G (G^T C G)^(-1/2) G^T` maps the generated Gaussian to the reference one, `C` is the
 /// generated covariance and `G G^T` that of the reference. The squared error is the variance of the
 /// influence over a sample of the images, divided by their number. It takes singular vectors of the
-/// matrix whose nuclear norm the distance needs, which cost as much again as the distance.
+/// matrix whose nuclear norm the distance needs, which cost more than the distance itself.
 ///
 /// The distance of few images is biased upwards; the interval is one for the expected distance of
 /// that number of images, not for the distance of infinitely many.
@@ -44,8 +44,9 @@ pub fn frechet_distance_with_error(
         return Ok(Estimate { distance, uncertainty: None });
     };
     let gaussians = Gaussians::new(generated, reference)?;
-    let decomposed = singular(&gaussians.product())?;
-    let distance = gaussians.distance(decomposed.norm);
+    let product = gaussians.product();
+    let (norm, decomposed) = rayon::join(|| nuclear_norm(&product), || singular(&product));
+    let (distance, decomposed) = (gaussians.distance(norm?), decomposed?);
     let influences = influences(&gaussians, &decomposed, generated, sample);
     let sampled = influences.len() as f64;
     let mean = influences.iter().sum::<f64>() / sampled;

@@ -22,8 +22,7 @@ use pulp::Arch;
 use super::{parallelism, view_mut};
 use crate::{Error, Result};
 
-/// Columns that are reduced at once: the band stays in the second-level cache while it is narrowed,
-/// and products with that many columns run at full speed.
+/// Columns that are reduced at once: more make products wider, fewer make the band quick to narrow.
 const BAND: usize = 32;
 /// Sums of a dot product, which fill the widest registers.
 const LANES: usize = 8;
