@@ -111,6 +111,52 @@ pub fn boundary(codes: &Features, scores: &[f64], options: &BoundaryOptions) -> 
     Ok(Boundary { normal, weights: plane.weights, intercept: plane.intercept, accuracy })
 }
 
+/// A direction along which a score rises at most latents, given its gradient at each of them: the
+/// normal of a plane through the origin with the gradients `g` on one side, by a support vector machine without
+/// intercept, `min |w|^2 / 2 + cost sum max(0, 1 - w . g / m)`, where `m` is the median length of the gradients.
+///
+/// All gradients take part; `share` has no meaning. Those left out of the fit tell the accuracy: the share that
+/// the score rises for.
+///
+/// # Errors
+/// If an option is out of range, a gradient is not finite, there are none but zeros, or too few.
+pub fn ascent(gradients: &Features, options: &BoundaryOptions) -> Result<Boundary> {
+    let BoundaryOptions { train, cost, seed, .. } = *options;
+    let order = RandomState::new(seed).permutation(gradients.len());
+    let fitted = (gradients.len() as f64 * train.clamp(0.0, 1.0)) as usize;
+    let length = |row: &[f32]| row.iter().map(|&g| f64::from(g).powi(2)).sum::<f64>().sqrt();
+    let mut lengths: Vec<f64> = gradients.rows().map(length).collect();
+    lengths.sort_by(f64::total_cmp);
+    let median = lengths.get(lengths.len() / 2).copied().unwrap_or(0.0);
+    if fitted < 1 || !(median > 0.0) || !lengths.iter().all(|length| length.is_finite()) {
+        let found = format!("{} gradients of a median length of {median}", gradients.len());
+        return Err(Error::Boundary(format!("{found}: too few, zero, or not finite")));
+    }
+    // Gradients on one side, their opposites on the other: the plane between them has no intercept.
+    let mut both = Features::new(gradients.dim())?;
+    for sign in [1.0, -1.0] {
+        for &i in &order[..fitted] {
+            let row = gradients.row(i).iter().map(|&g| (sign * f64::from(g) / median) as f32);
+            both.push_rows(&row.collect::<Vec<_>>())?;
+        }
+    }
+    let rows: Vec<usize> = (0..2 * fitted).collect();
+    // Each gradient counts twice.
+    let weights = support_vectors(&both, &rows, cost / 2.0)?.weights;
+    let length = weights.iter().map(|w| w * w).sum::<f64>().sqrt();
+    if length == 0.0 {
+        return Err(Error::Boundary("the gradients have no side in common".into()));
+    }
+    let rises = |&&i: &&usize| {
+        gradients.row(i).iter().zip(&weights).map(|(&g, w)| f64::from(g) * w).sum::<f64>() > 0.0
+    };
+    let tested = &order[fitted..];
+    let accuracy = (!tested.is_empty())
+        .then(|| tested.iter().filter(rises).count() as f64 / tested.len() as f64);
+    let normal = weights.iter().map(|w| w / length).collect();
+    Ok(Boundary { normal, weights, intercept: 0.0, accuracy })
+}
+
 /// A unit normal made orthogonal to other normals, so that moving along it leaves their scores alone.
 ///
 /// # Errors
@@ -256,6 +302,28 @@ mod tests {
         );
         assert!((found.intercept - 2.0).abs() < ROOT_OF_GAP, "{found:?}");
         assert_eq!((found.normal.len(), found.accuracy), (2, None));
+    }
+
+    #[test]
+    fn an_ascent_is_where_the_margin_of_the_gradients_is_widest() {
+        // Of gradients at equal angles of the x axis the widest margin is along it: w . g / m = 1 at both, so that
+        // w = (sqrt 2, 0); the third is no support vector.
+        let gradients = vec![1.0, 1.0, 1.0, -1.0, 2.0, 0.0];
+        let gradients = Features::from_vec(gradients, 2).unwrap();
+        let options = BoundaryOptions { train: 1.0, cost: 1e3, ..BoundaryOptions::default() };
+        let found = ascent(&gradients, &options).unwrap();
+        assert!((found.weights[0] - 2f64.sqrt()).abs() < ROOT_OF_GAP, "{found:?}");
+        assert!(found.normal[1].abs() < ROOT_OF_GAP && found.accuracy.is_none(), "{found:?}");
+        // A few that point the other way are left behind.
+        let mut rows = [[1.0, 0.2], [1.0, -0.2]].repeat(45);
+        rows.extend([[-1.0, 0.1]; 10]);
+        let gradients = Features::from_vec(rows.concat(), 2).unwrap();
+        let found = ascent(&gradients, &BoundaryOptions::default()).unwrap();
+        assert!(found.normal[0] > 0.9, "{found:?}");
+        assert!(found.accuracy.is_some_and(|share| (0.75..1.0).contains(&share)), "{found:?}");
+        assert!(ascent(&Features::from_vec(vec![0.0; 8], 2).unwrap(), &options).is_err());
+        let none = Features::from_vec(vec![f32::NAN; 8], 2).unwrap();
+        assert!(ascent(&none, &options).is_err());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Directions in W: those in which it varies most, those to which the layers answer most, and those that
 //! change what a classifier sees.
 
+mod class;
 mod range;
 
 use std::path::{Path, PathBuf};
@@ -8,7 +9,7 @@ use std::str::FromStr;
 
 use candle_core::{DType, Tensor};
 use ganscope_images::{Image, save_png};
-use ganscope_latent::boundary::{BoundaryOptions, boundary, conditioned};
+use ganscope_latent::boundary::BoundaryOptions;
 use ganscope_latent::components::{Directions, principal_components, semantic_directions};
 use ganscope_latent::{Styles, shift};
 use ganscope_stats::Features;
@@ -16,20 +17,15 @@ use ganscope_weights::{Array, npz};
 use serde::{Deserialize, Serialize};
 
 use super::{Drawing, DrawingRequest, EACH, ZOOM};
-use crate::catalog;
 use crate::checks::{positive, within};
 use crate::error::{Context as _, Error, Hint, Result};
 use crate::figures::{Cell, Row, Sheet};
 use crate::files::{check_picture, check_writable};
 use crate::models::classifier::ClassifierRequest;
-use crate::models::shipped::shipped;
 use crate::text;
 use crate::watch::{Counter, Watch};
 pub use range::Reach;
-use range::{HELD, JUDGED, Judge, Judged, Measured};
 
-/// The classifier of the pictures that shipped generators make.
-const SHIPPED_CLASSIFIER: &str = "fashion-cnn";
 /// Latents that are mapped at once.
 const MAPPED: usize = 256;
 /// Pictures of a direction, and how far the first and the last are from the middle, in spreads.
@@ -46,6 +42,8 @@ pub enum DirectionMethod {
     Sefa,
     /// Normals of the planes between pictures that a classifier calls so and others (`InterFaceGAN`).
     Class,
+    /// Directions along which the odds of a class rise for as many pictures as possible.
+    Gradient,
 }
 
 impl DirectionMethod {
@@ -55,6 +53,7 @@ impl DirectionMethod {
             Self::Pca => "pca",
             Self::Sefa => "sefa",
             Self::Class => "class",
+            Self::Gradient => "gradient",
         }
     }
 }
@@ -69,10 +68,10 @@ impl FromStr for DirectionMethod {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let all = [Self::Pca, Self::Sefa, Self::Class];
-        all.into_iter()
-            .find(|method| method.name() == text)
-            .ok_or_else(|| Error::request(format!("`{text}`: expected pca, sefa or class")))
+        let all = [Self::Pca, Self::Sefa, Self::Class, Self::Gradient];
+        all.into_iter().find(|method| method.name() == text).ok_or_else(|| {
+            Error::request(format!("`{text}`: expected pca, sefa, class or gradient"))
+        })
     }
 }
 
@@ -97,6 +96,10 @@ pub struct DirectionsRequest {
     pub classifier: ClassifierRequest,
     /// Classes of the classifier, by number or name; all if empty.
     pub classes: Vec<String>,
+    /// Classes that pictures must have to count: directions lead from them; all if empty.
+    pub from: Vec<String>,
+    /// Pictures of other seeds that are moved along each direction of a class, 20 to 10,000.
+    pub held: usize,
     /// Share of the latents with the highest odds of a class, and of those with the lowest, between which its
     /// boundary lies, above 0 and at most 0.5.
     pub share: f64,
@@ -115,6 +118,8 @@ impl Default for DirectionsRequest {
             styles: None,
             classifier: ClassifierRequest::default(),
             classes: Vec::new(),
+            from: Vec::new(),
+            held: 100,
             share: BoundaryOptions::default().share,
             independent: false,
         }
@@ -133,16 +138,20 @@ pub struct DirectionSet {
     pub spread: Vec<f64>,
     /// Strength of each: the standard deviation along a component, the singular value of a semantic
     /// direction; of a class the share of pictures left out of the fit that lie on the right side of its
-    /// plane.
+    /// plane, or whose odds rise along it.
     pub strength: Vec<f64>,
     /// How far one may go along each; none of directions without a class.
     pub reach: Option<Vec<Reach>>,
+    /// Seed of a picture of a class from which they lead; none if they lead from all.
+    pub seed: Option<u32>,
 }
 
 /// Finds directions.
 ///
 /// A boundary is fitted to the latents with the highest and those with the lowest odds of the class, and
-/// tested on three tenths of them. Then pictures of other seeds are moved along its normal: see [`Reach`].
+/// tested on three tenths of them; an ascent to the gradients of the odds, see
+/// [`ascent`](ganscope_latent::boundary::ascent). Then pictures of other seeds are moved along the direction:
+/// see [`Reach`].
 ///
 /// # Errors
 /// If a network cannot be opened or fails, the request does not fit it, or the task is stopped.
@@ -152,13 +161,14 @@ pub fn directions(request: &DirectionsRequest, watch: &mut dyn Watch) -> Result<
     request.find(&drawing, watch)
 }
 
-/// Names, unit vectors, strengths, and how far one may go.
-type Found = (Vec<String>, Vec<Vec<f32>>, Vec<f64>, Option<Vec<Reach>>);
+/// Names, unit vectors, strengths, how far one may go, and the seed of a picture to show.
+type Found = (Vec<String>, Vec<Vec<f32>>, Vec<f64>, Option<Vec<Reach>>, Option<u32>);
 
 impl DirectionsRequest {
     /// Fails if a number is out of range.
     fn check(&self) -> Result<()> {
         positive("num", self.num)?;
+        within("held", self.held, 20..=10_000)?;
         within("samples", self.samples, 2..=1_000_000)
     }
 
@@ -166,9 +176,9 @@ impl DirectionsRequest {
         let codes = codes(drawing, self.samples, watch)?;
         let of = |found: Directions, what: &str| {
             let names = (0..found.vectors.len()).map(|i| format!("{what} {i}")).collect();
-            (names, found.vectors, found.strengths, None)
+            (names, found.vectors, found.strengths, None, None)
         };
-        let (names, vectors, strength, reach) = match self.method {
+        let (names, vectors, strength, reach, seed) = match self.method {
             DirectionMethod::Pca => {
                 of(principal_components(&codes, self.num.min(codes.dim()))?, "component")
             }
@@ -176,91 +186,13 @@ impl DirectionsRequest {
                 let weights = style_rows(drawing, self.styles.as_ref())?;
                 of(semantic_directions(&weights, self.num.min(weights.dim()))?, "direction")
             }
-            DirectionMethod::Class => self.by_class(drawing, &codes, watch)?,
+            DirectionMethod::Class | DirectionMethod::Gradient => {
+                self.by_class(drawing, &codes, watch)?
+            }
         };
         let spread = vectors.iter().map(|vector| spread(&codes, vector)).collect();
-        Ok(DirectionSet { names, vectors, spread, strength, reach })
+        Ok(DirectionSet { names, vectors, spread, strength, reach, seed })
     }
-
-    fn by_class(
-        &self,
-        drawing: &Drawing,
-        codes: &Features,
-        watch: &mut dyn Watch,
-    ) -> Result<Found> {
-        let mut request = self.classifier.clone();
-        let named =
-            request.model.is_some() || request.weights.is_some() || request.network.is_some();
-        if !named && shipped(&self.drawing.model).is_some() {
-            request.model = Some(SHIPPED_CLASSIFIER.to_owned());
-        }
-        let classifier = catalog::open_classifier(&request, watch)?;
-        let classes: Vec<usize> = if self.classes.is_empty() {
-            (0..classifier.classes()?).collect()
-        } else {
-            self.classes.iter().map(|class| classifier.class(class)).collect::<Result<_>>()?
-        };
-        let judge = Judge::new(&classifier)?;
-        let samples = self.samples as u32;
-        let seen = look(drawing, &judge, 0..samples, watch)?;
-        let found = classes.iter().map(|&class| {
-            let odds: Vec<f64> = seen.odds.iter().map(|odds| odds[class]).collect();
-            let options = BoundaryOptions { share: self.share, ..BoundaryOptions::default() };
-            let of = || format!("the direction of {}", classifier.title(class));
-            boundary(codes, &odds, &options).with_context(of)
-        });
-        let found = found.collect::<Result<Vec<_>>>()?;
-        let normals: Vec<Vec<f64>> = found.iter().map(|found| found.normal.clone()).collect();
-        let normals = if self.independent {
-            let alone = |i: usize| {
-                let others: Vec<Vec<f64>> = [&normals[..i], &normals[i + 1..]].concat();
-                conditioned(&normals[i], &others)
-            };
-            (0..normals.len()).map(alone).collect::<Result<_, _>>()?
-        } else {
-            normals
-        };
-        let vectors: Vec<Vec<f32>> =
-            normals.iter().map(|n| n.iter().map(|&v| v as f32).collect()).collect();
-        let names = classes.iter().map(|&class| classifier.title(class)).collect();
-        let strength = found.iter().map(|f| f.accuracy.unwrap_or(f64::NAN)).collect();
-
-        let judged = look(drawing, &judge, samples..samples + JUDGED as u32, watch)?;
-        let held: Vec<u32> = (samples..samples + HELD as u32).collect();
-        let ws = drawing.sampler.ws(&*drawing.generator.network, &held)?;
-        let all = (0..drawing.generator.info().num_ws).collect();
-        let styles = self.styles.as_ref().map_or(&all, |styles| &styles.0);
-        let (ws, real, judged) = (&ws, &seen.features, &judged);
-        let measured = Measured { drawing, judge: &judge, real, ws, judged, styles };
-        let lines: Vec<(usize, &[f32])> =
-            classes.iter().zip(&vectors).map(|(&class, vector)| (class, &vector[..])).collect();
-        let reach = measured.reach(&lines, codes, watch)?;
-        Ok((names, vectors, strength, Some(reach)))
-    }
-}
-
-/// What the classifier says of the pictures of seeds.
-fn look(
-    drawing: &Drawing,
-    judge: &Judge<'_>,
-    seeds: std::ops::Range<u32>,
-    watch: &mut dyn Watch,
-) -> Result<Judged> {
-    let mut counter = Counter::new(watch, "pictures", 0, seeds.len());
-    let mut all: Option<Judged> = None;
-    for pictures in drawing.pictures(seeds) {
-        let seen = judge.of(&pictures?)?;
-        let all = match &mut all {
-            Some(all) => {
-                all.odds.extend(seen.odds);
-                all.features.push_rows(seen.features.as_slice())?;
-                all
-            }
-            none => none.insert(seen),
-        };
-        counter.at(all.odds.len())?;
-    }
-    all.ok_or_else(|| Error::request("there are no pictures to look at"))
 }
 
 /// `w` of the seeds from 0 on.
@@ -318,8 +250,8 @@ pub struct DirectionFiles {
     pub output: PathBuf,
     /// A picture of the directions, a row for each; none if missing.
     pub sheet: Option<PathBuf>,
-    /// Seed of the picture in the middle of each row.
-    pub seed: u32,
+    /// Seed of the picture in the middle of each row; 0 if missing, or that of [`DirectionSet::seed`].
+    pub seed: Option<u32>,
     /// By which whole factor pictures are enlarged, at least 1; small ones to 64 pixels if missing.
     pub zoom: Option<usize>,
 }
@@ -327,7 +259,7 @@ pub struct DirectionFiles {
 impl Default for DirectionFiles {
     /// `directions.npz`, and no picture.
     fn default() -> Self {
-        Self { output: "directions.npz".into(), sheet: None, seed: 0, zoom: None }
+        Self { output: "directions.npz".into(), sheet: None, seed: None, zoom: None }
     }
 }
 
@@ -389,7 +321,7 @@ impl DirectionSet {
         let values = rows.to_f32();
         let vectors = (0..count).map(|i| values[i * dim..(i + 1) * dim].to_vec()).collect();
         let names = (0..count).map(|i| format!("direction {i}")).collect();
-        Ok(Self { names, vectors, spread, strength, reach: None })
+        Ok(Self { names, vectors, spread, strength, reach: None, seed: None })
     }
 
     /// Writes an `.npz` that NumPy reads.
@@ -436,7 +368,8 @@ impl DirectionSet {
         watch: &mut dyn Watch,
     ) -> Result<Sheet> {
         let network = &*drawing.generator.network;
-        let ws = drawing.sampler.ws(network, &[files.seed])?;
+        let seed = files.seed.or(self.seed).unwrap_or(0);
+        let ws = drawing.sampler.ws(network, &[seed])?;
         let all = (0..network.info().num_ws).collect();
         let styles = styles.map_or(&all, |styles| &styles.0);
         let mut counter = Counter::new(watch, "directions", 0, self.vectors.len());
@@ -453,7 +386,7 @@ impl DirectionSet {
             counter.add()?;
         }
         Ok(Sheet {
-            title: format!("seed {} along directions of W", files.seed),
+            title: format!("seed {seed} along directions of W"),
             legend: "columns: distance in standard deviations of W along the direction".into(),
             rows,
             gap: Sheet::TIGHT,

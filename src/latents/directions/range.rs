@@ -13,13 +13,9 @@ use crate::latents::Drawing;
 use crate::models::classifier::Classifier;
 use crate::watch::{Counter, Watch};
 
-/// Pictures that are moved, of seeds that no direction was fitted to.
-pub(super) const HELD: usize = 100;
-/// Pictures of such seeds in all; their realism is the scale.
-pub(super) const JUDGED: usize = 1000;
-/// Share of the moved pictures for which a range must hold: more than nine in ten, so that it holds for nine in
-/// ten of other hundred pictures, too.
-const SHARE: f64 = 0.95;
+/// Share of all pictures for which a range must hold, and the quantile of how sure that is, 95 %.
+const SHARE: f64 = 0.9;
+const SURE: f64 = 1.644_853_626_951_472_7;
 /// Part of all pictures that are less real than the least real that counts.
 const UNREAL: f64 = 0.05;
 /// Pictures whose manifold is what is real, at most, and the neighbor that is as far as a ball reaches.
@@ -31,14 +27,15 @@ const TO_ONE: usize = 4;
 const MOST_STEPS: usize = 12;
 
 /// How far one may go along a direction of a class, away from it and towards it, in spreads of W along the
-/// direction, at most 3, in steps of a quarter. Measured on a hundred pictures of seeds that the direction was
-/// not fitted to.
+/// direction, at most 3, in steps of a quarter. Measured on pictures of seeds that the direction was not fitted
+/// to: so many of them must hold that nine in ten of all do with a confidence of 95 % (the lower bound of
+/// Wilson's interval), 95 of 100 or 370 of 400.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 pub struct Reach {
-    /// Up to where 95 % of the pictures stay as real as 95 % of samples are, or as they were: their realism
+    /// Up to where pictures stay as real as 95 % of samples are, or as they were: their realism
     /// (Kynkäänniemi et al., 2019) among samples, by the last features of the classifier.
     pub real: [f64; 2],
-    /// Up to where, beside that, the odds of the class fall or rise at each step, for 95 % of the pictures.
+    /// Up to where, beside that, the odds of the class fall or rise at each step.
     pub safe: [f64; 2],
     /// Share of the pictures whose odds have fallen or risen after one spread.
     pub turned: [f64; 2],
@@ -97,6 +94,23 @@ fn log_odds(logits: &[f32]) -> Vec<f64> {
     (0..logits.len()).map(of).collect()
 }
 
+impl Judged {
+    /// Adds what it says of more pictures.
+    pub(super) fn extend(&mut self, more: Self) -> Result<()> {
+        self.odds.extend(more.odds);
+        Ok(self.features.push_rows(more.features.as_slice())?)
+    }
+
+    /// The pictures whose likeliest class is one of `classes`.
+    pub(super) fn of(&self, classes: &[usize]) -> Vec<usize> {
+        let likeliest = |odds: &[f64]| {
+            let all = odds.iter().enumerate();
+            all.max_by(|a, b| a.1.total_cmp(b.1)).map_or(0, |(class, _)| class)
+        };
+        (0..self.odds.len()).filter(|&i| classes.contains(&likeliest(&self.odds[i]))).collect()
+    }
+}
+
 /// Directions of classes, and the pictures that they are measured on.
 pub(super) struct Measured<'a> {
     pub(super) drawing: &'a Drawing,
@@ -105,8 +119,10 @@ pub(super) struct Measured<'a> {
     pub(super) real: &'a Features,
     /// Style inputs of the pictures that are moved.
     pub(super) ws: &'a Tensor,
-    /// What the classifier says of the judged pictures, those that are moved first.
+    /// What the classifier says of the judged pictures.
     pub(super) judged: &'a Judged,
+    /// Which of them are moved.
+    pub(super) held: &'a [usize],
     /// Style inputs that move.
     pub(super) styles: &'a [usize],
 }
@@ -159,12 +175,12 @@ impl Measured<'_> {
             let realism = realism(&features, &samples, NEIGHBOR)?;
             for (side, realism) in sides.iter_mut().zip(realism.chunks(count)) {
                 for (i, &realism) in realism.iter().enumerate() {
-                    let real = realism >= floor.min(start[i]);
+                    let real = realism >= floor.min(start[self.held[i]]);
                     side.kept.iter_mut().for_each(|kept| kept[i] &= real);
                 }
                 side.tell(&mut reach[side.direction], step);
             }
-            sides.retain(|side| step < TO_ONE || share(&side.kept[0]) >= SHARE);
+            sides.retain(|side| step < TO_ONE || holds(&side.kept[0]));
             counter.at(step)?;
         }
         Ok(reach)
@@ -180,7 +196,7 @@ impl Measured<'_> {
         let mut sides = Vec::new();
         for (direction, &(class, vector)) in directions.iter().enumerate() {
             let step = STEP * spread(codes, vector);
-            let odds: Vec<f64> = self.judged.odds[..count].iter().map(|odds| odds[class]).collect();
+            let odds: Vec<f64> = self.held.iter().map(|&i| self.judged.odds[i][class]).collect();
             for step in [-step, step] {
                 let odds = [odds.clone(), odds.clone()];
                 let kept = [vec![true; count], vec![true; count]];
@@ -196,7 +212,7 @@ impl Side<'_> {
     fn tell(&self, reach: &mut Reach, step: usize) {
         let (side, distance) = (usize::from(self.step > 0.0), STEP * step as f64);
         for (range, kept) in [&mut reach.real, &mut reach.safe].into_iter().zip(&self.kept) {
-            if range[side] == distance - STEP && share(kept) >= SHARE {
+            if range[side] == distance - STEP && holds(kept) {
                 range[side] = distance;
             }
         }
@@ -214,6 +230,14 @@ fn share(values: &[bool]) -> f64 {
     values.iter().filter(|&&value| value).count() as f64 / values.len().max(1) as f64
 }
 
+/// Whether so many are true that nine in ten of all are.
+fn holds(kept: &[bool]) -> bool {
+    let (n, p) = (kept.len() as f64, share(kept));
+    let square = SURE * SURE / n;
+    let lower = p + square / 2.0 - SURE * (p * (1.0 - p) / n + square / (4.0 * n)).sqrt();
+    lower / (1.0 + square) >= SHARE
+}
+
 /// The first `count` rows, or all.
 fn first_rows(features: &Features, count: usize) -> Result<Features> {
     let count = count.min(features.len()) * features.dim();
@@ -226,25 +250,36 @@ mod tests {
 
     #[test]
     fn a_range_ends_where_one_picture_too_many_leaves_it() {
-        let start = vec![0.0; 20];
+        let start = vec![0.0; 100];
         let mut side = Side {
             direction: 0,
             class: 0,
             vector: &[],
             step: -0.5,
             odds: [start.clone(), start.iter().map(|_| -1.0).collect()],
-            kept: [vec![true; 20], vec![true; 20]],
+            kept: [vec![true; 100], vec![true; 100]],
         };
         side.odds[1][0] = 1.0;
         let mut reach = Reach::default();
-        side.kept[1][0] = false;
+        side.kept[1][..5].fill(false);
         (1..=2).for_each(|step| side.tell(&mut reach, step));
-        side.kept[1][1] = false;
+        side.kept[1][5] = false;
         (3..=4).for_each(|step| side.tell(&mut reach, step));
         // What comes back is not what has stayed.
-        side.kept[1][1] = true;
+        side.kept[1][5] = true;
         side.tell(&mut reach, 5);
-        assert_eq!(reach, Reach { real: [1.25, 0.0], safe: [0.5, 0.0], turned: [0.95, 0.0] });
+        assert_eq!(reach, Reach { real: [1.25, 0.0], safe: [0.5, 0.0], turned: [0.99, 0.0] });
+    }
+
+    #[test]
+    fn more_pictures_leave_less_to_chance() {
+        // Wilson's bounds, by statsmodels: 0.9012 and 0.8880 of 100, 0.9004 and 0.8975 of 400.
+        for (kept, of, expected) in
+            [(95, 100, true), (94, 100, false), (370, 400, true), (369, 400, false)]
+        {
+            let all: Vec<bool> = (0..of).map(|i| i < kept).collect();
+            assert_eq!(holds(&all), expected, "{kept} of {of}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use ganscope_golden as golden;
+use ganscope_latent::boundary::{boundary, conditioned};
 use ganscope_model::Truncation;
 
 use super::*;
