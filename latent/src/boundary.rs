@@ -128,7 +128,7 @@ pub fn ascent(gradients: &Features, options: &BoundaryOptions) -> Result<Boundar
     let mut lengths: Vec<f64> = gradients.rows().map(length).collect();
     lengths.sort_by(f64::total_cmp);
     let median = lengths.get(lengths.len() / 2).copied().unwrap_or(0.0);
-    if fitted < 1 || !(median > 0.0) || !lengths.iter().all(|length| length.is_finite()) {
+    if fitted < 1 || median <= 0.0 || lengths.iter().any(|length| !length.is_finite()) {
         let found = format!("{} gradients of a median length of {median}", gradients.len());
         return Err(Error::Boundary(format!("{found}: too few, zero, or not finite")));
     }
