@@ -39,6 +39,22 @@ impl Default for BoundaryOptions {
     }
 }
 
+impl BoundaryOptions {
+    /// Fails if an option is out of range.
+    fn check(&self) -> Result<()> {
+        let options =
+            [("share", self.share, 0.5), ("train", self.train, 1.0), ("cost", self.cost, f64::MAX)];
+        match options.into_iter().find(|&(_, got, most)| !(got > 0.0 && got <= most)) {
+            None => Ok(()),
+            Some((name, got, most)) => Err(Error::OutOfRange {
+                name,
+                got,
+                expected: format!("above 0 and at most {most}"),
+            }),
+        }
+    }
+}
+
 /// A plane between latents.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Boundary {
@@ -61,15 +77,8 @@ pub struct Boundary {
 /// If an option is out of range, scores are as many as no rows, equal or not finite, or the plane is not
 /// determined.
 pub fn boundary(codes: &Features, scores: &[f64], options: &BoundaryOptions) -> Result<Boundary> {
+    options.check()?;
     let BoundaryOptions { share, train, cost, seed } = *options;
-    let check = |name, got: f64, most: f64| {
-        let fits = got > 0.0 && got <= most;
-        let expected = || format!("above 0 and at most {most}");
-        if fits { Ok(()) } else { Err(Error::OutOfRange { name, got, expected: expected() }) }
-    };
-    check("share", share, 0.5)?;
-    check("train", train, 1.0)?;
-    check("cost", cost, f64::MAX)?;
     if codes.len() != scores.len() || scores.iter().any(|score| !score.is_finite()) {
         let (rows, count) = (codes.len(), scores.len());
         return Err(Error::Boundary(format!("{count} scores, not all finite or not {rows}")));
@@ -93,27 +102,31 @@ pub fn boundary(codes: &Features, scores: &[f64], options: &BoundaryOptions) -> 
         high[part.clone()].iter().chain(&low[part]).copied().collect()
     };
     let plane = support_vectors(codes, &rows(0..fitted), cost)?;
-    let side = |row: &[f32]| {
-        let dot: f64 = row.iter().zip(&plane.weights).map(|(&x, w)| f64::from(x) * w).sum();
-        dot + plane.intercept > 0.0
-    };
+    let side = |row: &[f32]| dot(row, &plane.weights) + plane.intercept > 0.0;
     let tested = rows(fitted..chosen);
     let right = tested
         .iter()
         .enumerate()
         .filter(|&(i, &row)| side(codes.row(row)) == (i < tested.len() / 2));
     let accuracy = (!tested.is_empty()).then(|| right.count() as f64 / tested.len() as f64);
-    let length = plane.weights.iter().map(|w| w * w).sum::<f64>().sqrt();
-    if length == 0.0 {
-        return Err(Error::Boundary("high and low scores lie on no two sides".into()));
-    }
-    let normal = plane.weights.iter().map(|w| w / length).collect();
+    let normal = unit(&plane.weights)
+        .ok_or_else(|| Error::Boundary("high and low scores lie on no two sides".into()))?;
     Ok(Boundary { normal, weights: plane.weights, intercept: plane.intercept, accuracy })
 }
 
-/// A direction along which a score rises at most latents, given its gradient at each of them: the
-/// normal of a plane through the origin with the gradients `g` on one side, by a support vector machine without
-/// intercept, `min |w|^2 / 2 + cost sum max(0, 1 - w . g / m)`, where `m` is the median length of the gradients.
+fn dot(row: &[f32], weights: &[f64]) -> f64 {
+    row.iter().zip(weights).map(|(&x, w)| f64::from(x) * w).sum()
+}
+
+/// The vector at length 1; none if its length is 0.
+fn unit(weights: &[f64]) -> Option<Vec<f64>> {
+    let length = weights.iter().map(|w| w * w).sum::<f64>().sqrt();
+    (length > 0.0).then(|| weights.iter().map(|w| w / length).collect())
+}
+
+/// A direction along which a score rises at nearly all latents, given its gradient at each of them: the normal of
+/// a plane through the origin with the gradients `g` on one side, by a support vector machine without intercept,
+/// `min |w|^2 / 2 + cost sum max(0, 1 - w . g / m)`, where `m` is the median length of the gradients.
 ///
 /// All gradients take part; `share` has no meaning. Those left out of the fit tell the accuracy: the share that
 /// the score rises for.
@@ -121,9 +134,10 @@ pub fn boundary(codes: &Features, scores: &[f64], options: &BoundaryOptions) -> 
 /// # Errors
 /// If an option is out of range, a gradient is not finite, there are none but zeros, or too few.
 pub fn ascent(gradients: &Features, options: &BoundaryOptions) -> Result<Boundary> {
+    options.check()?;
     let BoundaryOptions { train, cost, seed, .. } = *options;
     let order = RandomState::new(seed).permutation(gradients.len());
-    let fitted = (gradients.len() as f64 * train.clamp(0.0, 1.0)) as usize;
+    let fitted = (gradients.len() as f64 * train) as usize;
     let length = |row: &[f32]| row.iter().map(|&g| f64::from(g).powi(2)).sum::<f64>().sqrt();
     let mut lengths: Vec<f64> = gradients.rows().map(length).collect();
     lengths.sort_by(f64::total_cmp);
@@ -143,17 +157,11 @@ pub fn ascent(gradients: &Features, options: &BoundaryOptions) -> Result<Boundar
     let rows: Vec<usize> = (0..2 * fitted).collect();
     // Each gradient counts twice.
     let weights = support_vectors(&both, &rows, cost / 2.0)?.weights;
-    let length = weights.iter().map(|w| w * w).sum::<f64>().sqrt();
-    if length == 0.0 {
-        return Err(Error::Boundary("the gradients have no side in common".into()));
-    }
-    let rises = |&&i: &&usize| {
-        gradients.row(i).iter().zip(&weights).map(|(&g, w)| f64::from(g) * w).sum::<f64>() > 0.0
-    };
+    let normal = unit(&weights)
+        .ok_or_else(|| Error::Boundary("the gradients have no side in common".into()))?;
     let tested = &order[fitted..];
-    let accuracy = (!tested.is_empty())
-        .then(|| tested.iter().filter(rises).count() as f64 / tested.len() as f64);
-    let normal = weights.iter().map(|w| w / length).collect();
+    let rising = tested.iter().filter(|&&i| dot(gradients.row(i), &weights) > 0.0).count();
+    let accuracy = (!tested.is_empty()).then(|| rising as f64 / tested.len() as f64);
     Ok(Boundary { normal, weights, intercept: 0.0, accuracy })
 }
 
@@ -324,6 +332,8 @@ mod tests {
         assert!(ascent(&Features::from_vec(vec![0.0; 8], 2).unwrap(), &options).is_err());
         let none = Features::from_vec(vec![f32::NAN; 8], 2).unwrap();
         assert!(ascent(&none, &options).is_err());
+        let wrong = BoundaryOptions { train: 2.0, ..options };
+        assert!(ascent(&gradients, &wrong).unwrap_err().to_string().contains("train is 2"));
     }
 
     #[test]

@@ -36,14 +36,15 @@ impl DirectionsRequest {
         if !named && shipped(&self.drawing.model).is_some() {
             request.model = Some(SHIPPED_CLASSIFIER.to_owned());
         }
+        let styles = &self.moving(drawing)?;
         let classifier = catalog::open_classifier(&request, watch)?;
-        let named = |names: &[String]| -> Result<Vec<usize>> {
+        let numbers = |names: &[String]| -> Result<Vec<usize>> {
             if names.is_empty() {
                 return Ok((0..classifier.classes()?).collect());
             }
             names.iter().map(|class| classifier.class(class)).collect()
         };
-        let (classes, from) = (named(&self.classes)?, named(&self.from)?);
+        let (classes, from) = (numbers(&self.classes)?, numbers(&self.from)?);
         let judge = Judge::new(&classifier)?;
         let samples = self.samples as u32;
         let seen = look(drawing, &judge, 0..samples, watch)?;
@@ -52,12 +53,12 @@ impl DirectionsRequest {
             let hint = Hint::of("name more classes with {from}, or give more {samples}");
             return Err(self.too_few(&seen, &from).with_hint(hint));
         }
-        let fit = Fit { request: self, drawing, classifier: &classifier, seen: &seen };
+        let fit = Fit { drawing, classifier: &classifier, seen: &seen, styles };
         let mut found = Vec::with_capacity(classes.len());
         for &class in &classes {
             let direction = match self.method {
                 DirectionMethod::Gradient => fit.gradient(class, &counted, watch),
-                _ => fit.plane(class, &counted, codes),
+                _ => fit.plane(class, &counted, codes, self.share),
             };
             let of = || format!("the direction of {}", classifier.title(class));
             found.push(direction.with_context(of)?);
@@ -80,7 +81,6 @@ impl DirectionsRequest {
         let (judged, held) = self.hold(drawing, &judge, &from, watch)?;
         let seeds: Vec<u32> = held.iter().map(|&i| samples + i as u32).collect();
         let ws = drawing.sampler.ws(&*drawing.generator.network, &seeds)?;
-        let styles = &self.moving(drawing);
         let (ws, real, judged, held) = (&ws, &seen.features, &judged, &held[..]);
         let measured = Measured { drawing, judge: &judge, real, ws, judged, held, styles };
         let lines: Vec<(usize, &[f32])> =
@@ -91,9 +91,16 @@ impl DirectionsRequest {
     }
 
     /// Style inputs that move.
-    fn moving(&self, drawing: &Drawing) -> Vec<usize> {
-        let all = || (0..drawing.generator.info().num_ws).collect();
-        self.styles.as_ref().map_or_else(all, |styles| styles.0.clone())
+    fn moving(&self, drawing: &Drawing) -> Result<Vec<usize>> {
+        let all = drawing.generator.info().num_ws;
+        let styles = self.styles.as_ref().map_or_else(|| (0..all).collect(), |s| s.0.clone());
+        match styles.iter().find(|&&style| style >= all) {
+            Some(style) => {
+                let problem = format!("style {style} is beyond the last one, {}", all - 1);
+                Err(Error::request(problem).with_hint(Hint::of("give {styles}")))
+            }
+            None => Ok(styles),
+        }
     }
 
     /// Pictures of seeds that no direction was fitted to, and which of them are moved: `held` of the classes
@@ -108,14 +115,18 @@ impl DirectionsRequest {
         let first = self.samples as u32;
         let count = JUDGED.max(self.held as u32);
         let mut judged = look(drawing, judge, first..first + count, watch)?;
-        for i in 1..=MOST_LOOKS {
-            let mut held = judged.of(from);
+        let mut held = judged.of(from);
+        for i in 1..MOST_LOOKS {
             if held.len() >= self.held {
-                held.truncate(self.held);
-                return Ok((judged, held));
+                break;
             }
             let next = first + i * count;
             judged.extend(look(drawing, judge, next..next + count, watch)?)?;
+            held = judged.of(from);
+        }
+        if held.len() >= self.held {
+            held.truncate(self.held);
+            return Ok((judged, held));
         }
         let hint = Hint::of("name more classes with {from}, or give a smaller {held}");
         Err(self.too_few(&judged, from).with_hint(hint))
@@ -130,19 +141,26 @@ impl DirectionsRequest {
 
 /// What directions of classes are fitted to.
 struct Fit<'a> {
-    request: &'a DirectionsRequest,
     drawing: &'a Drawing,
     classifier: &'a Classifier,
     seen: &'a Judged,
+    /// Style inputs that move.
+    styles: &'a [usize],
 }
 
 impl Fit<'_> {
     /// The plane between the latents with the highest and those with the lowest odds of a class, of `counted`.
-    fn plane(&self, class: usize, counted: &[usize], codes: &Features) -> Result<Boundary> {
+    fn plane(
+        &self,
+        class: usize,
+        counted: &[usize],
+        codes: &Features,
+        share: f64,
+    ) -> Result<Boundary> {
         let odds: Vec<f64> = counted.iter().map(|&i| self.seen.odds[i][class]).collect();
         let mut rows = Features::new(codes.dim())?;
         counted.iter().try_for_each(|&i| rows.push_rows(codes.row(i)))?;
-        let options = BoundaryOptions { share: self.request.share, ..BoundaryOptions::default() };
+        let options = BoundaryOptions { share, ..BoundaryOptions::default() };
         Ok(boundary(&rows, &odds, &options)?)
     }
 
@@ -154,7 +172,7 @@ impl Fit<'_> {
         let synthesis = Synthesis { noise_seeds: vec![0], ..synthesis.clone() };
         let info = self.drawing.generator.info();
         let mut moves = vec![0.0_f32; info.num_ws];
-        self.request.moving(self.drawing).into_iter().for_each(|style| moves[style] = 1.0);
+        self.styles.iter().for_each(|&style| moves[style] = 1.0);
         let moves = Tensor::from_vec(moves, (1, info.num_ws, 1), network.device())?;
         let mut rows = Features::new(info.w_dim)?;
         let mut counter = Counter::new(watch, "gradients", 0, counted.len());
@@ -179,8 +197,8 @@ impl Fit<'_> {
 /// The gradient of the logarithm of the odds of a class by the logits: 1 for the class, and for each other one
 /// minus its share of the probability that is left. `odds` are the logarithms of the odds of all classes.
 fn by_logits(odds: &[f64], class: usize) -> Vec<f64> {
-    // Shares of probabilities, as differences of logarithms: a sure class leaves little to share.
-    let log = |odds: f64| -(-odds).exp().ln_1p();
+    // Logarithms of probabilities: a sure class leaves so little to share that it would be rounded to nothing.
+    let log = |odds: f64| odds.min(0.0) - (-odds.abs()).exp().ln_1p();
     let others = || (0..odds.len()).filter(|&k| k != class);
     let most = others().map(|k| log(odds[k])).fold(f64::NEG_INFINITY, f64::max);
     let sum: f64 = others().map(|k| (log(odds[k]) - most).exp()).sum();
@@ -223,6 +241,7 @@ mod tests {
             logits[class] - others.ln()
         };
         let all: Vec<f64> = (0..4).map(|class| odds(&logits, class)).collect();
+        assert_eq!(by_logits(&[2e3, -3e3, -2e3], 0), [1.0, 0.0, -1.0]);
         for class in 0..4 {
             let found = by_logits(&all, class);
             for k in 0..4 {
