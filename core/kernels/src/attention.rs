@@ -19,11 +19,12 @@ const TASKS_PER_THREAD: usize = 2;
 /// `softmax(Q K^T / sqrt(size)) V` of each head: the pixels of an image are its tokens.
 ///
 /// The channels of `input` are queries, keys and values, `3 heads size` of them, those of one head
-/// side by side; the output has `heads size`.
+/// side by side; the output has `heads size`. With fewer rows than the input it is that of the
+/// tokens in the first rows alone.
 ///
 /// # Panics
 /// If the channels of the input do not divide into three times `heads`, or the output has not a
-/// third of them and the same pixels.
+/// third of them, or more rows, or another width.
 pub fn attention(input: Map<'_>, heads: usize, output: MapMut<'_>) {
     attention_with(input, heads, output, Isa::best());
 }
@@ -35,12 +36,14 @@ pub fn attention(input: Map<'_>, heads: usize, output: MapMut<'_>) {
 pub fn attention_with(input: Map<'_>, heads: usize, output: MapMut<'_>, isa: Isa) {
     let [n, h, w, c] = input.shape();
     assert!(heads > 0 && c.is_multiple_of(3 * heads), "{c} channels of {heads} heads");
-    assert_eq!(output.shape(), [n, h, w, c / 3], "output shape");
-    let (tokens, size) = (h * w, c / 3 / heads);
-    if n * tokens * size == 0 {
+    let rows = output.shape()[1];
+    assert!(rows <= h, "{rows} rows of {h}");
+    assert_eq!(output.shape(), [n, rows, w, c / 3], "output shape");
+    let (tokens, queries, size) = (h * w, rows * w, c / 3 / heads);
+    if n * queries * size == 0 {
         return;
     }
-    let strips = tokens.div_ceil(isa.tile()[0]);
+    let strips = queries.div_ceil(isa.tile()[0]);
     let wanted = TASKS_PER_THREAD * share::threads();
     let parts = wanted.div_ceil(n * heads).min(strips);
     let target = Target::new(output);
@@ -51,12 +54,13 @@ pub fn attention_with(input: Map<'_>, heads: usize, output: MapMut<'_>, isa: Isa
         isa.run(Head {
             input,
             target,
-            first: place / heads * tokens,
+            image: place / heads,
             tokens,
+            queries,
             index: place % heads,
             heads,
             size,
-            rows: strips.start * rows..(strips.end * rows).min(tokens),
+            rows: strips.start * rows..(strips.end * rows).min(queries),
         });
     });
 }
@@ -65,9 +69,11 @@ pub fn attention_with(input: Map<'_>, heads: usize, output: MapMut<'_>, isa: Isa
 struct Head<'a> {
     input: Map<'a>,
     target: Target<'a>,
-    /// The first pixel of the image.
-    first: usize,
+    image: usize,
+    /// Tokens of an image.
     tokens: usize,
+    /// Those of them for which there is an output.
+    queries: usize,
     /// Which of the heads.
     index: usize,
     heads: usize,
@@ -114,7 +120,7 @@ impl Job for Head<'_> {
             unsafe { multiply(simd, rows, [columns, depth], weights, values, sums) };
             for (row, total) in totals.iter().enumerate().take(rows) {
                 let factor = simd.splat(1.0 / total);
-                let pixel = self.first + first + row;
+                let pixel = self.image * self.queries + first + row;
                 for at in (0..self.size).step_by(LANES) {
                     let count = (self.size - at).min(LANES);
                     let out = self.target.pixel(pixel, self.index * self.size + at);
@@ -136,7 +142,7 @@ impl Head<'_> {
     #[inline(always)]
     fn channels(&self, token: usize, kind: usize) -> &[f32] {
         let start = (kind * self.heads + self.index) * self.size;
-        &self.input.pixel(self.first + token)[start..start + self.size]
+        &self.input.pixel(self.image * self.tokens + token)[start..start + self.size]
     }
 
     /// `K^T` as panels of `depth x columns`.

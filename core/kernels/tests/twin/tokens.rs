@@ -73,6 +73,16 @@ proptest! {
             attention_with(input, heads, MapMut::new(&mut out, [n, h, w, c / 3]), isa);
             let error = distance(&out, &expected, &expected);
             prop_assert!(error < F32_SUM * f64::from(sharpness * sharpness).max(1.0), "{error:.2e} on {isa:?}");
+            for rows in 1..h {
+                let mut first = vec![f32::NAN; n * rows * w * heads * channels];
+                attention_with(input, heads, MapMut::new(&mut first, [n, rows, w, c / 3]), isa);
+                let image = |out: &[f32], rows| -> Vec<Vec<f32>> {
+                    out.chunks(rows * w * c / 3).map(<[f32]>::to_vec).collect()
+                };
+                for (first, all) in image(&first, rows).iter().zip(image(&out, h)) {
+                    prop_assert_eq!(first, &all[..first.len()]);
+                }
+            }
         }
     }
 

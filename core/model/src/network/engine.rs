@@ -4,7 +4,8 @@
 //! is computed by the convolution itself; convolutions of one pixel that read the same value are one
 //! product; a mean over windows follows the convolution of one pixel that reads it where that has
 //! fewer channels; a value that is read by a concatenation alone is written straight into its place
-//! there; memory is handed on as soon as nothing reads it any more.
+//! there; of tokens only those are computed that what was asked for depends on; memory is handed on
+//! as soon as nothing reads it any more.
 
 mod memory;
 mod plain;
@@ -20,7 +21,7 @@ use rayon::prelude::*;
 
 use super::curves::QUICK;
 use super::on_device::OnDevice;
-use super::{FeatureMap, Network, Node, Op, Shape};
+use super::{FeatureMap, Network, Node, Op, Shape, Step};
 use crate::{Error, Result};
 use memory::{Buffer, Memory, Values};
 use plan::{Layer, Plan};
@@ -124,10 +125,10 @@ impl Engine {
     /// How many images go through the network together, and how many such chunks run at the same
     /// time: one after the other, or for a transformer one on each thread.
     fn at_once(&self, shapes: &[Shape]) -> [usize; 2] {
-        let steps = self.network.steps().iter().enumerate();
-        let is_attention = |op: &Op| matches!(op, Op::Attention(_));
-        match steps.filter(|(_, step)| is_attention(&step.op)).map(|(i, _)| shapes[i + 1]).next() {
-            Some(Shape { h, w, .. }) => {
+        let is_attention = |step: &&Step| matches!(step.op, Op::Attention(_));
+        match self.network.steps().iter().find(is_attention) {
+            Some(step) => {
+                let Shape { h, w, .. } = shapes[step.inputs[0].index()];
                 let images = ROWS_AT_ONCE.div_ceil((h * w).max(1)).min(IMAGES_AT_ONCE);
                 [images, rayon::current_num_threads()]
             }

@@ -24,6 +24,8 @@ pub(super) struct Values<'a> {
     roots: &'a [Node],
     /// First channel of each value in its root's buffer.
     offsets: Vec<usize>,
+    /// The position embeddings of the patches that become tokens.
+    pub(super) positions: BTreeMap<Node, Vec<f32>>,
 }
 
 /// The buffer of a root.
@@ -68,7 +70,14 @@ impl<'a> Values<'a> {
                 }
             }
         }
-        Self { shapes, roots, offsets }
+        let positions = steps.iter().filter_map(|step| match &step.op {
+            Op::Tokens(tokens) => {
+                let Shape { h, w, .. } = shapes[step.inputs[0].index()];
+                Some((step.inputs[0], tokens.resized([h, w])))
+            }
+            _ => None,
+        });
+        Self { shapes, roots, offsets, positions: positions.collect() }
     }
 }
 

@@ -40,9 +40,8 @@ pub(super) fn plain(op: &Op, inputs: &[Node], memory: &Memory<'_>, mut out: MapM
         Op::Attention(heads) => kernels::attention(x, *heads, out),
         Op::Tokens(tokens) => {
             let front = tokens.front.chunks_exact(tokens.channels());
-            let positions = tokens.resized([x.shape()[1], x.shape()[2]]);
             let patches = x.shape()[1] * x.shape()[2];
-            let positions = positions.chunks_exact(tokens.channels());
+            let positions = memory.values.positions[&inputs[0]].chunks_exact(tokens.channels());
             let mut pixel = 0;
             for image in 0..x.shape()[0] {
                 for token in front.clone() {
@@ -79,11 +78,13 @@ pub(super) fn plain(op: &Op, inputs: &[Node], memory: &Memory<'_>, mut out: MapM
     }
 }
 
-/// Sets every value `o` of `out` to `f(o, v)`, with `v` its like in `x`.
+/// Sets every value `o` of `out` to `f(o, v)`, with `v` its like in `x`, which may have more rows.
 pub(super) fn combine(x: Map<'_>, out: &mut MapMut<'_>, f: impl Fn(f32, f32) -> f32) {
-    for pixel in 0..x.pixels() {
-        let values = x.pixel(pixel);
-        out.pixel_mut(pixel).iter_mut().zip(values).for_each(|(o, &v)| *o = f(*o, v));
+    let ([n, from, w, _], [_, to, ..]) = (x.shape(), out.shape());
+    for (image, place) in (0..n).flat_map(|image| (0..to * w).map(move |place| (image, place))) {
+        let values = x.pixel(image * from * w + place);
+        let out = out.pixel_mut(image * to * w + place);
+        out.iter_mut().zip(values).for_each(|(o, &v)| *o = f(*o, v));
     }
 }
 

@@ -23,6 +23,8 @@ pub(super) struct Plan {
     pub(super) roots: Vec<Node>,
     /// For each root the step after which nothing reads its buffer.
     pub(super) last_use: Vec<usize>,
+    /// For each value how many of its rows are computed, the first ones, or all.
+    rows: Vec<Option<usize>>,
 }
 
 /// How the engine runs a step.
@@ -84,8 +86,9 @@ impl Plan {
         planned.move_pools();
         let roots = planned.roots();
         let last_use = planned.last_use(&roots);
-        let layers = planned.layers(&planned.outline(), &roots);
-        Self { layers, ops: planned.ops, roots, last_use }
+        let rows = planned.rows();
+        let layers = planned.layers(&planned.outline(&rows), &roots);
+        Self { layers, ops: planned.ops, roots, last_use, rows }
     }
 
     /// The operation that is run in the place of step `i`.
@@ -93,13 +96,16 @@ impl Plan {
         &network.steps()[self.ops[i]].op
     }
 
-    /// The shapes of all values, from those of the network itself.
+    /// The shapes of all values as they are computed, from those of the network itself.
     pub(super) fn shapes(&self, network: &Network, mut shapes: Vec<Shape>) -> Result<Vec<Shape>> {
         for (i, step) in network.steps().iter().enumerate().filter(|(i, _)| self.ops[*i] != *i) {
             let inputs: Vec<Shape> = step.inputs.iter().map(|n| shapes[n.index()]).collect();
             let shape = self.op(network, i).output(&inputs);
             shapes[i + 1] =
                 shape.map_err(|problem| Error::Graph { step: step.name.clone(), problem })?;
+        }
+        for (shape, rows) in shapes.iter_mut().zip(&self.rows) {
+            shape.h = rows.unwrap_or(shape.h).min(shape.h);
         }
         Ok(shapes)
     }
@@ -174,8 +180,37 @@ impl<'a> Planned<'a> {
         }
     }
 
-    /// How each step is run: convolutions with the addition and the activation after them.
-    fn outline(&self) -> Vec<Outline<'a>> {
+    /// For each value how many of its rows are computed, the first ones, or all: where a feature is
+    /// that of the class token, the others end with their keys and values in the last attention.
+    fn rows(&self) -> Vec<Option<usize>> {
+        // Those that are read.
+        let mut rows: Vec<_> = self.needed.iter().map(|needed| needed.then_some(0)).collect();
+        self.taps.iter().for_each(|tap| rows[tap.index()] = None);
+        for i in self.steps().rev() {
+            let read = match self.op(i) {
+                Op::Rows(first, None) => rows[i + 1].map(|rows| first + rows),
+                Op::Rows(first, Some(count)) => {
+                    Some(first + rows[i + 1].map_or(*count, |rows| rows.min(*count)))
+                }
+                Op::Add => rows[i + 1],
+                op if is_by_row(op) => rows[i + 1],
+                _ => None,
+            };
+            for input in self.inputs(i) {
+                let rows = &mut rows[input.index()];
+                *rows = rows.zip(read).map(|(a, b)| a.max(b));
+            }
+        }
+        // Most operations compute as many rows as they are given.
+        for i in self.steps().filter(|&i| is_by_row(self.op(i))) {
+            rows[i + 1] = rows[self.inputs(i)[0].index()];
+        }
+        rows
+    }
+
+    /// How each step is run: convolutions with the addition and the activation after them, where
+    /// all of them compute the same `rows`.
+    fn outline(&self, rows: &[Option<usize>]) -> Vec<Outline<'a>> {
         let mut fused = vec![false; self.ops.len()];
         let mut outline = Vec::with_capacity(self.ops.len());
         for i in 0..self.ops.len() {
@@ -188,6 +223,7 @@ impl<'a> Planned<'a> {
                         && let (Op::Add, &[a, b]) = (self.op(j), self.inputs(j))
                         && let other = if a == to { b } else { a }
                         && other < to
+                        && [other, to].iter().all(|n| rows[n.index()] == rows[j + 1])
                     {
                         fused[j] = true;
                         (to, plus) = (Node::of_step(j), Some(other));
@@ -295,6 +331,12 @@ impl<'a> Planned<'a> {
         }
         last_use
     }
+}
+
+/// Whether the operation has one input, and each row of its output depends on that row alone.
+fn is_by_row(op: &Op) -> bool {
+    let curve = activation_of(op).is_some() || matches!(op, Op::SwiGlu);
+    curve || matches!(op, Op::Linear(_) | Op::LayerNorm(_) | Op::UnitLength)
 }
 
 /// Whether each output pixel depends on the input pixel in its place alone.

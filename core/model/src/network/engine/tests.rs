@@ -1,7 +1,9 @@
 //! The engine, which rearranges a network, against every step by itself in float64.
 
 use super::*;
-use crate::network::{Builder, ConvSpec, Convolution, PoolSpec, Walker};
+use crate::network::{
+    Builder, ConvSpec, Convolution, LayerNorm, PoolSpec, Positions, Tokens, Walker,
+};
 
 /// Float32 through eight convolutions, some of them by Winograd's transforms.
 const F32: f64 = 1e-5;
@@ -124,4 +126,77 @@ fn no_value_depends_on_the_batch_or_on_the_threads() {
             }
         }
     }
+}
+
+/// A transformer of two blocks on 3 x 2 patches of four pixels, its class token read in two ways.
+fn transformer() -> Arc<Network> {
+    let (c, patches) = (32, [3, 2]);
+    let mut b = Builder::new(3);
+    let spec = ConvSpec::new(3, c, [4, 4]).stride(4);
+    let weight = random("patches", spec.weight_len(), 0.3);
+    let conv = Op::Conv(Convolution { spec, weight, bias: random("bias", c, 0.5) });
+    let x = b.step("patches", &[Node::INPUT], conv);
+    let tokens = Tokens {
+        front: random("front", 2 * c, 1.0),
+        positions: random("positions", 6 * c, 1.0),
+        grid: patches,
+        resize: Positions::Fixed,
+    };
+    let mut x = b.step("tokens", &[x], Op::Tokens(tokens));
+    let norm = || Op::LayerNorm(LayerNorm { gain: vec![1.0; c], shift: vec![0.0; c], eps: 1e-6 });
+    let linear = |name: &str, inputs, outputs| {
+        let spec = ConvSpec::new(inputs, outputs, [1, 1]);
+        let weight = random(name, spec.weight_len(), (3.0 / inputs as f64).sqrt());
+        Op::Linear(Convolution { spec, weight, bias: random("bias", outputs, 0.5) })
+    };
+    for block in ["first", "last"] {
+        let mut step =
+            |name: &str, inputs: &[Node], op| b.step(&format!("{block}.{name}"), inputs, op);
+        let y = step("norm1", &[x], norm());
+        let y = step("qkv", &[y], linear("qkv", c, 3 * c));
+        let y = step("attention", &[y], Op::Attention(2));
+        let y = step("projection", &[y], linear("projection", c, c));
+        x = step("middle", &[x, y], Op::Add);
+        let y = step("norm2", &[x], norm());
+        let y = step("wide", &[y], linear("wide", c, 2 * c));
+        let y = step("curve", &[y], Op::Gelu);
+        let y = step("narrow", &[y], linear("narrow", 2 * c, c));
+        x = step("sum", &[x, y], Op::Add);
+    }
+    let all = b.step("norm", &[x], norm());
+    b.step("class", &[all], Op::Rows(0, Some(1)));
+    b.step("others", &[all], Op::Rows(2, None));
+    let class = b.step("own", &[x], Op::Rows(0, Some(1)));
+    b.step("unit", &[class], Op::UnitLength);
+    Arc::new(b.build())
+}
+
+#[test]
+fn only_tokens_that_are_read_are_computed() {
+    let network = transformer();
+    let size = (12, 8);
+    let all: Vec<Node> = (0..network.steps().len()).map(Node::of_step).collect();
+    for n in [1, 2, 9] {
+        let input = random("images", n * size.0 * size.1 * 3, 1.0);
+        let run = |taps: &[Node]| {
+            Engine::new(network.clone(), taps).run(&input, (n, size.0, size.1)).unwrap()
+        };
+        let every = run(&all);
+        for &tap in &all {
+            assert_eq!(run(&[tap])[0], every[tap.index() - 1], "{tap:?} of {n} images");
+            let two = run(&[tap, network.output()]);
+            assert_eq!(two[0], every[tap.index() - 1], "{tap:?} and the last of {n} images");
+        }
+    }
+    let node = |name: &str| network.node(name).unwrap();
+    let rows = |tap: &str| {
+        let plan = Plan::new(&network, &[node(tap)]);
+        let shapes = plan.shapes(&network, network.shapes(size.0, size.1).unwrap()).unwrap();
+        ["first.sum", "last.qkv", "last.attention", "last.middle", "last.curve", "last.sum"]
+            .map(|name| shapes[node(name).index()].h)
+    };
+    assert_eq!(rows("class"), [8, 8, 1, 1, 1, 1]);
+    assert_eq!(rows("unit"), [8, 8, 1, 1, 1, 1]);
+    assert_eq!(rows("others"), [8; 6]);
+    assert_eq!(rows("last.middle"), [8; 6]);
 }
