@@ -1,6 +1,8 @@
 //! Seconds of a Fréchet distance from statistics of 2048 dimensions.
 //!
-//! `cargo run --release -p ganscope-fid --example frechet -- [IMAGES] [ROUNDS]`
+//! `cargo run --release -p ganscope-fid --example frechet -- [IMAGES] [ROUNDS] [error]`
+//!
+//! With `error`, of the distance and its standard error.
 //!
 //! The features are random, and vary less from dimension to dimension as those of a network do. With
 //! `turns` for the rounds it runs once for each line of standard input and prints the seconds, so that
@@ -11,7 +13,7 @@
 use std::io::BufRead as _;
 use std::time::Instant;
 
-use ganscope_fid::frechet_distance;
+use ganscope_fid::{frechet_distance, frechet_distance_with_error};
 use ganscope_stats::{FeatureStats, Features, Result, StatsBuilder};
 
 const DIM: usize = 2048;
@@ -34,7 +36,12 @@ fn main() -> Result<()> {
     let (generated, reference) = (stats("generated", images)?, stats("reference", images)?);
     let seconds = || {
         let start = Instant::now();
-        frechet_distance(&generated, &reference).map(|_| start.elapsed().as_secs_f64())
+        if argument(3, "") == "error" {
+            frechet_distance_with_error(&generated, &reference)?;
+        } else {
+            frechet_distance(&generated, &reference)?;
+        }
+        Result::Ok(start.elapsed().as_secs_f64())
     };
     if argument(2, "5") == "turns" {
         for _ in std::io::stdin().lock().lines() {

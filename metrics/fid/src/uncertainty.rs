@@ -1,8 +1,8 @@
 //! The standard error of the Fréchet distance.
 
-use ganscope_stats::linalg::{Singular, nuclear_norm, singular, tr_mul};
+use ganscope_stats::linalg::{nuclear_norm_and_forms, tr_mul};
 use ganscope_stats::{FeatureStats, Features, Result, Uncertainty};
-use nalgebra::DMatrix;
+use nalgebra::{DMatrix, DVectorView};
 
 use crate::{Gaussians, frechet_distance};
 
@@ -26,8 +26,8 @@ pub struct Estimate {
 /// `2 (m - m_r) . (x - m) + (x - m)^T (I - T) (x - m)`, up to a constant, where
 /// `T = G (G^T C G)^(-1/2) G^T` maps the generated Gaussian to the reference one, `C` is the
 /// generated covariance and `G G^T` that of the reference. The squared error is the variance of the
-/// influence over a sample of the images, divided by their number. It takes singular vectors of the
-/// matrix whose nuclear norm the distance needs, which cost more than the distance itself.
+/// influence over a sample of the images, divided by their number. What it takes of `T` follows from
+/// the reduction of the matrix whose nuclear norm the distance needs.
 ///
 /// The distance of few images is biased upwards; the interval is one for the expected distance of
 /// that number of images, not for the distance of infinitely many.
@@ -44,10 +44,14 @@ pub fn frechet_distance_with_error(
         return Ok(Estimate { distance, uncertainty: None });
     };
     let gaussians = Gaussians::new(generated, reference)?;
-    let product = gaussians.product();
-    let (norm, decomposed) = rayon::join(|| nuclear_norm(&product), || singular(&product));
-    let (distance, decomposed) = (gaussians.distance(norm?), decomposed?);
-    let influences = influences(&gaussians, &decomposed, generated, sample);
+    let offsets = offsets(generated, sample);
+    let along = tr_mul(&gaussians.reference, &offsets);
+    let (overlap, mapped) = nuclear_norm_and_forms(&gaussians.product(), &along)?;
+    let distance = gaussians.distance(overlap);
+    let influence = |(offset, mapped): (DVectorView<'_, f64>, f64)| {
+        2.0 * gaussians.shift.dot(&offset) + offset.norm_squared() - mapped
+    };
+    let influences: Vec<f64> = offsets.column_iter().zip(mapped).map(influence).collect();
     let sampled = influences.len() as f64;
     let mean = influences.iter().sum::<f64>() / sampled;
     let squares = influences.iter().map(|v| (v - mean).powi(2)).sum::<f64>();
@@ -57,26 +61,12 @@ pub fn frechet_distance_with_error(
     Ok(Estimate { distance, uncertainty: Some(uncertainty) })
 }
 
-/// The influence of each row, up to a constant.
-fn influences(
-    gaussians: &Gaussians,
-    decomposed: &Singular,
-    generated: &FeatureStats,
-    rows: &Features,
-) -> Vec<f64> {
+/// The differences of rows from the generated mean, one per column.
+fn offsets(generated: &FeatureStats, rows: &Features) -> DMatrix<f64> {
     let mean = generated.mean();
-    let offsets = DMatrix::from_iterator(
+    DMatrix::from_iterator(
         rows.dim(),
         rows.len(),
         rows.rows().flat_map(|row| row.iter().zip(mean).map(|(&x, m)| f64::from(x) - m)),
-    );
-    let along = tr_mul(&decomposed.right, &tr_mul(&gaussians.reference, &offsets));
-    offsets
-        .column_iter()
-        .zip(along.column_iter())
-        .map(|(offset, along)| {
-            let mapped: f64 = along.iter().zip(&decomposed.values).map(|(a, s)| a * a / s).sum();
-            2.0 * gaussians.shift.dot(&offset) + offset.norm_squared() - mapped
-        })
-        .collect()
+    )
 }

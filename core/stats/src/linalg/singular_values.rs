@@ -1,4 +1,5 @@
-//! Singular values alone, as exact as those of an SVD, mostly by matrix products.
+//! Singular values alone, as exact as those of an SVD, mostly by matrix products, and what needs no more
+//! than the band on the way to them.
 //!
 //! Two stages: Householder blocks from both sides leave a band (Großer and Lang, "Efficient parallel
 //! reduction to bidiagonal form", 1999), which chased bulges narrow to two diagonals; then the quotient
@@ -19,11 +20,12 @@ use faer::{Accum, Mat, MatMut, MatRef, Par};
 use nalgebra::DMatrix;
 use pulp::Arch;
 
+use super::inverse_root::Gram;
 use super::{parallelism, view_mut};
 use crate::{Error, Result};
 
 /// Columns that are reduced at once: more make products wider, fewer make the band quick to narrow.
-const BAND: usize = 32;
+pub(super) const BAND: usize = 32;
 /// Sums of a dot product, which fill the widest registers.
 const LANES: usize = 8;
 /// Share of a square below which what lies beside it is zero, as in LAPACK's `dlasq2`.
@@ -31,25 +33,56 @@ const NEGLIGIBLE: f64 = (100.0 * f64::EPSILON) * (100.0 * f64::EPSILON);
 /// Transforms for one value, of which two or three are usual.
 const TRANSFORMS: usize = 1000;
 
-/// All singular values, in no order.
-///
-/// # Errors
-/// [`Error::NoConvergence`].
-pub(super) fn singular_values(matrix: &DMatrix<f64>) -> Result<Vec<f64>> {
-    let wide = matrix.ncols() > matrix.nrows();
-    let mut dense = if wide { matrix.transpose() } else { matrix.clone() };
-    // A power of two, so that nothing is rounded: squares of tiny numbers would vanish.
-    let largest = dense.amax();
-    if largest == 0.0 || dense.is_empty() {
-        return Ok(vec![0.0; dense.ncols()]);
+/// A matrix `M` that reflections from both sides have reduced to a band.
+pub(super) struct Reduced {
+    band: Band,
+    /// Of the values of the matrix to those of the band.
+    scale: f64,
+    /// Whether the band is that of the transpose.
+    wide: bool,
+    /// Vectors of the rows of the matrix, reflected as the rows were.
+    vectors: Mat<f64>,
+}
+
+impl Reduced {
+    /// Reduces `matrix`, and takes with it the columns of `vectors`, which are as long as its rows.
+    pub(super) fn new(matrix: &DMatrix<f64>, vectors: Mat<f64>) -> Self {
+        let wide = matrix.ncols() > matrix.nrows();
+        let mut dense = if wide { matrix.transpose() } else { matrix.clone() };
+        // A power of two, so that nothing is rounded: squares of tiny numbers would vanish.
+        let largest = if dense.is_empty() { 0.0 } else { dense.amax() };
+        let scale = if largest > 0.0 { largest.log2().floor().exp2() } else { 1.0 };
+        dense /= scale;
+        let mut sides = [Mat::zeros(dense.nrows(), 0), Mat::zeros(dense.ncols(), 0)];
+        sides[usize::from(!wide)] = vectors;
+        let [left, right] = &mut sides;
+        reduce_to_band(view_mut(&mut dense), left.as_mut(), right.as_mut());
+        let [left, right] = sides;
+        let vectors = if wide { left } else { right };
+        Self { band: Band::new(&dense), scale, wide, vectors }
     }
-    let scale = largest.log2().floor().exp2();
-    dense /= scale;
-    reduce_to_band(view_mut(&mut dense));
-    let mut band = Band::new(&dense);
-    Arch::new().dispatch(|| band.narrow());
-    let squares = Quotients::of(&band).squares()?;
-    Ok(squares.into_iter().map(|square| scale * square.sqrt()).collect())
+
+    /// All singular values, in no order.
+    ///
+    /// # Errors
+    /// [`Error::NoConvergence`].
+    pub(super) fn values(&self) -> Result<Vec<f64>> {
+        let mut band = self.band.clone();
+        Arch::new().dispatch(|| band.narrow());
+        let squares = Quotients::of(&band).squares()?;
+        Ok(squares.into_iter().map(|square| self.scale * square.sqrt()).collect())
+    }
+
+    /// `y^T (M^T M)^(-1/2) y` for each of the vectors.
+    ///
+    /// # Errors
+    /// [`Error::NoConvergence`].
+    pub(super) fn inverse_root_forms(&self) -> Result<Vec<f64>> {
+        let mut forms =
+            Gram::new(&self.band, self.wide).inverse_root_forms(self.vectors.as_ref())?;
+        forms.iter_mut().for_each(|form| *form /= self.scale);
+        Ok(forms)
+    }
 }
 
 /// Leaves a matrix of at least as many rows as columns with the same singular values in the diagonal
@@ -57,34 +90,45 @@ pub(super) fn singular_values(matrix: &DMatrix<f64>) -> Result<Vec<f64>> {
 ///
 /// The reflections of some columns, `1 - U V^T`, and those of as many rows, `1 - W X^T`, change the rest
 /// `A` at once, as it is read from memory: it becomes `A - V C - D X^T` with `C = U^T A` and
-/// `D = (A - V C) W`.
-fn reduce_to_band(mut a: MatMut<'_, f64>) {
+/// `D = (A - V C) W`. The columns of `left` and `right` are reflected as those and the rows of `A`.
+fn reduce_to_band(mut a: MatMut<'_, f64>, mut left: MatMut<'_, f64>, mut right: MatMut<'_, f64>) {
     let ((rows, columns), par) = (a.shape(), parallelism());
     for first in (0..columns).step_by(BAND) {
         let width = BAND.min(columns - first);
         let rest = a.rb_mut().submatrix_mut(first, first, rows - first, columns - first);
-        let (panel, right) = rest.split_at_col_mut(width);
+        let (panel, beside) = rest.split_at_col_mut(width);
         let Reflections { u, v } = Reflections::new(panel);
-        if right.ncols() == 0 {
+        reflect(v.as_ref(), u.as_ref(), left.rb_mut().subrows_mut(first, rows - first));
+        if beside.ncols() == 0 {
             return;
         }
-        let c = product(u.transpose(), right.rb());
-        let (mut top, mut below) = right.split_at_row_mut(width);
+        let c = product(u.transpose(), beside.rb());
+        let (mut top, mut below) = beside.split_at_row_mut(width);
         matmul(top.rb_mut(), Accum::Add, v.get(..width, ..), c.as_ref(), -1.0, par);
         let mut transposed = top.rb().transpose().to_owned();
         let Reflections { u: w, v: x } = Reflections::new(transposed.as_mut());
         top.copy_from(transposed.transpose());
+        let others = first + width;
+        reflect(x.as_ref(), w.as_ref(), right.rb_mut().subrows_mut(others, columns - others));
 
         let (v, kept) = (v.get(width.., ..), x.ncols());
-        let mut left = Mat::zeros(below.nrows(), width + kept);
-        let mut right = Mat::zeros(width + kept, below.ncols());
-        left.get_mut(.., ..width).copy_from(v);
-        right.get_mut(..width, ..).copy_from(&c);
-        right.get_mut(width.., ..).copy_from(x.transpose());
-        let mut d = left.get_mut(.., width..);
+        let mut tall = Mat::zeros(below.nrows(), width + kept);
+        let mut flat = Mat::zeros(width + kept, below.ncols());
+        tall.get_mut(.., ..width).copy_from(v);
+        flat.get_mut(..width, ..).copy_from(&c);
+        flat.get_mut(width.., ..).copy_from(x.transpose());
+        let mut d = tall.get_mut(.., width..);
         matmul(d.rb_mut(), Accum::Replace, below.rb(), w.as_ref(), 1.0, par);
         matmul(d, Accum::Add, v, product(c.as_ref(), w.as_ref()).as_ref(), -1.0, par);
-        matmul(below.rb_mut(), Accum::Add, left.as_ref(), right.as_ref(), -1.0, par);
+        matmul(below.rb_mut(), Accum::Add, tall.as_ref(), flat.as_ref(), -1.0, par);
+    }
+}
+
+/// `y -= V U^T y`.
+fn reflect(v: MatRef<'_, f64>, u: MatRef<'_, f64>, y: MatMut<'_, f64>) {
+    if y.ncols() > 0 {
+        let along = product(u.transpose(), y.rb());
+        matmul(y, Accum::Add, v, along.as_ref(), -1.0, parallelism());
     }
 }
 
@@ -122,7 +166,8 @@ impl Reflections {
 }
 
 /// An upper triangular matrix with few diagonals, and room for bulges.
-struct Band {
+#[derive(Clone)]
+pub(super) struct Band {
     size: usize,
     /// Row by row, the columns from `BAND` before the diagonal to `2 BAND` after it.
     rows: Vec<[f64; 3 * BAND + 1]>,
@@ -141,7 +186,11 @@ impl Band {
         band
     }
 
-    fn at(&self, row: usize, column: usize) -> f64 {
+    pub(super) fn size(&self) -> usize {
+        self.size
+    }
+
+    pub(super) fn at(&self, row: usize, column: usize) -> f64 {
         self.rows[row][column + BAND - row]
     }
 
@@ -219,7 +268,7 @@ fn reflection(vector: &mut [f64]) -> (f64, f64) {
 }
 
 #[inline(always)]
-fn dot(a: &[f64], b: &[f64]) -> f64 {
+pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
     let mut sums = [0.0; LANES];
     let (a, rest_a) = a.as_chunks::<LANES>();
     let (b, rest_b) = b.as_chunks::<LANES>();

@@ -21,7 +21,7 @@ fn rotation(name: &str, n: usize) -> DMatrix<f64> {
 
 /// The nuclear norm by its fast way alone, which must not fail.
 fn sum_of_values(matrix: &DMatrix<f64>) -> f64 {
-    singular_values::singular_values(matrix).unwrap().iter().sum()
+    Reduced::new(matrix, Mat::zeros(matrix.ncols(), 0)).values().unwrap().iter().sum()
 }
 
 fn assert_near(actual: &DMatrix<f64>, expected: &DMatrix<f64>) {
@@ -204,4 +204,60 @@ fn singular_vectors_are_those_of_the_values() {
             }
         }
     }
+}
+
+/// What points of the integral lose, and twice what a singular value of a millionth of the largest
+/// weighs among some hundred.
+const FORMS: f64 = 1e-6;
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn forms_are_those_of_singular_vectors(
+        rows in 1usize..110,
+        columns in 1usize..110,
+        count in 0usize..70,
+        rank in 1usize..110,
+        decades in 0.0f64..9.0,
+        scale in -20i32..20,
+    ) {
+        let size = rows.min(columns);
+        let value = |i: usize| {
+            let part = i as f64 / size.max(2) as f64;
+            if i < rank { 10f64.powf(f64::from(scale) - decades * part) } else { 0.0 }
+        };
+        let diagonal = DMatrix::from_fn(rows, columns, |i, j| if i == j { value(i) } else { 0.0 });
+        let right = rotation("right", columns);
+        let matrix = rotation("left", rows) * diagonal * &right;
+        // Draws whose second moments are those of the matrix.
+        let vectors = matrix.transpose() * random("draws", rows, count);
+        let (norm, forms) = nuclear_norm_and_forms(&matrix, &vectors).unwrap();
+        prop_assert_eq!(norm, nuclear_norm(&matrix).unwrap());
+        prop_assert_eq!(forms.len(), count);
+        let along = right * vectors;
+        for (form, along) in forms.iter().zip(along.column_iter()) {
+            let terms = (0..size.min(rank)).map(|i| along[i] * along[i] / value(i));
+            let expected: f64 = terms.sum();
+            prop_assert!((form - expected).abs() < FORMS * norm, "{form} for {expected} of {norm}");
+        }
+    }
+}
+
+#[test]
+fn forms_of_nothing_are_nothing() {
+    let zero = DMatrix::zeros(3, 4);
+    let (norm, forms) = nuclear_norm_and_forms(&zero, &random("y", 4, 2)).unwrap();
+    assert_eq!((norm, forms), (0.0, vec![0.0; 2]));
+    for shape in [(0, 4), (4, 0), (0, 0)] {
+        let empty = DMatrix::zeros(shape.0, shape.1);
+        let (norm, forms) = nuclear_norm_and_forms(&empty, &random("y", shape.1, 2)).unwrap();
+        assert_eq!((norm, forms), (0.0, vec![0.0; 2]), "{shape:?}");
+    }
+    let mut bad = random("y", 4, 2);
+    bad[(1, 1)] = f64::NAN;
+    assert!(matches!(
+        nuclear_norm_and_forms(&random("m", 3, 4), &bad),
+        Err(Error::NotFinite { .. })
+    ));
 }
