@@ -118,12 +118,11 @@ impl WithSimd for Factor<'_> {
             let first = row.saturating_sub(BAND);
             let (above, rest) = factor.split_at_mut(row);
             let own = &mut rest[0];
-            for column in first..row {
-                // From the first column that both rows have.
-                let count = column - first;
-                let (left, at) = (first + BAND - row, first + BAND - column);
-                let sum = dot(&own[left..left + count], &above[column][at..at + count]);
-                own[left + count] = (own[left + count] - sum) * above[column][BAND];
+            // Row by row above, from the first column that both rows have.
+            let left = first + BAND - row;
+            for (count, other) in above[first..].iter().enumerate() {
+                let sum = dot(&own[left..left + count], &other[BAND - count..BAND]);
+                own[left + count] = (own[left + count] - sum) * other[BAND];
             }
             let pivot = own[BAND] + self.shift - dot(&own[..BAND], &own[..BAND]);
             own[BAND] = (pivot > 0.0).then(|| 1.0 / pivot.sqrt())?;

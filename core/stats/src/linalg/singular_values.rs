@@ -78,10 +78,8 @@ impl Reduced {
     /// # Errors
     /// [`Error::NoConvergence`].
     pub(super) fn inverse_root_forms(&self) -> Result<Vec<f64>> {
-        let mut forms =
-            Gram::new(&self.band, self.wide).inverse_root_forms(self.vectors.as_ref())?;
-        forms.iter_mut().for_each(|form| *form /= self.scale);
-        Ok(forms)
+        let forms = Gram::new(&self.band, self.wide).inverse_root_forms(self.vectors.as_ref())?;
+        Ok(forms.into_iter().map(|form| form / self.scale).collect())
     }
 }
 

@@ -206,8 +206,8 @@ fn singular_vectors_are_those_of_the_values() {
     }
 }
 
-/// What points of the integral lose, and twice what a singular value of a millionth of the largest
-/// weighs among some hundred.
+/// What the points of the integral lose, and what a hundred singular values below a millionth of the
+/// largest are off by: less than their size each.
 const FORMS: f64 = 1e-6;
 
 proptest! {
