@@ -18,8 +18,9 @@ use crate::{Error, Result};
 
 /// Points of the sum: it is exact to 1e-7.
 const POINTS: usize = 28;
-/// Smallest eigenvalue, as a share of the largest, of which the root is exact; the part of `y` that
-/// belongs to smaller ones counts as if they were it.
+/// Smallest eigenvalue, as a share of the largest, of which the root is exact; smaller ones count as
+/// if they were not much smaller. What `y` has of them is small, too, where `y` is drawn from a set
+/// whose covariance they come from.
 const SMALLEST: f64 = 1e-12;
 /// Vectors that are solved for together.
 const LANES: usize = 16;
