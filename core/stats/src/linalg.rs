@@ -165,8 +165,9 @@ pub fn nuclear_norm(matrix: &DMatrix<f64>) -> Result<f64> {
 }
 
 /// The [`nuclear_norm`] of a matrix `M`, and `y^T (M^T M)^(-1/2) y` for each column `y` of `vectors`,
-/// to 1e-7 for what belongs to singular values above a millionth of the largest. The part of `y` that
-/// `M` maps to zero does not count.
+/// to 1e-7 for what belongs to singular values above a millionth of the largest. The vectors are to lie
+/// in the range of `M^T`: the form of what `M` maps to zero is infinite, and what is returned for it
+/// has no meaning.
 ///
 /// Both need the same reduction of the matrix, and the forms cost little more.
 ///

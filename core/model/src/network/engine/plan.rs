@@ -192,8 +192,7 @@ impl<'a> Planned<'a> {
                 Op::Rows(first, Some(count)) => {
                     Some(first + rows[i + 1].map_or(*count, |rows| rows.min(*count)))
                 }
-                Op::Add => rows[i + 1],
-                op if is_by_row(op) => rows[i + 1],
+                op if matches!(op, Op::Add) || is_by_row(op) => rows[i + 1],
                 _ => None,
             };
             for input in self.inputs(i) {
