@@ -41,6 +41,9 @@ pub enum Error {
     /// A generator whose images do not depend on its latents by known operations.
     #[error("the generator cannot be differentiated")]
     Undifferentiated,
+    /// Noise maps, which are normalized after each step, under L-BFGS, which knows no steps but its own.
+    #[error("L-BFGS does not move noise maps")]
+    MovedNoise,
     /// The state of a projection lacks a tensor, or has it in another shape.
     #[error("the state of the projection has no fitting `{0}`")]
     State(String),

@@ -4,13 +4,20 @@
 //! <https://arxiv.org/abs/1912.04958>, section 5 and appendix D, with the settings of
 //! StyleGAN2-ADA's `projector.py`.
 
+mod adam;
+mod lbfgs;
+
 use std::collections::BTreeMap;
 use std::f64::consts::PI;
+use std::fmt;
+use std::str::FromStr;
 
-use candle_core::{DType, Tensor, Var};
+use candle_core::{DType, Device, Tensor, Var};
 use ganscope_model::{Generator, Synthesis};
 use ganscope_stats::random::RandomState;
 
+use self::adam::Adam;
+use self::lbfgs::Lbfgs;
 use crate::{Error, Result, Sampler};
 
 /// Draws whose mean is the start, and their seed.
@@ -18,24 +25,58 @@ const DRAWS: usize = 10_000;
 const DRAWS_SEED: u32 = 123;
 /// Latents that are mapped at once.
 const MAPPED: usize = 250;
-/// Adam's decay rates of the means of gradients and of their squares, and its stabilizer.
-const BETAS: [f64; 2] = [0.9, 0.999];
-const EPSILON: f64 = 1e-8;
+/// Length of the first step of L-BFGS, in spreads of `w`; it grows and shrinks by itself.
+const FIRST: f64 = 0.1;
 /// Height at which the pyramid of a noise map ends.
 const SMALLEST_NOISE: usize = 8;
+
+/// How the latent moves.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Optimizer {
+    /// Adam, with a noise that falls and with rates that rise and fall, as published.
+    #[default]
+    Adam,
+    /// L-BFGS, without noise: to the lowest point of the valley of the start, in fewer steps.
+    Lbfgs,
+}
+
+impl fmt::Display for Optimizer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(if *self == Self::Adam { "adam" } else { "lbfgs" })
+    }
+}
+
+impl FromStr for Optimizer {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "adam" => Ok(Self::Adam),
+            "lbfgs" => Ok(Self::Lbfgs),
+            _ => Err(Error::List {
+                what: "optimizer",
+                text: text.into(),
+                problem: "no such optimizer".into(),
+                form: "adam` or `lbfgs",
+            }),
+        }
+    }
+}
 
 /// Settings of a projection.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Projector {
-    /// Steps in all.
+    /// How the latent moves.
+    pub optimizer: Optimizer,
+    /// Steps in all: images that are drawn and differentiated.
     pub steps: usize,
-    /// Largest learning rate.
+    /// Largest learning rate of Adam.
     pub rate: f64,
     /// Part of the steps in which the rate rises from 0.
     pub ramp_up: f64,
     /// Part of the steps in which it falls to 0.
     pub ramp_down: f64,
-    /// Noise of `w` at the start, in spreads of `w`.
+    /// Noise of `w` at the start, in spreads of `w`, under Adam.
     pub noise: f64,
     /// Part of the steps in which it falls to 0.
     pub noise_ramp: f64,
@@ -48,6 +89,7 @@ pub struct Projector {
 impl Projector {
     /// The published settings.
     pub const PUBLISHED: Self = Self {
+        optimizer: Optimizer::Adam,
         steps: 1000,
         rate: 0.1,
         ramp_up: 0.05,
@@ -66,8 +108,11 @@ impl Projector {
         self.rate * (0.5 - 0.5 * (down * PI).cos()) * (t / self.ramp_up).min(1.0)
     }
 
-    /// Standard deviation of the noise of `w` at step `step`, in spreads of `w`.
+    /// Standard deviation of the noise of `w` at step `step`, in spreads of `w`; none under L-BFGS.
     pub fn noise_at(&self, step: usize) -> f64 {
+        if self.optimizer == Optimizer::Lbfgs {
+            return 0.0;
+        }
         let t = step as f64 / self.steps as f64;
         self.noise * (1.0 - t / self.noise_ramp).max(0.0).powi(2)
     }
@@ -155,44 +200,6 @@ pub fn noise_regularization(maps: &[Tensor]) -> Result<Tensor> {
     Ok(Tensor::stack(&terms, 0)?.sum_all()?)
 }
 
-/// A tensor that Adam moves.
-///
-/// Kingma and Ba, "Adam: A Method for Stochastic Optimization", 2014,
-/// <https://arxiv.org/abs/1412.6980>.
-#[derive(Debug, Clone)]
-struct Moved {
-    value: Tensor,
-    /// Running means of the gradient and of its square.
-    means: [Tensor; 2],
-}
-
-impl Moved {
-    fn new(value: &Tensor) -> Result<Self> {
-        let zeros = value.zeros_like()?;
-        Ok(Self { value: value.detach(), means: [zeros.clone(), zeros] })
-    }
-
-    /// Step `step`, counted from 1, along the negative gradient.
-    fn step(&mut self, gradient: &Tensor, rate: f64, step: usize) -> Result<()> {
-        let [first, second] = &mut self.means;
-        let mixed = |mean: &Tensor, new: &Tensor, beta: f64| (mean * beta)? + (new * (1.0 - beta))?;
-        *first = mixed(first, gradient, BETAS[0])?;
-        *second = mixed(second, &gradient.sqr()?, BETAS[1])?;
-        let [rise, scale] = BETAS.map(|beta| 1.0 - beta.powi(step as i32));
-        let divisor = ((second.sqrt()? / scale.sqrt())? + EPSILON)?;
-        self.value = (&self.value - ((&*first * (rate / rise))? / divisor)?)?;
-        Ok(())
-    }
-
-    /// Moves the value to mean 0 and mean square 1.
-    fn normalize(&mut self) -> Result<()> {
-        let centered = self.value.broadcast_sub(&self.value.mean_all()?)?;
-        let length = centered.sqr()?.mean_all()?.sqrt()?;
-        self.value = centered.broadcast_div(&length)?;
-        Ok(())
-    }
-}
-
 /// What one step found before it moved.
 #[derive(Debug, Clone)]
 pub struct Taken {
@@ -204,16 +211,48 @@ pub struct Taken {
     pub gradient: Tensor,
 }
 
+/// The latent, and what moves it.
+#[derive(Debug)]
+enum Latent {
+    Adam(Adam),
+    Lbfgs(Lbfgs),
+}
+
+impl Latent {
+    /// Where the next image is drawn.
+    fn trial(&self) -> Result<Tensor> {
+        match self {
+            Self::Adam(adam) => Ok(adam.value.clone()),
+            Self::Lbfgs(lbfgs) => lbfgs.trial(),
+        }
+    }
+
+    /// If it does not move any more: the distance there, and the gradient.
+    fn stalled(&self) -> Option<(f64, Result<Tensor>)> {
+        match self {
+            Self::Adam(_) => None,
+            Self::Lbfgs(lbfgs) => lbfgs.stalled(),
+        }
+    }
+}
+
+/// The tensor `name` of a state, as `like` is.
+fn restored(state: &BTreeMap<String, Tensor>, name: &str, like: &Tensor) -> Result<Tensor> {
+    let found = state.get(name).filter(|found| found.dims() == like.dims());
+    let found = found.ok_or_else(|| Error::State(name.to_owned()))?;
+    Ok(found.to_dtype(like.dtype())?.to_device(like.device())?)
+}
+
 /// A projection under way.
 ///
 /// The loss is the distance plus the weighted [`noise_regularization`]; Adam moves `w` and the maps,
-/// which are normalized after each step.
+/// which are normalized after each step, or L-BFGS moves `w`.
 #[derive(Debug)]
 pub struct Projection {
     settings: Projector,
     spread: f64,
-    w: Moved,
-    maps: Vec<Moved>,
+    w: Latent,
+    maps: Vec<Adam>,
     random: RandomState,
     step: usize,
 }
@@ -224,17 +263,22 @@ impl Projection {
     /// checkpoint stay.
     ///
     /// # Errors
-    /// If there is no step.
+    /// If there is no step, or L-BFGS shall move noise maps.
     pub fn new(settings: Projector, start: &Tensor, spread: f64, maps: &[Tensor]) -> Result<Self> {
         if settings.steps == 0 {
             let expected = "at least 1".into();
             return Err(Error::OutOfRange { name: "steps", got: 0.0, expected });
         }
+        let w = match settings.optimizer {
+            Optimizer::Adam => Latent::Adam(Adam::new(start)?),
+            Optimizer::Lbfgs if maps.is_empty() => Latent::Lbfgs(Lbfgs::new(start, FIRST * spread)),
+            Optimizer::Lbfgs => return Err(Error::MovedNoise),
+        };
         Ok(Self {
             settings,
             spread,
-            w: Moved::new(start)?,
-            maps: maps.iter().map(Moved::new).collect::<Result<_>>()?,
+            w,
+            maps: maps.iter().map(Adam::new).collect::<Result<_>>()?,
             random: RandomState::new(settings.seed),
             step: 0,
         })
@@ -252,7 +296,10 @@ impl Projection {
 
     /// The latent, of the shape of the start.
     pub fn w(&self) -> &Tensor {
-        &self.w.value
+        match &self.w {
+            Latent::Adam(adam) => &adam.value,
+            Latent::Lbfgs(lbfgs) => &lbfgs.value,
+        }
     }
 
     /// The noise maps.
@@ -261,7 +308,7 @@ impl Projection {
     }
 
     /// One step. `objective` returns the distance of an image (1, C, H, W) in [-1, 1] and the gradient
-    /// by that image.
+    /// by that image. Where L-BFGS finds no way down, the latent stays and no image is drawn.
     ///
     /// # Errors
     /// If the generator fails or cannot be differentiated, and those of the objective.
@@ -271,6 +318,10 @@ impl Projection {
         synthesis: &Synthesis,
         objective: impl FnOnce(&Tensor) -> Result<(f64, Tensor), E>,
     ) -> Result<Taken, E> {
+        if let Some((distance, gradient)) = self.w.stalled() {
+            self.step += 1;
+            return Ok(Taken { distance, regularization: 0.0, gradient: gradient? });
+        }
         let (vars, image) = self.image(generator, synthesis)?;
         let (distance, signal) = objective(&image)?;
         Ok(self.descend(&vars, &image, &signal, distance)?)
@@ -282,14 +333,14 @@ impl Projection {
         generator: &dyn Generator,
         synthesis: &Synthesis,
     ) -> Result<(Vec<Var>, Tensor)> {
-        let value = &self.w.value;
+        let value = self.w.trial()?;
         let noise = self.random.standard_normals(value.elem_count());
-        let noise = Tensor::from_vec(noise, value.dims(), value.device())?;
+        let noise = Tensor::from_vec(noise, value.dims(), &Device::Cpu)?;
         let scale = self.spread * self.settings.noise_at(self.step);
-        let all = std::iter::once(&self.w).chain(&self.maps);
-        let vars =
-            all.map(|moved| Var::from_tensor(&moved.value)).collect::<Result<Vec<_>, _>>()?;
-        let moved = (vars[0].as_tensor() + (noise * scale)?.to_dtype(value.dtype())?)?;
+        let all = std::iter::once(&value).chain(self.maps.iter().map(|map| &map.value));
+        let vars = all.map(Var::from_tensor).collect::<Result<Vec<_>, _>>()?;
+        let noise = (noise * scale)?.to_dtype(value.dtype())?.to_device(value.device())?;
+        let moved = (vars[0].as_tensor() + noise)?;
         let info = generator.info();
         let ws = moved.broadcast_as((1, info.num_ws, info.w_dim))?.contiguous()?;
         let maps: Vec<Tensor> = vars[1..].iter().map(|var| var.as_tensor().clone()).collect();
@@ -325,7 +376,10 @@ impl Projection {
             gradients.get(var.as_tensor()).map(Tensor::detach).ok_or_else(missing)
         };
         let gradient = by(&vars[0])?;
-        self.w.step(&gradient, rate, step)?;
+        match &mut self.w {
+            Latent::Adam(adam) => adam.step(&gradient, rate, step)?,
+            Latent::Lbfgs(lbfgs) => lbfgs.tell(distance, &gradient)?,
+        }
         for (map, var) in self.maps.iter_mut().zip(&vars[1..]) {
             map.step(&by(var)?, rate, step)?;
             map.normalize()?;
@@ -334,17 +388,19 @@ impl Projection {
     }
 
     /// Everything that moves, by name, to go on later.
-    pub fn state(&self) -> BTreeMap<String, Tensor> {
+    ///
+    /// # Errors
+    /// If a tensor cannot be made.
+    pub fn state(&self) -> Result<BTreeMap<String, Tensor>> {
         let mut state = BTreeMap::new();
-        let all = std::iter::once(("w".to_owned(), &self.w));
-        let maps = self.maps.iter().enumerate().map(|(i, map)| (format!("noise{i}"), map));
-        for (name, moved) in all.chain(maps) {
-            for (part, tensor) in ["mean", "square"].into_iter().zip(&moved.means) {
-                state.insert(format!("{name}.{part}"), tensor.clone());
-            }
-            state.insert(name, moved.value.clone());
+        match &self.w {
+            Latent::Adam(adam) => adam.save("w", &mut state),
+            Latent::Lbfgs(lbfgs) => lbfgs.save("w", &mut state)?,
         }
-        state
+        for (i, map) in self.maps.iter().enumerate() {
+            map.save(&format!("noise{i}"), &mut state);
+        }
+        Ok(state)
     }
 
     /// Goes on where a projection of the same start and settings had taken `step` steps and had the
@@ -353,22 +409,15 @@ impl Projection {
     /// # Errors
     /// If the state lacks a tensor or has one of another shape.
     pub fn resume(mut self, step: usize, state: &BTreeMap<String, Tensor>) -> Result<Self> {
-        let restore = |name: &str, old: &mut Tensor| -> Result<()> {
-            let new = state.get(name).filter(|new| new.dims() == old.dims());
-            let new = new.ok_or_else(|| Error::State(name.to_owned()))?;
-            *old = new.to_dtype(old.dtype())?.to_device(old.device())?;
-            Ok(())
-        };
-        let names = (0..self.maps.len()).map(|i| format!("noise{i}"));
-        let all = std::iter::once("w".to_owned()).chain(names);
-        for (name, moved) in all.zip(std::iter::once(&mut self.w).chain(&mut self.maps)) {
-            restore(&name, &mut moved.value)?;
-            for (part, tensor) in ["mean", "square"].into_iter().zip(&mut moved.means) {
-                restore(&format!("{name}.{part}"), tensor)?;
-            }
+        match &mut self.w {
+            Latent::Adam(adam) => adam.restore("w", state)?,
+            Latent::Lbfgs(lbfgs) => lbfgs.restore("w", state)?,
+        }
+        for (i, map) in self.maps.iter_mut().enumerate() {
+            map.restore(&format!("noise{i}"), state)?;
         }
         for _ in 0..step {
-            self.random.standard_normals(self.w.value.elem_count());
+            self.random.standard_normals(self.w().elem_count());
         }
         Ok(Self { step, ..self })
     }
@@ -405,31 +454,8 @@ mod tests {
     }
 
     #[test]
-    fn adam_takes_the_published_steps_along_given_gradients() {
-        let golden = arrays("latent2.safetensors");
-        for (name, steps) in [("trace20-w", 20), ("trace20-noise", 20), ("trace1000-noise", 1000)] {
-            let of = |part: &str| golden[&format!("projector/{name}/{part}")].data.clone();
-            let (ws, gradients) = (of("w"), of("d_w"));
-            let width = ws.len() / 20;
-            let device = &candle_core::Device::Cpu;
-            // The rate of the first step is 0, so that the first row is the start.
-            let start = Tensor::from_slice(&ws[..width], width, device).unwrap();
-            let mut moved = Moved::new(&start).unwrap();
-            let rows = gradients.chunks_exact(width).zip(ws.chunks_exact(width)).enumerate();
-            for (step, (gradient, expected)) in rows {
-                let gradient = Tensor::from_slice(gradient, width, device).unwrap();
-                moved.step(&gradient, settings(steps).rate_at(step), step + 1).unwrap();
-                let found: Vec<f64> = moved.value.to_vec1().unwrap();
-                for (found, expected) in found.iter().zip(expected) {
-                    assert!((found - expected).abs() < F64_ROUNDING * 100.0, "{name}, {step}");
-                }
-            }
-        }
-    }
-
-    #[test]
     fn the_image_of_a_latent_is_found_again() {
-        let wanted = Tensor::arange(0.0f32, DIM as f32, &candle_core::Device::Cpu).unwrap();
+        let wanted = Tensor::arange(0.0f32, DIM as f32, &Device::Cpu).unwrap();
         let wanted = (wanted / 10.0).unwrap().reshape((1, 1, DIM)).unwrap();
         let whole = wanted.broadcast_as((1, NUM_WS, DIM)).unwrap();
         let target = TOY.synthesize(&whole, &Synthesis::default()).unwrap();
@@ -446,21 +472,32 @@ mod tests {
             }
             (projection, distances)
         };
-        let begin = || Projection::new(settings(300), &start, 0.1, &[]).unwrap();
-        let (end, distances) = run(begin(), 300);
-        assert!(end.is_finished() && distances[299] < 1e-4 * distances[0], "{distances:?}");
-        // Half the way, and the rest after a stop.
-        let (half, _) = run(begin(), 150);
-        let resumed = begin().resume(150, &half.state()).unwrap();
-        let (again, _) = run(resumed, 300);
         let values = |p: &Projection| p.w().flatten_all().unwrap().to_vec1::<f32>().unwrap();
-        assert_eq!(values(&again), values(&end));
-        assert!(begin().resume(1, &BTreeMap::new()).unwrap_err().to_string().contains("`w`"));
+        for (optimizer, steps) in [(Optimizer::Adam, 300), (Optimizer::Lbfgs, 40)] {
+            let settings = Projector { optimizer, ..settings(steps) };
+            let begin = || Projection::new(settings, &start, 0.1, &[]).unwrap();
+            let (end, distances) = run(begin(), steps);
+            assert!(end.is_finished() && distances.len() == steps);
+            assert!(distances[steps - 1] < 1e-4 * distances[0], "{distances:?}");
+            // Part of the way, and the rest after a stop.
+            for stop in [steps / 8, steps / 2, steps - 1] {
+                let (part, first) = run(begin(), stop);
+                let resumed = begin().resume(stop, &part.state().unwrap()).unwrap();
+                let (again, rest) = run(resumed, steps);
+                assert_eq!(values(&again), values(&end));
+                assert_eq!([first, rest].concat(), distances);
+            }
+            assert!(begin().resume(1, &BTreeMap::new()).unwrap_err().to_string().contains("`w`"));
+        }
     }
 
     #[test]
-    fn no_step_is_refused() {
-        let start = Tensor::zeros((1, 1, DIM), DType::F32, &candle_core::Device::Cpu).unwrap();
+    fn no_step_and_noise_that_does_not_move_are_refused() {
+        let start = Tensor::zeros((1, 1, DIM), DType::F32, &Device::Cpu).unwrap();
         assert!(Projection::new(settings(0), &start, 1.0, &[]).is_err());
+        let lbfgs = Projector { optimizer: Optimizer::Lbfgs, ..settings(9) };
+        let refused =
+            Projection::new(lbfgs, &start, 1.0, std::slice::from_ref(&start)).unwrap_err();
+        assert!(refused.to_string().contains("noise maps"));
     }
 }

@@ -6,12 +6,12 @@ mod run;
 use candle_core::Tensor;
 use ganscope_images::{Image, Limits, Preprocess, Resize};
 use ganscope_latent::Seeds;
-use ganscope_latent::projector::Projector;
+use ganscope_latent::projector::{Optimizer, Projector};
 use serde::{Deserialize, Serialize};
 
 use super::DrawingRequest;
 use crate::checks::within;
-use crate::error::{Error, Result};
+use crate::error::{Error, Hint, Result};
 use crate::models::loss::PIXELS;
 use crate::models::shipped::shipped;
 use crate::text;
@@ -88,7 +88,10 @@ pub struct ProjectRequest {
     /// Which latents are sought.
     #[serde(with = "text")]
     pub space: ProjectionSpace,
-    /// Steps; learning rate and noise fall in the course of them.
+    /// How the latents move.
+    #[serde(with = "text")]
+    pub optimizer: Optimizer,
+    /// Steps; learning rate and noise of Adam fall in the course of them.
     #[serde(with = "text")]
     pub steps: Steps,
     /// Name of the loss: a distance of the catalog, or `pixels`. If missing, LPIPS; for a shipped
@@ -96,7 +99,7 @@ pub struct ProjectRequest {
     pub loss: Option<String>,
     /// Weights of the loss, instead of the known ones.
     pub weights: Option<String>,
-    /// Largest learning rate.
+    /// Largest learning rate of Adam.
     pub rate: f64,
     /// Starts from the nearest picture of these seeds instead of the mean of 10,000 latents.
     #[serde(with = "text::option")]
@@ -118,6 +121,7 @@ impl Default for ProjectRequest {
             drawing: DrawingRequest::default(),
             images: Vec::new(),
             space: ProjectionSpace::W,
+            optimizer: Optimizer::Adam,
             steps: Steps(Projector::PUBLISHED.steps),
             loss: None,
             weights: None,
@@ -192,8 +196,8 @@ impl ProjectRequest {
 
     /// The settings of the algorithm.
     fn settings(&self) -> Projector {
-        let (steps, rate, seed) = (self.steps.0, self.rate, self.seed);
-        Projector { steps, rate, seed, ..Projector::PUBLISHED }
+        let Self { optimizer, rate, seed, .. } = *self;
+        Projector { optimizer, steps: self.steps.0, rate, seed, ..Projector::PUBLISHED }
     }
 
     /// Fails if a number is out of range.
@@ -202,6 +206,10 @@ impl ProjectRequest {
         if !(self.rate > 0.0 && self.rate <= 100.0) {
             let expected = "expected above 0 and at most 100";
             return Err(Error::request(format!("`rate` is {}, {expected}", self.rate)));
+        }
+        if self.noise_maps && self.optimizer == Optimizer::Lbfgs {
+            return Err(Error::request("L-BFGS does not move noise maps")
+                .with_hint(Hint::of("leave {noise_maps} or {optimizer} out")));
         }
         if let Some(seeds) = &self.start_seeds {
             within("start_seeds", seeds.len(), 1..=1_000_000)?;
@@ -283,6 +291,7 @@ mod tests {
     fn requests_survive_json() {
         let request = ProjectRequest {
             space: ProjectionSpace::WPlus,
+            optimizer: Optimizer::Lbfgs,
             steps: Steps(70),
             start_seeds: Some("0-9".parse().unwrap()),
             ..ProjectRequest::default()
@@ -319,6 +328,10 @@ mod tests {
         let found = &found.images[0];
         assert!(found.distance < found.start / 20.0, "{} {}", found.start, found.distance);
         assert!(found.rmse < found.start_rmse / 4.0 && found.steps.len() == 200);
+        let by_adam = found.distance;
+        request.optimizer = Optimizer::Lbfgs;
+        let found = project(&request, &mut ()).unwrap();
+        assert!(found.images[0].distance < by_adam / 4.0, "{by_adam}");
         // A seed among them starts at its own picture.
         request.start_seeds = Some((110..=114).into());
         request.steps = Steps(1);
@@ -345,19 +358,27 @@ mod tests {
     fn a_run_that_was_stopped_goes_on_to_the_same_latents() {
         let model = "fashion-stylegan2";
         let folder = drawn(&DrawingRequest::of(model), &[3, 8]);
-        let request = ProjectRequest {
+        let adam = ProjectRequest {
             space: ProjectionSpace::WPlus,
             noise_maps: true,
             ..request(model, folder.path())
         };
+        let lbfgs =
+            ProjectRequest { optimizer: Optimizer::Lbfgs, noise_maps: false, ..adam.clone() };
+        for request in [lbfgs, adam] {
+            resumes(&request);
+        }
+    }
+
+    fn resumes(request: &ProjectRequest) {
         let out = tempfile::tempdir().unwrap();
         let files = |name: &str| ProjectFiles { outdir: out.path().join(name), zoom: None };
-        let stopped = write_projections(&request, &files("a"), &mut After(70, 0));
+        let stopped = write_projections(request, &files("a"), &mut After(70, 0));
         assert!(matches!(stopped, Err(Error::Cancelled)));
         assert!(!out.path().join("a/projected_w.npz").exists());
         let mut seen = After(u64::MAX, 0);
-        let resumed = write_projections(&request, &files("a"), &mut seen).unwrap();
-        let whole = write_projections(&request, &files("b"), &mut ()).unwrap();
+        let resumed = write_projections(request, &files("a"), &mut seen).unwrap();
+        let whole = write_projections(request, &files("b"), &mut ()).unwrap();
         for (a, b) in resumed.images.iter().zip(&whole.images) {
             assert_eq!((a.distance, &a.steps, &a.way), (b.distance, &b.steps, &b.way));
         }
@@ -422,7 +443,9 @@ mod tests {
         let good = request("fashion-biggan", folder.path());
         let error = |request: ProjectRequest| project(&request, &mut ()).unwrap_err().report();
         let maps = ProjectRequest { noise_maps: true, ..good.clone() };
-        assert!(error(maps).contains("have no noise maps"));
+        assert!(error(maps.clone()).contains("have no noise maps"));
+        let lbfgs = ProjectRequest { optimizer: Optimizer::Lbfgs, ..maps };
+        assert!(error(lbfgs).contains("L-BFGS does not move noise maps"));
         let rate = ProjectRequest { rate: f64::NAN, ..good.clone() };
         assert!(error(rate).contains("`rate` is NaN"));
         let none = ProjectRequest { images: Vec::new(), ..good.clone() };

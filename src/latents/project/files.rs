@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use ganscope_images::{Image, save_png};
-use ganscope_weights::{Array, npz};
+use ganscope_weights::{Array, Dtype, npz};
 use serde::{Deserialize, Serialize};
 
 use super::run::{Saved, Task};
@@ -77,8 +77,11 @@ fn key_array(key: &blake3::Hash) -> Result<Array> {
 
 fn write_state(path: &Path, key: &blake3::Hash, saved: &Saved) -> Result<()> {
     let of = |tensor: &Tensor| -> Result<Array> {
-        let values: Vec<f32> = tensor.flatten_all()?.to_vec1()?;
-        Ok(Array::from_f32(tensor.dims(), &values)?)
+        let flat = tensor.flatten_all()?;
+        Ok(match tensor.dtype() {
+            DType::F64 => Array::from_f64(tensor.dims(), &flat.to_vec1()?)?,
+            _ => Array::from_f32(tensor.dims(), &flat.to_vec1()?)?,
+        })
     };
     let mut arrays = vec![
         (KEY.to_owned(), key_array(key)?),
@@ -99,7 +102,13 @@ fn read_state(path: &Path, key: &blake3::Hash) -> Option<Saved> {
     if arrays.remove(KEY)? != key_array(key).ok()? {
         return None;
     }
-    let of = |array: &Array| Tensor::from_vec(array.to_f32(), array.shape(), &Device::Cpu).ok();
+    let of = |array: &Array| {
+        let (shape, device) = (array.shape(), &Device::Cpu);
+        match array.dtype() {
+            Dtype::F64 => Tensor::from_vec(array.to_f64(), shape, device).ok(),
+            _ => Tensor::from_vec(array.to_f32(), shape, device).ok(),
+        }
+    };
     let distances = arrays.remove("distances")?.to_f64();
     let way = (0..).map_while(|i| arrays.get(&format!("way.{i}"))).map(of);
     let way = way.collect::<Option<Vec<_>>>()?;
@@ -144,9 +153,10 @@ impl Projections {
                 ..Row::default()
             }
         });
+        let ProjectRequest { space, optimizer, .. } = &self.request;
         Sheet {
             rows: rows.collect(),
-            legend: format!("projection in {}, loss: {}", self.request.space, self.loss),
+            legend: format!("projection in {space} by {optimizer}, loss: {}", self.loss),
             gap: Sheet::TIGHT,
             least: if zoom.is_some() { 1 } else { Sheet::default().least },
             ..Sheet::default()

@@ -228,7 +228,7 @@ impl<'r> Task<'r> {
             at.way.extend(way.contains(&at.step).then(|| projection.w().clone()));
             let go_on = counter.add();
             if go_on.is_err() || at.step.is_multiple_of(KEPT) || projection.is_finished() {
-                at.state = projection.state();
+                at.state = projection.state()?;
                 keep(&at)?;
             }
             go_on?;
