@@ -98,7 +98,7 @@ pub struct DirectionsRequest {
     pub classes: Vec<String>,
     /// Classes that pictures must have to count: directions lead from them; all if empty.
     pub from: Vec<String>,
-    /// Pictures of other seeds that are moved along each direction of a class, 25 (fewer show no range) to 10,000.
+    /// Pictures of other seeds that are moved along each direction of a class, 29 (fewer show no range) to 10,000.
     pub held: usize,
     /// Share of the latents with the highest odds of a class, and of those with the lowest, between which its
     /// boundary lies, above 0 and at most 0.5.
@@ -168,7 +168,7 @@ impl DirectionsRequest {
     /// Fails if a number is out of range.
     fn check(&self) -> Result<()> {
         positive("num", self.num)?;
-        within("held", self.held, 25..=10_000)?;
+        within("held", self.held, 29..=10_000)?;
         within("samples", self.samples, 2..=1_000_000)
     }
 

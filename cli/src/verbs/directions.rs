@@ -45,7 +45,7 @@ pub(super) fn find(given: Given<'_>, terminal: &mut Terminal) -> Result<()> {
     if found.reach.is_some() {
         terminal.note(
             "in spreads: `real` is where pictures stay as real as samples, `safe` where the odds of the class \
-             also fall or rise at each step, both for nine in ten of other pictures; `odds turn` is the share \
+             also fall or rise at each step, both for 90 of 100 other pictures; `odds turn` is the share \
              whose odds have fallen or risen after one spread",
         );
     }

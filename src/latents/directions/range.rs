@@ -6,6 +6,8 @@ use ganscope_model::{Engine, FeatureMap};
 use ganscope_prdc::realism;
 use ganscope_stats::Features;
 use serde::Serialize;
+use statrs::function::beta::ln_beta;
+use statrs::function::factorial::ln_binomial;
 
 use super::{moved, spread};
 use crate::error::{Error, Result};
@@ -13,9 +15,10 @@ use crate::latents::Drawing;
 use crate::models::classifier::Classifier;
 use crate::watch::{Counter, Watch};
 
-/// Share of all pictures for which a range must hold, and the quantile of how sure that is, 95 %.
-const SHARE: f64 = 0.9;
-const SURE: f64 = 1.644_853_626_951_472_7;
+/// So many of so many further pictures must keep to a range, with this probability.
+const KEEP: u64 = 90;
+const FURTHER: u64 = 100;
+const SURE: f64 = 0.95;
 /// Part of all pictures that are less real than the least real that counts.
 const UNREAL: f64 = 0.05;
 /// Pictures whose manifold is what is real, at most, and the neighbor that is as far as a ball reaches.
@@ -28,8 +31,8 @@ const MOST_STEPS: usize = 12;
 
 /// How far one may go along a direction of a class, away from it and towards it, in spreads of W along the
 /// direction, at most 3, in steps of a quarter. Measured on pictures of seeds that the direction was not fitted
-/// to: so many of them must hold that nine in ten of all do with a confidence of 95 % (the lower bound of
-/// Wilson's interval), 95 of 100 or 370 of 400.
+/// to: so many of them must keep to it that of 100 further ones 90 do with a probability of 95 %, whatever
+/// share of all was likely before: 97 of 100, or 378 of 400.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 pub struct Reach {
     /// Up to where pictures stay as real as 95 % of samples are, or as they were: their realism
@@ -230,12 +233,17 @@ fn share(values: &[bool]) -> f64 {
     values.iter().filter(|&&value| value).count() as f64 / values.len().max(1) as f64
 }
 
-/// Whether so many are true that nine in ten of all are.
+/// Whether so many are true that enough further ones are: their number has a beta-binomial distribution, if
+/// every share of true ones was as likely before.
 fn holds(kept: &[bool]) -> bool {
-    let (n, p) = (kept.len() as f64, share(kept));
-    let square = SURE * SURE / n;
-    let lower = p + square / 2.0 - SURE * (p * (1.0 - p) / n + square / (4.0 * n)).sqrt();
-    lower / (1.0 + square) >= SHARE
+    let trues = kept.iter().filter(|&&kept| kept).count();
+    let [a, b] = [trues, kept.len() - trues].map(|count| count as f64 + 1.0);
+    let chance = |trues: u64| {
+        let falses = FURTHER - trues;
+        let log = ln_beta(a + trues as f64, b + falses as f64) - ln_beta(a, b);
+        (ln_binomial(FURTHER, trues) + log).exp()
+    };
+    (KEEP..=FURTHER).map(chance).sum::<f64>() >= SURE
 }
 
 /// The first `count` rows, or all.
@@ -261,26 +269,27 @@ mod tests {
         };
         side.odds[1][0] = 1.0;
         let mut reach = Reach::default();
-        side.kept[1][..5].fill(false);
+        side.kept[1][..3].fill(false);
         (1..=2).for_each(|step| side.tell(&mut reach, step));
-        side.kept[1][5] = false;
+        side.kept[1][3] = false;
         (3..=4).for_each(|step| side.tell(&mut reach, step));
         // What comes back is not what has stayed.
-        side.kept[1][5] = true;
+        side.kept[1][3] = true;
         side.tell(&mut reach, 5);
         assert_eq!(reach, Reach { real: [1.25, 0.0], safe: [0.5, 0.0], turned: [0.99, 0.0] });
     }
 
     #[test]
     fn more_pictures_leave_less_to_chance() {
-        // Wilson's lower bounds, by SciPy's `binomtest`: 0.9008 and 0.8882, 0.9004 and 0.8976, 0.9023 and 0.8987.
+        // `scipy.stats.betabinom.sf(89, 100, kept + 1, of - kept + 1)`: 0.9766 and 0.9498, 0.9556 and 0.9453,
+        // 0.9513 and 0.9468.
         for (kept, of, expected) in [
-            (95, 100, true),
-            (94, 100, false),
-            (370, 400, true),
-            (369, 400, false),
-            (25, 25, true),
-            (24, 24, false),
+            (97, 100, true),
+            (96, 100, false),
+            (378, 400, true),
+            (377, 400, false),
+            (29, 29, true),
+            (28, 28, false),
         ] {
             let all: Vec<bool> = (0..of).map(|i| i < kept).collect();
             assert_eq!(holds(&all), expected, "{kept} of {of}");
