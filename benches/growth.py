@@ -2,12 +2,14 @@
 
     python benches/growth.py target/release/ganscope FOLDER [METRIC...]
 
-Writes sets of 1,000 to 64,000 rows of 2048 float32 into FOLDER (1 GB) and deletes them. Prints a table; the exponent of a
-column is the slope of its logarithm from the second largest number to the largest.
+Writes sets of 1,000 to 64,000 rows of 2048 float32 into FOLDER (2 GB) and deletes them, as `.npy`, and for the Inception Score
+as a file of `ganscope stats --rows`, which has logits, too. Prints a table; the exponent of a column is the slope of its
+logarithm from the second largest number to the largest.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import subprocess
@@ -18,7 +20,10 @@ import numpy as np
 
 ROWS = [1_000, 4_000, 16_000, 64_000]
 DIM = 2048
-METRICS = ["fid", "kid", "prdc", "vendi"]
+LOGITS = 1008
+METRICS = ["fid", "is", "kid", "prdc", "vendi"]
+CONVENTION = {"extractor": "inception", "weights_sha256": "0" * 64, "layer": "2048", "resize": "tf-bilinear",
+              "scaling": "(x - 128) / 128"}
 
 
 def write(path: Path, rows: int, seed: int) -> None:
@@ -26,6 +31,26 @@ def write(path: Path, rows: int, seed: int) -> None:
     random = np.random.default_rng(seed)
     scale = np.linspace(0.05, 1.0, DIM, dtype=np.float32)
     np.save(path, np.abs(random.standard_normal((rows, DIM), np.float32)) * scale)
+
+
+def write_statistics(path: Path, features: np.ndarray) -> None:
+    """Rows with moments and logits, as `ganscope stats --rows` writes them."""
+    mean = features.mean(0, dtype=np.float64)
+    logits = np.random.default_rng(2).standard_normal((len(features), LOGITS), np.float32)
+    scatter = (features - mean.astype(np.float32)).T @ (features - mean.astype(np.float32))
+    arrays = {"mean": mean, "scatter": scatter.astype(np.float64), "features": features, "logits": logits}
+    config = {"kind": "ganscope-stats", "version": 1, "count": len(features), "spatial_count": None, "convention": CONVENTION}
+    header, end = {"__metadata__": {"config": json.dumps(config)}}, 0
+    for name, array in arrays.items():
+        start, end = end, end + array.nbytes
+        dtype = "F32" if array.dtype == np.float32 else "F64"
+        header[name] = {"dtype": dtype, "shape": array.shape, "data_offsets": [start, end]}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with path.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for array in arrays.values():
+            array.tofile(file)
 
 
 def measure(command: list[str]) -> tuple[float, float]:
@@ -40,17 +65,21 @@ def measure(command: list[str]) -> tuple[float, float]:
 def main() -> None:
     program, folder, *metrics = sys.argv[1:]
     paths = [Path(folder) / "generated.npy", Path(folder) / "reference.npy"]
+    statistics = Path(folder) / "generated.safetensors"
+    generated, reference = map(str, paths)
     found: dict[str, list[tuple[float, float]]] = {}
     try:
         for rows in ROWS:
             for seed, path in enumerate(paths):
                 write(path, rows, seed)
+            write_statistics(statistics, np.load(generated))
             for metric in metrics or METRICS:
-                command = [program, "score", str(paths[0]), "-r", str(paths[1]), "-m", metric]
+                sets = [str(statistics)] if metric == "is" else [generated, "-r", reference]
+                command = [program, "score", *sets, "-m", metric]
                 found.setdefault(metric, []).append(measure(command))
                 print(rows, metric, *found[metric][-1], file=sys.stderr, flush=True)
     finally:
-        for path in paths:
+        for path in [*paths, statistics]:
             path.unlink(missing_ok=True)
     print(f"| metric | {' | '.join(f'{rows:,}' for rows in ROWS)} | exponents |")
     print("|---" * (len(ROWS) + 2) + "|")
