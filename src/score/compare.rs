@@ -117,6 +117,23 @@ pub struct LeftOut {
     pub reason: String,
 }
 
+impl LeftOut {
+    /// A line for each reason, with the conventions that it keeps out.
+    pub fn lines(left_out: &[Self]) -> Vec<String> {
+        let first = |(i, out): (usize, &Self)| {
+            let same = |other: &Self| other.reason == out.reason;
+            if left_out[..i].iter().any(same) {
+                return None;
+            }
+            let names = left_out.iter().filter(|other| same(other));
+            let names: Vec<String> =
+                names.map(|out| format!("{} of {}", out.preset, out.extractor)).collect();
+            Some(format!("{}: {}", names.join(", "), out.reason))
+        };
+        left_out.iter().enumerate().filter_map(first).collect()
+    }
+}
+
 /// Scores one pair of sets under the conventions of all tools.
 ///
 /// Each image is decoded once, and passes once through each network for each different input: tools

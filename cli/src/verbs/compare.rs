@@ -1,7 +1,7 @@
 //! `ganscope compare-presets`: one pair of sets under the conventions of all tools.
 
 use ganscope::score::compare::{
-    Column, ComparePresetsRequest, ConventionTable, PresetComparison, compare_presets,
+    Column, ComparePresetsRequest, ConventionTable, LeftOut, compare_presets,
 };
 use ganscope::{Result, Watch as _};
 
@@ -14,7 +14,9 @@ pub(super) fn run(given: Given<'_>, terminal: &mut Terminal) -> Result<()> {
     let found = compare_presets(&given.request::<ComparePresetsRequest>()?, terminal)?;
     let tables = found.tables.iter().map(print).collect::<Vec<_>>().join("\n");
     terminal.result(&found, json, &tables)?;
-    left_out(&found, terminal);
+    for line in LeftOut::lines(&found.left_out) {
+        terminal.note(&format!("left out: {line}"));
+    }
     terminal.note(
         "± is the standard error; spread is the largest difference of two tools, as a share of the \
          largest value",
@@ -39,15 +41,4 @@ fn print(of: &ConventionTable) -> String {
     table.row(["spread".to_owned(), String::new()].into_iter().chain(columns.iter().map(spread)));
     let head = format!("{extractor} ({weights}), layer {layer}\n");
     head + &table.right(2..columns.len() + 2).print()
-}
-
-/// Notes the conventions without scores, those of one reason together.
-fn left_out(found: &PresetComparison, terminal: &mut Terminal) {
-    let mut reasons: Vec<&str> = found.left_out.iter().map(|out| out.reason.as_str()).collect();
-    reasons.dedup();
-    for reason in reasons {
-        let of_reason = found.left_out.iter().filter(|out| out.reason == reason);
-        let names: Vec<_> = of_reason.map(|o| format!("{} of {}", o.preset, o.extractor)).collect();
-        terminal.note(&format!("left out: {}: {reason}", names.join(", ")));
-    }
 }

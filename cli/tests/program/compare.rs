@@ -164,7 +164,15 @@ fn statistics_are_compared_under_their_own_convention_only() {
 fn a_comparison_that_cannot_be_made_says_why() {
     let clip = golden_file("clip-tiny.safetensors");
     for (arguments, parts) in [
-        (vec!["-m", "fid"], vec!["no convention can be computed", "inception-fid", "--weights"]),
+        (
+            vec!["-m", "fid"],
+            vec![
+                "no convention can be computed: torch-fidelity",
+                "of inception: ",
+                "inception-fid",
+                "--weights",
+            ],
+        ),
         (vec!["--preset", "clean-fid"], vec!["no `preset`", "ganscope score"]),
         (vec!["-m", "kid", "--extractor", "fashion-cnn"], vec!["KID", "at least 1000"]),
         (vec!["-m", "ct"], vec!["three sets"]),

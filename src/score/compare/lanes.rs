@@ -203,9 +203,8 @@ impl Lanes {
         if !self.all.is_empty() {
             return Ok(());
         }
-        let mut reasons: Vec<&str> = self.left_out.iter().map(|out| out.reason.as_str()).collect();
-        reasons.dedup();
-        let problem = format!("no convention can be computed: {}", reasons.join("; "));
+        let reasons = LeftOut::lines(&self.left_out).join("; ");
+        let problem = format!("no convention can be computed: {reasons}");
         let error = Error::problem(Kind::NotFound, problem);
         Err(match &self.hint {
             Some(hint) => error.with_hint(hint.clone()),
