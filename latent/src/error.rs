@@ -41,6 +41,9 @@ pub enum Error {
     /// A generator whose images do not depend on its latents by known operations.
     #[error("the generator cannot be differentiated")]
     Undifferentiated,
+    /// No optimizer has this name.
+    #[error("`{0}`: expected adam or lbfgs")]
+    Optimizer(String),
     /// Noise maps, which are normalized after each step, under L-BFGS, which knows no steps but its own.
     #[error("L-BFGS does not move noise maps")]
     MovedNoise,

@@ -53,12 +53,7 @@ impl FromStr for Optimizer {
         match text {
             "adam" => Ok(Self::Adam),
             "lbfgs" => Ok(Self::Lbfgs),
-            _ => Err(Error::List {
-                what: "optimizer",
-                text: text.into(),
-                problem: "no such optimizer".into(),
-                form: "adam` or `lbfgs",
-            }),
+            _ => Err(Error::Optimizer(text.to_owned())),
         }
     }
 }
