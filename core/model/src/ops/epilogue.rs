@@ -161,10 +161,13 @@ impl CustomOp3 for Epilogue {
         y: &Tensor,
         g: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let (n, _, _, c) = x.dims4()?;
+        let (n, h, w, c) = x.dims4()?;
         let g = activate_backward(y, g, self.activation)?;
-        let for_scale = (&g * x)?.sum((1, 2))?;
-        let for_bias = g.sum((1, 2))?;
+        // A product with ones: candle's sum over axes before the last divides for each value.
+        let ones = Tensor::ones((n, 1, h * w), g.dtype(), g.device())?;
+        let sum = |t: &Tensor| ones.matmul(&t.reshape((n, h * w, c))?)?.squeeze(1);
+        let for_scale = sum(&(&g * x)?)?;
+        let for_bias = sum(&g)?;
         let for_x = g.broadcast_mul(&scale.reshape((n, 1, 1, c))?)?;
         Ok((Some(for_x), Some(for_scale), Some(for_bias)))
     }
