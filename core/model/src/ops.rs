@@ -42,6 +42,15 @@ fn has_kernels(x: &Tensor) -> bool {
     x.device().is_cpu() && x.dtype() == DType::F32
 }
 
+/// The sum over the pixels of each image and channel, (N, H, W, C) to (N, C).
+///
+/// A product with ones: candle's sum over axes that are not the last divides for each value.
+fn pixel_sum(x: &Tensor) -> Result<Tensor> {
+    let (n, h, w, c) = x.dims4()?;
+    let ones = Tensor::ones((n, 1, h * w), x.dtype(), x.device())?;
+    ones.matmul(&x.reshape((n, h * w, c))?)?.squeeze(1)
+}
+
 /// The values of a contiguous float32 tensor.
 fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
     match (storage, layout.contiguous_offsets()) {

@@ -3,7 +3,7 @@
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
-use super::{Activation, has_kernels, map_shape, values};
+use super::{Activation, has_kernels, map_shape, pixel_sum, values};
 
 /// The terms of [`affine`]; absent ones are 1 and 0.
 #[derive(Debug, Clone, Copy, Default)]
@@ -161,13 +161,10 @@ impl CustomOp3 for Epilogue {
         y: &Tensor,
         g: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let (n, h, w, c) = x.dims4()?;
+        let (n, _, _, c) = x.dims4()?;
         let g = activate_backward(y, g, self.activation)?;
-        // A product with ones: candle's sum over axes before the last divides for each value.
-        let ones = Tensor::ones((n, 1, h * w), g.dtype(), g.device())?;
-        let sum = |t: &Tensor| ones.matmul(&t.reshape((n, h * w, c))?)?.squeeze(1);
-        let for_scale = sum(&(&g * x)?)?;
-        let for_bias = sum(&g)?;
+        let for_scale = pixel_sum(&(&g * x)?)?;
+        let for_bias = pixel_sum(&g)?;
         let for_x = g.broadcast_mul(&scale.reshape((n, 1, 1, c))?)?;
         Ok((Some(for_x), Some(for_scale), Some(for_bias)))
     }

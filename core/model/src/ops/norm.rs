@@ -3,7 +3,7 @@
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
-use super::{has_kernels, map_shape, values};
+use super::{has_kernels, map_shape, pixel_sum, values};
 
 /// `(x - mean) / sqrt(var + eps)`, with mean and (biased) variance of each image and channel over
 /// its pixels, (N, H, W, C).
@@ -20,7 +20,8 @@ pub fn instance_norm(x: &Tensor, eps: f64) -> Result<Tensor> {
 
 /// Mean over pixels, (N, 1, 1, C).
 fn mean(x: &Tensor) -> Result<Tensor> {
-    x.mean_keepdim(1)?.mean_keepdim(2)
+    let (n, h, w, c) = x.dims4()?;
+    pixel_sum(x)?.reshape((n, 1, 1, c))? / (h * w) as f64
 }
 
 struct InstanceNorm(f64);
