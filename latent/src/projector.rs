@@ -223,9 +223,9 @@ impl Latent {
     }
 
     /// If it does not move any more: the distance there, and the gradient.
-    fn stalled(&self) -> Option<(f64, Result<Tensor>)> {
+    fn stalled(&self) -> Result<Option<(f64, Tensor)>> {
         match self {
-            Self::Adam(_) => None,
+            Self::Adam(_) => Ok(None),
             Self::Lbfgs(lbfgs) => lbfgs.stalled(),
         }
     }
@@ -313,9 +313,9 @@ impl Projection {
         synthesis: &Synthesis,
         objective: impl FnOnce(&Tensor) -> Result<(f64, Tensor), E>,
     ) -> Result<Taken, E> {
-        if let Some((distance, gradient)) = self.w.stalled() {
+        if let Some((distance, gradient)) = self.w.stalled()? {
             self.step += 1;
-            return Ok(Taken { distance, regularization: 0.0, gradient: gradient? });
+            return Ok(Taken { distance, regularization: 0.0, gradient });
         }
         let (vars, image) = self.image(generator, synthesis)?;
         let (distance, signal) = objective(&image)?;

@@ -63,8 +63,8 @@ fn differences(a: &[f64], b: &[f64]) -> Vec<f64> {
     a.iter().zip(b).map(|(a, b)| a - b).collect()
 }
 
+/// The numbers of a tensor, on the processor: not every device knows float64.
 fn numbers(tensor: &Tensor) -> Result<Vec<f64>> {
-    // Not every device knows float64.
     Ok(tensor.to_device(&Device::Cpu)?.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?)
 }
 
@@ -84,12 +84,17 @@ impl Lbfgs {
     }
 
     /// If no line leads down from here: the height and the gradient that stay.
-    pub(super) fn stalled(&self) -> Option<(f64, Result<Tensor>)> {
-        let gradient = || {
-            let gradient = Tensor::from_slice(&self.gradient, self.value.dims(), &Device::Cpu)?;
-            Ok(gradient.to_dtype(self.value.dtype())?.to_device(self.value.device())?)
-        };
-        (self.line.tries >= TRIES).then(|| (self.height, gradient()))
+    pub(super) fn stalled(&self) -> Result<Option<(f64, Tensor)>> {
+        if self.line.tries < TRIES {
+            return Ok(None);
+        }
+        Ok(Some((self.height, self.tensor(self.gradient.clone())?)))
+    }
+
+    /// Numbers as a tensor like the value.
+    fn tensor(&self, numbers: Vec<f64>) -> Result<Tensor> {
+        let tensor = Tensor::from_vec(numbers, self.value.dims(), &Device::Cpu)?;
+        Ok(tensor.to_dtype(self.value.dtype())?.to_device(self.value.device())?)
     }
 
     /// The point whose height and gradient are wanted next.
@@ -97,8 +102,7 @@ impl Lbfgs {
         let Line { direction, step, .. } = &self.line;
         let here = numbers(&self.value)?;
         let there = here.iter().zip(direction).map(|(here, by)| here + step * by).collect();
-        let there = Tensor::from_vec(there, self.value.dims(), &Device::Cpu)?;
-        Ok(there.to_dtype(self.value.dtype())?.to_device(self.value.device())?)
+        self.tensor(there)
     }
 
     /// Takes the height and the gradient at the trial.
@@ -250,7 +254,7 @@ mod tests {
             at.tell(height, &start(&gradient)).unwrap();
             assert!(at.height <= lowest, "it never rises");
             lowest = at.height;
-            if lowest < goal || at.stalled().is_some() {
+            if lowest < goal || at.stalled().unwrap().is_some() {
                 return (numbers(&at.value).unwrap(), evaluations);
             }
         }
