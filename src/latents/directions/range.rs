@@ -31,8 +31,8 @@ const MOST_STEPS: usize = 12;
 
 /// How far one may go along a direction of a class, away from it and towards it, in spreads of W along the
 /// direction, at most 3, in steps of a quarter. Measured on pictures of seeds that the direction was not fitted
-/// to: so many of them must keep to it that of 100 further ones 90 do with a probability of 95 %, whatever
-/// share of all was likely before: 97 of 100, or 378 of 400.
+/// to: so many of them must keep to it that of 100 further ones 90 do with a probability of 95 %, if every share
+/// of all was as likely before: 97 of 100, or 378 of 400.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 pub struct Reach {
     /// Up to where pictures stay as real as 95 % of samples are, or as they were: their realism
