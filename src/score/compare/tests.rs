@@ -20,6 +20,14 @@ fn a_biased_covariance_divides_by_the_number_of_images() {
     assert_eq!(stats.sample().unwrap().len(), 3);
 }
 
+#[test]
+fn each_reason_is_told_once_with_all_that_it_keeps_out() {
+    let out = |preset, reason: &str| LeftOut { extractor: "clip", preset, reason: reason.into() };
+    let lines =
+        LeftOut::lines(&[out("a", "no weights"), out("b", "too old"), out("c", "no weights")]);
+    assert_eq!(lines, ["a of clip, c of clip: no weights", "b of clip: too old"]);
+}
+
 fn request() -> ComparePresetsRequest {
     let mut request = ComparePresetsRequest {
         generated: "models/samples".into(),
