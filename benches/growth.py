@@ -36,9 +36,10 @@ def write(path: Path, rows: int, seed: int) -> None:
 def write_statistics(path: Path, features: np.ndarray) -> None:
     """Rows with moments and logits, as `ganscope stats --rows` writes them."""
     mean = features.mean(0, dtype=np.float64)
+    centered = features - mean.astype(np.float32)
+    scatter = (centered.T @ centered).astype(np.float64)
     logits = np.random.default_rng(2).standard_normal((len(features), LOGITS), np.float32)
-    scatter = (features - mean.astype(np.float32)).T @ (features - mean.astype(np.float32))
-    arrays = {"mean": mean, "scatter": scatter.astype(np.float64), "features": features, "logits": logits}
+    arrays = {"mean": mean, "scatter": scatter, "features": features, "logits": logits}
     config = {"kind": "ganscope-stats", "version": 1, "count": len(features), "spatial_count": None, "convention": CONVENTION}
     header, end = {"__metadata__": {"config": json.dumps(config)}}, 0
     for name, array in arrays.items():
@@ -63,7 +64,8 @@ def measure(command: list[str]) -> tuple[float, float]:
 
 
 def main() -> None:
-    program, folder, *metrics = sys.argv[1:]
+    program, folder, *named = sys.argv[1:]
+    metrics = named or METRICS
     paths = [Path(folder) / "generated.npy", Path(folder) / "reference.npy"]
     statistics = Path(folder) / "generated.safetensors"
     generated, reference = map(str, paths)
@@ -72,8 +74,9 @@ def main() -> None:
         for rows in ROWS:
             for seed, path in enumerate(paths):
                 write(path, rows, seed)
-            write_statistics(statistics, np.load(generated))
-            for metric in metrics or METRICS:
+            if "is" in metrics:
+                write_statistics(statistics, np.load(generated))
+            for metric in metrics:
                 sets = [str(statistics)] if metric == "is" else [generated, "-r", reference]
                 command = [program, "score", *sets, "-m", metric]
                 found.setdefault(metric, []).append(measure(command))
