@@ -34,51 +34,93 @@ pub fn attention(input: Map<'_>, heads: usize, output: MapMut<'_>) {
 /// # Panics
 /// As [`attention`], and if the processor lacks `isa`.
 pub fn attention_with(input: Map<'_>, heads: usize, output: MapMut<'_>, isa: Isa) {
-    let [n, h, w, c] = input.shape();
+    let c = input.shape()[3];
     assert!(heads > 0 && c.is_multiple_of(3 * heads), "{c} channels of {heads} heads");
+    let parts = [0, 1, 2].map(|part| input.channels(part * c / 3..(part + 1) * c / 3));
+    let scale = 1.0 / ((c / 3 / heads) as f32).sqrt();
+    attend_with(parts, heads, scale, output, isa);
+}
+
+/// `softmax(scale Q K^T) V` of each head, for maps of queries, keys and values.
+///
+/// Keys and values have the same pixels; those of the queries may be others. A channel of a head of
+/// the queries has one of the keys; values have as many channels as the output. With fewer rows than
+/// the queries it is that of the tokens in the first rows alone.
+///
+/// # Panics
+/// If sizes or the number of images do not fit, or channels do not divide into `heads`.
+pub fn attend(parts: [Map<'_>; 3], heads: usize, scale: f32, output: MapMut<'_>) {
+    attend_with(parts, heads, scale, output, Isa::best());
+}
+
+/// As [`attend`], on a given instruction set.
+///
+/// # Panics
+/// As [`attend`], and if the processor lacks `isa`.
+pub fn attend_with(
+    parts: [Map<'_>; 3],
+    heads: usize,
+    scale: f32,
+    output: MapMut<'_>,
+    isa: Isa,
+) {
+    let [[n, h, w, c], keys, values] = parts.map(|part| part.shape());
     let rows = output.shape()[1];
     assert!(rows <= h, "{rows} rows of {h}");
-    assert_eq!(output.shape(), [n, rows, w, c / 3], "output shape");
-    let (tokens, queries, size) = (h * w, rows * w, c / 3 / heads);
-    if n * queries * size == 0 {
+    assert_eq!(keys, [n, keys[1], keys[2], c], "keys for the queries");
+    assert_eq!(values[..3], keys[..3], "a value for each key");
+    assert_eq!(output.shape(), [n, rows, w, values[3]], "output shape");
+    let divides = |channels: usize| heads > 0 && channels.is_multiple_of(heads);
+    assert!(divides(c) && divides(values[3]), "{c} and {} channels of {heads} heads", values[3]);
+    let queries = rows * w;
+    if n * queries * values[3] == 0 {
         return;
     }
     let strips = queries.div_ceil(isa.tile()[0]);
     let wanted = TASKS_PER_THREAD * share::threads();
-    let parts = wanted.div_ceil(n * heads).min(strips);
+    let pieces = wanted.div_ceil(n * heads).min(strips);
     let target = Target::new(output);
-    share::tasks(n * heads * parts, |task| {
-        let (place, part) = (task / parts, task % parts);
+    share::tasks(n * heads * pieces, |task| {
+        let (place, piece) = (task / pieces, task % pieces);
         let rows = isa.tile()[0];
-        let strips = part * strips / parts..(part + 1) * strips / parts;
+        let strips = piece * strips / pieces..(piece + 1) * strips / pieces;
         isa.run(Head {
-            input,
+            parts,
             target,
             image: place / heads,
-            tokens,
+            tokens: keys[1] * keys[2],
             queries,
             index: place % heads,
-            heads,
-            size,
+            size: c / heads,
+            value_size: values[3] / heads,
+            scale,
             rows: strips.start * rows..(strips.end * rows).min(queries),
         });
     });
 }
 
+/// Places of the maps of queries, keys and values.
+const QUERIES: usize = 0;
+const KEYS: usize = 1;
+const VALUES: usize = 2;
+
 /// Some rows of one head of one image.
 struct Head<'a> {
-    input: Map<'a>,
+    /// Queries, keys and values.
+    parts: [Map<'a>; 3],
     target: Target<'a>,
     image: usize,
-    /// Tokens of an image.
+    /// Keys of an image.
     tokens: usize,
-    /// Those of them for which there is an output.
+    /// Queries of an image for which there is an output.
     queries: usize,
     /// Which of the heads.
     index: usize,
-    heads: usize,
-    /// Channels of a head.
+    /// Channels of a query and of a key of a head.
     size: usize,
+    /// Channels of a value of a head.
+    value_size: usize,
+    scale: f32,
     rows: Range<usize>,
 }
 
@@ -86,24 +128,25 @@ impl Job for Head<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let depth = self.size.next_multiple_of(LANES);
+        let width = self.value_size.next_multiple_of(LANES);
         let columns = self.tokens.next_multiple_of(LANES);
         let mut scratch = Scratch::take();
         let [keys, values, query, scores, weights, sums] = scratch.split([
             depth * columns,
-            columns * depth,
+            columns * width,
             S::ROWS * depth,
             S::ROWS * columns,
             S::ROWS * columns,
-            S::ROWS * depth,
+            S::ROWS * width,
         ]);
         self.pack_keys(S::VECTORS, [depth, columns], keys);
-        self.pack_values(S::VECTORS, [columns, depth], values);
-        let scale = simd.splat(1.0 / (self.size as f32).sqrt());
+        self.pack_values(S::VECTORS, [columns, width], values);
+        let scale = simd.splat(self.scale);
         for first in self.rows.clone().step_by(S::ROWS) {
             let rows = (self.rows.end - first).min(S::ROWS);
             for row in 0..rows {
                 let (query, _) = query[row * LANES..].as_chunks_mut::<LANES>();
-                let parts = self.channels(first + row, 0).chunks(LANES);
+                let parts = self.channels(first + row, QUERIES).chunks(LANES);
                 for (part, to) in parts.zip(query.iter_mut().step_by(S::ROWS)) {
                     simd.store(simd.mul(read_part(simd, part), scale), to);
                 }
@@ -116,15 +159,15 @@ impl Job for Head<'_> {
                 let scores = &mut scores[row * columns..][..columns];
                 *total = softmax(simd, scores, self.tokens, &mut weights[row * LANES..]);
             }
-            // SAFETY: as above, with depth and columns exchanged.
-            unsafe { multiply(simd, rows, [columns, depth], weights, values, sums) };
+            // SAFETY: as above, with `columns` for the depth and `width` for the columns.
+            unsafe { multiply(simd, rows, [columns, width], weights, values, sums) };
             for (row, total) in totals.iter().enumerate().take(rows) {
                 let factor = simd.splat(1.0 / total);
                 let pixel = self.image * self.queries + first + row;
-                for at in (0..self.size).step_by(LANES) {
-                    let count = (self.size - at).min(LANES);
-                    let out = self.target.pixel(pixel, self.index * self.size + at);
-                    let (sums, _) = sums[row * depth + at..].as_chunks::<LANES>();
+                for at in (0..self.value_size).step_by(LANES) {
+                    let count = (self.value_size - at).min(LANES);
+                    let out = self.target.pixel(pixel, self.index * self.value_size + at);
+                    let (sums, _) = sums[row * width + at..].as_chunks::<LANES>();
                     // SAFETY: these channels of the pixel belong to this head and row alone, and
                     // `count` of them are left in the head.
                     unsafe { write_part(simd, simd.mul(simd.load(&sums[0]), factor), count, out) };
@@ -138,11 +181,13 @@ impl Job for Head<'_> {
 const MOST_ROWS: usize = 16;
 
 impl Head<'_> {
-    /// Queries (0), keys (1) or values (2) of a token.
+    /// The channels of a token in one of the maps.
     #[inline(always)]
-    fn channels(&self, token: usize, kind: usize) -> &[f32] {
-        let start = (kind * self.heads + self.index) * self.size;
-        &self.input.pixel(self.image * self.tokens + token)[start..start + self.size]
+    fn channels(&self, token: usize, part: usize) -> &[f32] {
+        let map = &self.parts[part];
+        let [_, h, w, _] = map.shape();
+        let size = if part == VALUES { self.value_size } else { self.size };
+        &map.pixel(self.image * h * w + token)[self.index * size..(self.index + 1) * size]
     }
 
     /// `K^T` as panels of `depth x columns`.
@@ -152,7 +197,7 @@ impl Head<'_> {
         for token in 0..self.tokens {
             let (start, width) = column(vectors, [depth, columns], token);
             let places = to[start..].iter_mut().step_by(width);
-            places.zip(self.channels(token, 1)).for_each(|(to, &value)| *to = value);
+            places.zip(self.channels(token, KEYS)).for_each(|(to, &value)| *to = value);
         }
     }
 
@@ -162,7 +207,7 @@ impl Head<'_> {
         to.fill(0.0);
         for token in 0..self.tokens {
             for (at, part) in
-                (0..self.size).step_by(LANES).zip(self.channels(token, 2).chunks(LANES))
+                (0..self.value_size).step_by(LANES).zip(self.channels(token, VALUES).chunks(LANES))
             {
                 let (start, width) = column(vectors, [depth, columns], at);
                 to[start + token * width..][..part.len()].copy_from_slice(part);

@@ -114,13 +114,15 @@ impl ConvSpec {
 }
 
 /// Terms that are joined to the sum of products, in this order:
-/// `activation(scale * conv + noise + bias + residual)`.
+/// `activation(scale * conv + noise + offset + bias + residual)`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Extras<'a> {
     /// A factor per image and output channel, (N, O): StyleGAN2's demodulation.
     pub scale: Option<&'a [f32]>,
     /// A term per output pixel, (H, W), for all images; or (N, H, W).
     pub noise: Option<&'a [f32]>,
+    /// A term per image and output channel, (N, O): of a norm with statistics of its own.
+    pub offset: Option<&'a [f32]>,
     /// A term per output value.
     pub residual: Option<Map<'a>>,
 }
@@ -244,7 +246,7 @@ impl Conv2d {
         self.run_with(input, output, Extras::default());
     }
 
-    /// `activation(scale * conv(input) + noise + bias + residual)`.
+    /// `activation(scale * conv(input) + noise + offset + bias + residual)`.
     ///
     /// # Panics
     /// If `input`, `output` or an extra does not have the shape of the convolution.

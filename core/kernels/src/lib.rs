@@ -35,7 +35,7 @@ mod simd;
 mod transpose;
 
 pub use activation::{Activation, activate, gate};
-pub use attention::{attention, attention_with};
+pub use attention::{attend, attend_with, attention, attention_with};
 pub use bytes::{BytePanels, ByteRows};
 pub use conv::{Algorithm, Branch, Conv2d, ConvSpec, Extras, JoinedConv};
 pub use fir::{Fir, upfirdn2d, upsample_nearest};

@@ -167,7 +167,7 @@ impl ConvTranspose2d {
         self.run_with(input, output, Extras::default());
     }
 
-    /// `activation(scale * conv_transpose(input) + noise + bias + residual)`.
+    /// `activation(scale * conv_transpose(input) + noise + offset + bias + residual)`.
     ///
     /// # Panics
     /// If the channels, the number of images or an extra do not fit.

@@ -8,16 +8,17 @@
 //! No result on the processor depends on the batch: image `i` of a batch is, bit for bit, the image
 //! computed alone.
 
+mod attention;
 mod convolution;
 mod epilogue;
 mod linear;
 mod norm;
 mod pool;
 mod resample;
-mod softmax;
 
 use candle_core::{CpuStorage, DType, Layout, Result, Tensor, bail};
 
+pub use attention::attend;
 pub use convolution::{Conv2d, ConvTranspose2d, Extras};
 pub use epilogue::{Affine, affine};
 pub use ganscope_kernels::Activation;
@@ -25,7 +26,6 @@ pub use linear::Linear;
 pub use norm::instance_norm;
 pub use pool::max_pool;
 pub use resample::{Fir, upsample_nearest};
-pub use softmax::softmax;
 
 /// (N, C, H, W) to (N, H, W, C).
 pub fn to_channels_last(x: &Tensor) -> Result<Tensor> {

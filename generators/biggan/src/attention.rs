@@ -4,7 +4,7 @@
 //! <https://arxiv.org/abs/1805.08318>.
 
 use candle_core::{Device, Tensor};
-use ganscope_model::ops::{Conv2d, max_pool, softmax};
+use ganscope_model::ops::{Conv2d, Extras, attend, max_pool};
 use ganscope_model::{Checkpoint, Error, Result};
 
 use crate::names::Names;
@@ -55,13 +55,10 @@ impl Attention {
 
     /// (N, H, W, C) to (N, H, W, C).
     pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let (n, h, w, _) = x.dims4()?;
-        let theta = self.theta.forward(x)?.flatten(1, 2)?; // (N, H W, C/8)
-        let phi = max_pool(&self.phi.forward(x)?, 2)?.flatten(1, 2)?; // (N, H W / 4, C/8)
-        let g = max_pool(&self.g.forward(x)?, 2)?.flatten(1, 2)?; // (N, H W / 4, C/2)
-        let weights = softmax(&theta.matmul(&phi.t()?)?)?; // (N, H W, H W / 4)
-        let seen = weights.matmul(&g)?.reshape((n, h, w, ()))?;
-        let extras = ganscope_model::ops::Extras { residual: Some(x), ..Default::default() };
-        Ok(self.out.forward_with(&seen, extras)?)
+        let theta = self.theta.forward(x)?; // (N, H, W, C/8)
+        let phi = max_pool(&self.phi.forward(x)?, 2)?; // (N, H/2, W/2, C/8)
+        let g = max_pool(&self.g.forward(x)?, 2)?; // (N, H/2, W/2, C/2)
+        let seen = attend(&theta, &phi, &g)?;
+        Ok(self.out.forward_with(&seen, Extras { residual: Some(x), ..Extras::default() })?)
     }
 }

@@ -3,7 +3,7 @@
 //! Brock et al., <https://arxiv.org/abs/1809.11096>, appendix B, figures 15 and 16.
 
 use candle_core::{Device, Tensor};
-use ganscope_model::ops::{Conv2d, Extras, upsample_nearest};
+use ganscope_model::ops::{Activation, Affine, Conv2d, Extras, affine, upsample_nearest};
 use ganscope_model::{Checkpoint, Result};
 
 use crate::norm::ConditionalNorm;
@@ -60,9 +60,11 @@ impl Block {
             let (conv, values) =
                 convolution(checkpoint, &name, [to, from, kernel, kernel], device)?;
             // The norm that follows takes the bias into its mean; after the last there is none.
-            let last = index + 1 == shapes.len();
-            let conv =
-                if last { conv.bias(&Tensor::from_slice(&values, to, device)?)? } else { conv };
+            let conv = if index + 1 == shapes.len() {
+                conv.bias(&Tensor::from_slice(&values, to, device)?)?
+            } else {
+                conv.activation(Activation::Relu)
+            };
             bias = Some(values);
             layers.push((norm, conv));
         }
@@ -89,15 +91,23 @@ impl Block {
             None => x.narrow(3, 0, self.out_channels)?.contiguous()?,
         };
         let skip = widen(skip)?;
-        let mut y = x.clone();
-        for (index, (norm, conv)) in self.layers.iter().enumerate() {
-            y = norm.relu(&y, condition, position)?;
+        let terms = |norm: &ConditionalNorm| norm.terms(condition, position);
+        let norms = self.layers.iter().map(|(norm, _)| terms(norm)).collect::<Result<Vec<_>>>()?;
+        let [scale, offset] = &norms[0];
+        let first = Affine { scale: Some(scale), bias: Some(offset), ..Affine::default() };
+        let mut y = affine(x, &first, Activation::Relu)?;
+        for (index, (_, conv)) in self.layers.iter().enumerate() {
             if index == self.grows_before {
                 y = widen(y)?;
             }
-            let last = index + 1 == self.layers.len();
-            let residual = last.then_some(&skip);
-            y = conv.forward_with(&y, Extras { residual, ..Extras::default() })?;
+            // The norm of the next convolution, and its ReLU, end this one.
+            let extras = match norms.get(index + 1) {
+                Some([scale, offset]) => {
+                    Extras { scale: Some(scale), offset: Some(offset), ..Extras::default() }
+                }
+                None => Extras { residual: Some(&skip), ..Extras::default() },
+            };
+            y = conv.forward_with(&y, extras)?;
         }
         Ok(y)
     }

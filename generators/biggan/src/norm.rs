@@ -188,17 +188,17 @@ impl ConditionalNorm {
         Ok(columns.in_order(weight, plan.chunk, plan.embedding))
     }
 
-    /// `relu((1 + gain) (x - mean) / sqrt(var + eps) + offset)` for `x` (N, H, W, C) and a condition
-    /// (N, D), with the statistics at `position`; where the gain is added,
+    /// Scale and offset of each image and channel, (N, C) both, for conditions (N, D), with the
+    /// statistics at `position`, so that the norm and its ReLU are `relu(scale x + offset)`:
+    /// `relu((1 + gain) (x - mean) / sqrt(var + eps) + offset)` or, where the gain is added,
     /// `relu((x - mean) / sqrt(var + eps) + 1 + gain + offset)`.
-    pub(crate) fn relu(
+    pub(crate) fn terms(
         &self,
-        x: &Tensor,
         condition: &Tensor,
         position: (usize, f64),
-    ) -> Result<Tensor> {
+    ) -> Result<[Tensor; 2]> {
         let c = self.statistics.channels;
-        let [mean, rate] = self.statistics.at(position, x.dtype())?;
+        let [mean, rate] = self.statistics.at(position, condition.dtype())?;
         let style = self.style.forward(condition)?;
         let [gain, offset] = [(style.narrow(1, 0, c)? + 1.0)?, style.narrow(1, c, c)?];
         let (scale, offset) = if self.added_gain {
@@ -206,9 +206,8 @@ impl ConditionalNorm {
         } else {
             (gain.broadcast_mul(&rate)?, offset)
         };
-        let bias = (offset - scale.broadcast_mul(&mean)?)?;
-        let terms = Affine { scale: Some(&scale), bias: Some(&bias), ..Affine::default() };
-        Ok(affine(x, &terms, Activation::Relu)?)
+        let offset = (offset - scale.broadcast_mul(&mean)?)?;
+        Ok([scale, offset])
     }
 }
 

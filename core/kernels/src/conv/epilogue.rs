@@ -1,4 +1,4 @@
-//! The last steps of each output value: scale, noise, bias, residual and activation.
+//! The last steps of each output value: scale, noise, offset, bias, residual and activation.
 
 use crate::activation::Shape;
 use crate::conv::Extras;
@@ -26,8 +26,8 @@ impl Ending {
     /// The epilogue of one run into `output`.
     pub(crate) fn epilogue<'a>(&'a self, output: &MapMut<'_>, extras: Extras<'a>) -> Epilogue<'a> {
         let [n, h, w, c] = output.shape();
-        if let Some(scale) = extras.scale {
-            assert_eq!(scale.len(), n * c, "scale per image and channel");
+        for terms in [extras.scale, extras.offset].into_iter().flatten() {
+            assert_eq!(terms.len(), n * c, "scale and offset per image and channel");
         }
         if let Some(noise) = extras.noise {
             assert!([h * w, n * h * w].contains(&noise.len()), "noise of {} values", noise.len());
@@ -36,7 +36,9 @@ impl Ending {
             assert_eq!(residual.shape(), output.shape(), "residual shape");
         }
         let shape = self.activation.shape();
-        let joined = extras.scale.is_some() || extras.noise.is_some() || extras.residual.is_some();
+        let Extras { scale, noise, offset, residual } = extras;
+        let joined =
+            scale.is_some() || noise.is_some() || offset.is_some() || residual.is_some();
         let plain = !joined && shape.is_flat();
         Epilogue { bias: &self.bias, shape, extras, channels: c, plane: h * w, plain }
     }
@@ -103,7 +105,7 @@ impl Epilogue<'_> {
         self.shape.apply(simd, self.add_residual(simd, value, channel, rest, pixel))
     }
 
-    /// Scale and noise.
+    /// Scale, noise and offset.
     #[inline(always)]
     fn join<S: Simd>(
         &self,
@@ -113,13 +115,17 @@ impl Epilogue<'_> {
         rest: usize,
         pixel: usize,
     ) -> S::Vector {
-        if let Some(scale) = self.extras.scale {
-            let start = pixel / self.plane * self.channels + channel;
+        let Extras { scale, noise, offset, .. } = self.extras;
+        let start = pixel / self.plane * self.channels + channel;
+        if let Some(scale) = scale {
             value = simd.mul(value, read_part(simd, &scale[start..start + rest]));
         }
-        if let Some(noise) = self.extras.noise {
+        if let Some(noise) = noise {
             let place = if noise.len() == self.plane { pixel % self.plane } else { pixel };
             value = simd.add(value, simd.splat(noise[place]));
+        }
+        if let Some(offset) = offset {
+            value = simd.add(value, read_part(simd, &offset[start..start + rest]));
         }
         value
     }

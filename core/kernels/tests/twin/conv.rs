@@ -239,16 +239,19 @@ proptest! {
         let scale = values(4, n * c);
         let noise = values(5, if noise_per_image { n * h * w } else { h * w });
         let residual = values(6, n * h * w * c);
+        let offset = values(7, n * c);
         let extras = Extras {
             scale: Some(&scale),
             noise: Some(&noise),
+            offset: Some(&offset),
             residual: Some(Map::new(&residual, [n, h, w, c])),
         };
         let sums = conv_in_f64(&spec, case.input(), &case.weight);
         let joined: Vec<f64> = sums.iter().enumerate().map(|(i, sum)| {
             let (pixel, channel) = (i / c, i % c);
-            let scaled = sum * f64::from(scale[pixel / (h * w) * c + channel]);
-            let terms = [noise[pixel % noise.len()], case.bias[channel], residual[i]];
+            let own = pixel / (h * w) * c + channel;
+            let scaled = sum * f64::from(scale[own]);
+            let terms = [noise[pixel % noise.len()], offset[own], case.bias[channel], residual[i]];
             scaled + terms.into_iter().map(f64::from).sum::<f64>()
         }).collect();
         let expected: Vec<f64> =

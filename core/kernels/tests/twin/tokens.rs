@@ -1,7 +1,7 @@
 //! Attention, layer normalization and curved activations.
 
 use ganscope_kernels::{
-    Activation, Isa, Map, MapMut, activate, attention, attention_with, gate, layer_norm,
+    Activation, Isa, Map, MapMut, activate, attend_with, attention, attention_with, gate, layer_norm,
 };
 use proptest::prelude::*;
 
@@ -14,24 +14,31 @@ const CURVE: f64 = 3e-7;
 
 /// The rows of scores, their softmax, and the means of the values, one after the other.
 fn attention_in_f64(input: Map<'_>, heads: usize) -> Vec<f64> {
-    let [n, h, w, c] = input.shape();
-    let (tokens, size) = (h * w, c / 3 / heads);
-    let value = |image: usize, token: usize, kind: usize, head: usize, k: usize| {
-        let channel = (kind * heads + head) * size + k;
-        f64::from(input.pixel(image * tokens + token)[channel])
+    let c = input.shape()[3];
+    let parts = [0, 1, 2].map(|part| input.channels(part * c / 3..(part + 1) * c / 3));
+    attend_in_f64(parts, heads, 1.0 / ((c / 3 / heads) as f64).sqrt())
+}
+
+/// The same of queries, keys and values in maps of their own.
+fn attend_in_f64(parts: [Map<'_>; 3], heads: usize, scale: f64) -> Vec<f64> {
+    let tokens = |part: usize| parts[part].shape()[1] * parts[part].shape()[2];
+    let size = |part: usize| parts[part].shape()[3] / heads;
+    let value = |part: usize, image: usize, token: usize, head: usize, k: usize| {
+        f64::from(parts[part].pixel(image * tokens(part) + token)[head * size(part) + k])
     };
+    let (queries, keys) = (tokens(0), tokens(1));
     let mut result = Vec::new();
-    for (image, token) in (0..n * tokens).map(|i| (i / tokens, i % tokens)) {
+    for (image, token) in (0..parts[0].shape()[0] * queries).map(|i| (i / queries, i % queries)) {
         for head in 0..heads {
             let score = |other: usize| -> f64 {
-                let product = |k| value(image, token, 0, head, k) * value(image, other, 1, head, k);
-                (0..size).map(product).sum::<f64>() / (size as f64).sqrt()
+                let product = |k| value(0, image, token, head, k) * value(1, image, other, head, k);
+                (0..size(0)).map(product).sum::<f64>() * scale
             };
-            let powers: Vec<f64> = (0..tokens).map(|other| score(other).exp()).collect();
+            let powers: Vec<f64> = (0..keys).map(|other| score(other).exp()).collect();
             let sum: f64 = powers.iter().sum();
-            result.extend((0..size).map(|k| {
-                let weighted = |other| powers[other] / sum * value(image, other, 2, head, k);
-                (0..tokens).map(weighted).sum::<f64>()
+            result.extend((0..size(2)).map(|k| {
+                let weighted = |other| powers[other] / sum * value(2, image, other, head, k);
+                (0..keys).map(weighted).sum::<f64>()
             }));
         }
     }
@@ -83,6 +90,30 @@ proptest! {
                     prop_assert_eq!(first, &all[..first.len()]);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn queries_may_attend_to_other_tokens(
+        n in 1_usize..4,
+        queries in [1_usize..20, 1_usize..3],
+        keys in [1_usize..20, 1_usize..3],
+        heads in 1_usize..4,
+        channels in prop_oneof![1_usize..5, 15_usize..18, 30_usize..70],
+        value_channels in prop_oneof![1_usize..5, 15_usize..18, 30_usize..70],
+        scale in 0.1_f32..1.0,
+    ) {
+        let shapes = [(queries, channels), (keys, channels), (keys, value_channels)];
+        let shapes = shapes.map(|([h, w], channels)| [n, h, w, heads * channels]);
+        let data = [0, 1, 2].map(|i| values(11 + i as u64, shapes[i].iter().product()));
+        let parts = [0, 1, 2].map(|i| Map::new(&data[i], shapes[i]));
+        let expected = attend_in_f64(parts, heads, scale.into());
+        let shape = [n, queries[0], queries[1], heads * value_channels];
+        for isa in Isa::available() {
+            let mut out = vec![f32::NAN; shape.iter().product()];
+            attend_with(parts, heads, scale, MapMut::new(&mut out, shape), isa);
+            let error = distance(&out, &expected, &expected);
+            prop_assert!(error < F32_SUM, "{error:.2e} on {isa:?}");
         }
     }
 

@@ -16,6 +16,8 @@ pub struct Extras<'a> {
     pub scale: Option<&'a Tensor>,
     /// Term of each output pixel, (H, W) or (N, H, W).
     pub noise: Option<&'a Tensor>,
+    /// Term of each image and output channel, (N, O): the offset of a norm with stored statistics.
+    pub offset: Option<&'a Tensor>,
     /// Term of each output value, (N, H, W, O).
     pub residual: Option<&'a Tensor>,
 }
@@ -68,20 +70,22 @@ impl Conv2d {
         self.forward_with(x, Extras::default())
     }
 
-    /// `activation(scale * conv(x) + noise + bias + residual)`.
+    /// `activation(scale * conv(x) + noise + offset + bias + residual)`.
     pub fn forward_with(&self, x: &Tensor, extras: Extras<'_>) -> Result<Tensor> {
-        let tensors = [Some(x), extras.scale, extras.noise, extras.residual];
+        let tensors = [Some(x), extras.scale, extras.noise, extras.offset, extras.residual];
         let tracked = tensors.into_iter().flatten().any(Tensor::track_op);
         if has_kernels(x) && !tracked {
             return self.run(x, extras);
         }
         let y = self.filter.apply(x)?;
-        let terms = Affine {
-            scale: extras.scale,
-            noise: extras.noise,
-            bias: self.bias.as_ref(),
-            ..Affine::default()
+        let bias = match (&self.bias, extras.offset) {
+            (Some(bias), Some(offset)) => {
+                Some(offset.broadcast_add(&bias.to_dtype(offset.dtype())?)?)
+            }
+            (bias, offset) => bias.as_ref().or(offset).cloned(),
         };
+        let (scale, noise) = (extras.scale, extras.noise);
+        let terms = Affine { scale, noise, bias: bias.as_ref(), ..Affine::default() };
         match extras.residual {
             None => affine(&y, &terms, self.activation),
             Some(residual) => {
@@ -108,10 +112,9 @@ impl Conv2d {
         let kernel = self.kernel()?;
         let (n, h, w, c) = x.dims4()?;
         let shape = self.filter.output_shape([n, h, w, c])?;
-        let scale = extras
-            .scale
-            .map(|t| constant(&t.broadcast_as((n, shape[3]))?.contiguous()?))
-            .transpose()?;
+        let per_channel = |t: &Tensor| constant(&t.broadcast_as((n, shape[3]))?.contiguous()?);
+        let scale = extras.scale.map(per_channel).transpose()?;
+        let offset = extras.offset.map(per_channel).transpose()?;
         let noise = extras.noise.map(constant).transpose()?;
         if noise.as_ref().is_some_and(|noise| {
             ![shape[1] * shape[2], n * shape[1] * shape[2]].contains(&noise.len())
@@ -134,7 +137,12 @@ impl Conv2d {
         kernel.run_with(
             input,
             MapMut::new(&mut y, shape),
-            kernels::Extras { scale: scale.as_deref(), noise: noise.as_deref(), residual },
+            kernels::Extras {
+                scale: scale.as_deref(),
+                noise: noise.as_deref(),
+                offset: offset.as_deref(),
+                residual,
+            },
         );
         Tensor::from_vec(y, &shape[..], x.device())
     }
@@ -336,10 +344,12 @@ mod tests {
         let bias = weight(&[2]);
         let conv = Conv2d::new(&weight(&[2, 3, 3, 3]), 1, 1).unwrap().bias(&bias).unwrap();
         let conv = conv.activation(Activation::LeakyRelu { slope: 0.2, gain: 1.5, clamp: None });
-        let inputs = [ramp(&[2, 4, 5, 3], 1), ramp(&[2, 2], 2), ramp(&[2, 4, 5, 2], 3)];
+        let inputs =
+            [ramp(&[2, 4, 5, 3], 1), ramp(&[2, 2], 2), ramp(&[2, 4, 5, 2], 3), ramp(&[2, 2], 5)];
         let noise = ramp(&[4, 5], 4);
         let f = |t: &[Tensor]| {
-            let extras = Extras { scale: Some(&t[1]), noise: Some(&noise), residual: Some(&t[2]) };
+            let [scale, residual, offset] = [1, 2, 3].map(|i| Some(&t[i]));
+            let extras = Extras { scale, noise: Some(&noise), offset, residual };
             conv.forward_with(&t[0], extras)
         };
         assert_gradients(&inputs, f);
@@ -352,8 +362,9 @@ mod tests {
         let conv = Conv2d::new(&weight(&[2, 3, 3, 3]), 1, 1).unwrap().bias(&bias).unwrap();
         let conv = conv.activation(Activation::Relu);
         let x = ramp(&[2, 4, 5, 3], 1).to_dtype(DType::F32).unwrap();
-        let scale = ramp(&[2, 2], 2).to_dtype(DType::F32).unwrap();
-        let extras = Extras { scale: Some(&scale), ..Extras::default() };
+        let [scale, offset] = [2, 3].map(|seed| ramp(&[2, 2], seed).to_dtype(DType::F32).unwrap());
+        let extras =
+            Extras { scale: Some(&scale), offset: Some(&offset), ..Extras::default() };
         let fused = conv.forward_with(&x, extras).unwrap();
         let tracked = candle_core::Var::from_tensor(&x).unwrap();
         let tracked = conv.forward_with(tracked.as_tensor(), extras).unwrap();
