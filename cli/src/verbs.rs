@@ -57,12 +57,14 @@ struct Verb {
     requests: &'static [Fills],
     /// Verbs below this one.
     below: &'static [Self],
+    /// Whether it draws pictures or takes gradients, which use the same memory again and again.
+    keeps_memory: bool,
 }
 
 type Run = fn(Given<'_>, &mut Terminal) -> Result<()>;
 
 const fn verb(name: &'static str, page: &'static str, run: Run) -> Verb {
-    Verb { name, page, run, requests: &[], below: &[] }
+    Verb { name, page, run, requests: &[], below: &[], keeps_memory: false }
 }
 
 static PROGRAM: Verb =
@@ -81,57 +83,74 @@ static PROGRAM: Verb =
         verb("features", include_str!("../help/features.txt"), stats::features)
             .filling(&[fills::<RowsRequest>()]),
         verb("sweep", include_str!("../help/sweep.txt"), latents::sweep)
-            .filling(&[fills::<SweepRequest>()]),
+            .filling(&[fills::<SweepRequest>()])
+            .keeping_memory(),
         verb("generate", include_str!("../help/generate.txt"), latents::generate)
-            .filling(&[fills::<PicturesRequest>(), fills::<PictureFiles>()]),
+            .filling(&[fills::<PicturesRequest>(), fills::<PictureFiles>()])
+            .keeping_memory(),
         verb("interpolate", include_str!("../help/interpolate.txt"), latents::interpolate)
-            .filling(&[fills::<WalkRequest>(), fills::<WalkStyle>()]),
+            .filling(&[fills::<WalkRequest>(), fills::<WalkStyle>()])
+            .keeping_memory(),
         verb("video", include_str!("../help/video.txt"), latents::video)
-            .filling(&[fills::<VideoRequest>()]),
+            .filling(&[fills::<VideoRequest>()])
+            .keeping_memory(),
         verb("mix", include_str!("../help/mix.txt"), latents::mix)
-            .filling(&[fills::<MixRequest>()]),
+            .filling(&[fills::<MixRequest>()])
+            .keeping_memory(),
         verb("directions", include_str!("../help/directions.txt"), directions::find)
-            .filling(&[fills::<DirectionsRequest>(), fills::<DirectionFiles>()]),
+            .filling(&[fills::<DirectionsRequest>(), fills::<DirectionFiles>()])
+            .keeping_memory(),
         verb("edit", include_str!("../help/edit.txt"), directions::edit)
-            .filling(&[fills::<EditRequest>()]),
+            .filling(&[fills::<EditRequest>()])
+            .keeping_memory(),
         verb("project", include_str!("../help/project.txt"), directions::project)
-            .filling(&[fills::<ProjectRequest>(), fills::<ProjectFiles>()]),
+            .filling(&[fills::<ProjectRequest>(), fills::<ProjectFiles>()])
+            .keeping_memory(),
         verb("path-length", include_str!("../help/path-length.txt"), latents::path_length)
-            .filling(&[fills::<PathLengthRequest>()]),
+            .filling(&[fills::<PathLengthRequest>()])
+            .keeping_memory(),
         verb("explain", include_str!("../help/explain.txt"), explain::run)
             .filling(&[fills::<ExplainRequest>()])
+            .keeping_memory()
             .with(&[
                 verb("score", include_str!("../help/explain-score.txt"), explain::score::run)
-                    .filling(&[fills::<ExplainScoreRequest>()]),
+                    .filling(&[fills::<ExplainScoreRequest>()])
+                    .keeping_memory(),
                 verb(
                     "maximize",
                     include_str!("../help/explain-maximize.txt"),
                     explain::networks::maximize,
                 )
-                .filling(&[fills::<MaximizeRequest>()]),
+                .filling(&[fills::<MaximizeRequest>()])
+                .keeping_memory(),
                 verb(
                     "latent",
                     include_str!("../help/explain-latent.txt"),
                     explain::networks::latent,
                 )
-                .filling(&[fills::<LatentRequest>()]),
+                .filling(&[fills::<LatentRequest>()])
+                .keeping_memory(),
                 verb(
                     "counterfactual",
                     include_str!("../help/explain-counterfactual.txt"),
                     explain::networks::counterfactual,
                 )
-                .filling(&[fills::<CounterfactualRequest>()]),
+                .filling(&[fills::<CounterfactualRequest>()])
+                .keeping_memory(),
                 verb(
                     "filters",
                     include_str!("../help/explain-filters.txt"),
                     explain::networks::filters,
-                ),
+                )
+                .keeping_memory(),
                 verb("unit", include_str!("../help/explain-unit.txt"), explain::networks::unit)
-                    .filling(&[fills::<UnitRequest>()]),
+                    .filling(&[fills::<UnitRequest>()])
+                    .keeping_memory(),
             ]),
         #[cfg(feature = "web")]
         verb("serve", include_str!("../help/serve.txt"), serve::run)
-            .filling(&[fills::<ServeRequest>()]),
+            .filling(&[fills::<ServeRequest>()])
+            .keeping_memory(),
         verb("list", include_str!("../help/list.txt"), list::run),
         verb("fetch", include_str!("../help/fetch.txt"), cache::fetched),
         verb("cache", include_str!("../help/cache.txt"), cache::run)
@@ -152,6 +171,11 @@ impl Verb {
     /// The same verb with requests.
     const fn filling(self, requests: &'static [Fills]) -> Self {
         Self { requests, ..self }
+    }
+
+    /// The same verb in a process that keeps freed memory.
+    const fn keeping_memory(self) -> Self {
+        Self { keeps_memory: true, ..self }
     }
 
     /// The same verb with verbs below it.
@@ -197,5 +221,8 @@ pub(crate) fn check(given: Given<'_>) -> Result<(), clap::Error> {
 /// Runs the verb that was called.
 pub(crate) fn run(given: Given<'_>, terminal: &mut Terminal) -> Result<()> {
     let (verb, given) = PROGRAM.called(given);
+    if verb.keeps_memory {
+        ganscope::keep_memory();
+    }
     (verb.run)(given, terminal)
 }

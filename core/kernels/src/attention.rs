@@ -57,13 +57,7 @@ pub fn attend(parts: [Map<'_>; 3], heads: usize, scale: f32, output: MapMut<'_>)
 ///
 /// # Panics
 /// As [`attend`], and if the processor lacks `isa`.
-pub fn attend_with(
-    parts: [Map<'_>; 3],
-    heads: usize,
-    scale: f32,
-    output: MapMut<'_>,
-    isa: Isa,
-) {
+pub fn attend_with(parts: [Map<'_>; 3], heads: usize, scale: f32, output: MapMut<'_>, isa: Isa) {
     let [[n, h, w, c], keys, values] = parts.map(|part| part.shape());
     let rows = output.shape()[1];
     assert!(rows <= h, "{rows} rows of {h}");

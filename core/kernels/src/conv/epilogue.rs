@@ -37,8 +37,7 @@ impl Ending {
         }
         let shape = self.activation.shape();
         let Extras { scale, noise, offset, residual } = extras;
-        let joined =
-            scale.is_some() || noise.is_some() || offset.is_some() || residual.is_some();
+        let joined = scale.is_some() || noise.is_some() || offset.is_some() || residual.is_some();
         let plain = !joined && shape.is_flat();
         Epilogue { bias: &self.bias, shape, extras, channels: c, plane: h * w, plain }
     }

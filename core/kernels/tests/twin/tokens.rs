@@ -1,7 +1,8 @@
 //! Attention, layer normalization and curved activations.
 
 use ganscope_kernels::{
-    Activation, Isa, Map, MapMut, activate, attend_with, attention, attention_with, gate, layer_norm,
+    Activation, Isa, Map, MapMut, activate, attend_with, attention, attention_with, gate,
+    layer_norm,
 };
 use proptest::prelude::*;
 

@@ -47,7 +47,7 @@ impl CustomOp3 for Attend {
             bail!("attention of {of_queries:?} to keys {of_keys:?} and values {of_values:?}");
         }
         let output = [n, h, w, of_values[3]];
-        let mut y = vec![0.0; output.iter().product()];
+        let mut y = kernels::zeros(output.iter().product());
         let parts = [
             Map::new(values(queries, queries_layout)?, of_queries),
             Map::new(values(keys, keys_layout)?, of_keys),
@@ -77,7 +77,7 @@ impl CustomOp1 for Softmax {
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let x = values(x, layout)?;
         let width = layout.dims().last().copied().unwrap_or(1).max(1);
-        let mut y = vec![0.0; x.len()];
+        let mut y = kernels::zeros(x.len());
         y.par_chunks_mut(width).zip(x.par_chunks(width)).for_each(|(y, x)| {
             let most = x.iter().copied().fold(f32::NEG_INFINITY, f32::max);
             let mut sum = 0.0;

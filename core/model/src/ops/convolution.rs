@@ -133,7 +133,7 @@ impl Conv2d {
         let x = x.contiguous()?;
         let (storage, layout) = x.storage_and_layout();
         let input = Map::new(host(&storage, layout)?, [n, h, w, c]);
-        let mut y = vec![0.0; shape.iter().product()];
+        let mut y = kernels::zeros(shape.iter().product());
         kernel.run_with(
             input,
             MapMut::new(&mut y, shape),
@@ -297,7 +297,7 @@ impl CustomOp1 for Forward {
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let shape = map_shape(layout)?;
         let output = self.0.output_shape(shape)?;
-        let mut y = vec![0.0; output.iter().product()];
+        let mut y = kernels::zeros(output.iter().product());
         let input = Map::new(values(x, layout)?, shape);
         self.0.conv()?.run(input, MapMut::new(&mut y, output));
         Ok((CpuStorage::F32(y), Shape::from(&output[..])))
@@ -319,7 +319,7 @@ impl CustomOp1 for Adjoint {
     fn cpu_fwd(&self, y: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let shape = map_shape(layout)?;
         let output = [shape[0], self.1[0], self.1[1], self.0.spec.in_channels];
-        let mut x = vec![0.0; output.iter().product()];
+        let mut x = kernels::zeros(output.iter().product());
         let input = Map::new(values(y, layout)?, shape);
         self.0.transposed()?.run(input, MapMut::new(&mut x, output));
         Ok((CpuStorage::F32(x), Shape::from(&output[..])))
@@ -363,8 +363,7 @@ mod tests {
         let conv = conv.activation(Activation::Relu);
         let x = ramp(&[2, 4, 5, 3], 1).to_dtype(DType::F32).unwrap();
         let [scale, offset] = [2, 3].map(|seed| ramp(&[2, 2], seed).to_dtype(DType::F32).unwrap());
-        let extras =
-            Extras { scale: Some(&scale), offset: Some(&offset), ..Extras::default() };
+        let extras = Extras { scale: Some(&scale), offset: Some(&offset), ..Extras::default() };
         let fused = conv.forward_with(&x, extras).unwrap();
         let tracked = candle_core::Var::from_tensor(&x).unwrap();
         let tracked = conv.forward_with(tracked.as_tensor(), extras).unwrap();

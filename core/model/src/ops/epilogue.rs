@@ -1,6 +1,7 @@
 //! Scale, noise, bias and activation of a feature map in one pass.
 
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
+use ganscope_kernels as kernels;
 use rayon::prelude::*;
 
 use super::{Activation, has_kernels, map_shape, pixel_sum, values};
@@ -140,7 +141,7 @@ impl CustomOp3 for Epilogue {
         let (above, below, low, high) = shape(self.activation)?;
         let limits = (low as f32, high as f32);
         let finish = Finish { slopes: (above as f32, below as f32), limits };
-        let mut y = vec![0.0; x.len()];
+        let mut y = kernels::zeros(x.len());
         if w * c > 0 {
             let rows = y.par_chunks_mut(w * c).zip(x.par_chunks(w * c)).enumerate();
             rows.for_each(|(row, (y, x))| {

@@ -1,6 +1,7 @@
 //! Instance normalization.
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
+use ganscope_kernels as kernels;
 use rayon::prelude::*;
 
 use super::{has_kernels, map_shape, pixel_sum, values};
@@ -56,7 +57,7 @@ impl CustomOp1 for InstanceNorm {
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let [_, h, w, c] = map_shape(layout)?;
         let x = values(x, layout)?;
-        let mut y = vec![0.0; x.len()];
+        let mut y = kernels::zeros(x.len());
         if !x.is_empty() {
             let images = y.par_chunks_mut(h * w * c).zip(x.par_chunks(h * w * c));
             images.for_each(|(y, x)| {

@@ -34,7 +34,7 @@ impl CustomOp1 for MaxPool {
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let [n, h, w, c] = map_shape(layout)?;
         let output = [n, h / self.0, w / self.0, c];
-        let mut y = vec![0.0; output.iter().product()];
+        let mut y = kernels::zeros(output.iter().product());
         let input = Map::new(values(x, layout)?, [n, h, w, c]);
         kernels::max_pool(&PoolSpec::new(self.0, self.0), input, MapMut::new(&mut y, output));
         Ok((CpuStorage::F32(y), Shape::from(&output[..])))
@@ -64,7 +64,7 @@ impl CustomOp2 for Unpool {
         let spec = PoolSpec::new(self.0, self.0);
         let switches = kernels::max_pool_switches(&spec, Map::new(values(x, x_layout)?, shape));
         let gradient = Map::new(values(g, g_layout)?, map_shape(g_layout)?);
-        let mut back = vec![0.0; shape.iter().product()];
+        let mut back = kernels::zeros(shape.iter().product());
         kernels::max_unpool(&switches, gradient, MapMut::new(&mut back, shape));
         Ok((CpuStorage::F32(back), x_layout.shape().clone()))
     }

@@ -216,7 +216,7 @@ impl CustomOp1 for Fir {
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let [n, h, w, c] = map_shape(layout)?;
         let [oh, ow] = self.output_size(h, w);
-        let mut y = vec![0.0; n * oh * ow * c];
+        let mut y = kernels::zeros(n * oh * ow * c);
         let input = Map::new(values(x, layout)?, [n, h, w, c]);
         kernels::upfirdn2d(&self.kernel(), input, MapMut::new(&mut y, [n, oh, ow, c]));
         Ok((CpuStorage::F32(y), Shape::from((n, oh, ow, c))))
@@ -256,7 +256,7 @@ impl CustomOp1 for UpsampleNearest {
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let [n, h, w, c] = map_shape(layout)?;
         let output = [n, h * self.0, w * self.0, c];
-        let mut y = vec![0.0; output.iter().product()];
+        let mut y = kernels::zeros(output.iter().product());
         let input = Map::new(values(x, layout)?, [n, h, w, c]);
         kernels::upsample_nearest(input, MapMut::new(&mut y, output));
         Ok((CpuStorage::F32(y), Shape::from(&output[..])))
