@@ -192,11 +192,7 @@ impl ConditionalNorm {
     /// statistics at `position`, so that the norm and its ReLU are `relu(scale x + offset)`:
     /// `relu((1 + gain) (x - mean) / sqrt(var + eps) + offset)` or, where the gain is added,
     /// `relu((x - mean) / sqrt(var + eps) + 1 + gain + offset)`.
-    pub(crate) fn terms(
-        &self,
-        condition: &Tensor,
-        position: (usize, f64),
-    ) -> Result<[Tensor; 2]> {
+    pub(crate) fn terms(&self, condition: &Tensor, position: (usize, f64)) -> Result<[Tensor; 2]> {
         let c = self.statistics.channels;
         let [mean, rate] = self.statistics.at(position, condition.dtype())?;
         let style = self.style.forward(condition)?;
