@@ -91,6 +91,7 @@ def main():
         for _ in range(a.rounds):
             for name, command in commands.items():
                 found[name].append(seconds(command, a.threads))
+                print(f"{name} {found[name][-1]:.1f} s", file=sys.stderr, flush=True)
     for name, times in found.items():
         ratios = sorted(their / our for their, our in zip(times, found["ganscope"]))
         print(f"{name:16}{statistics.median(times):8.1f} s   {statistics.median(ratios):5.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})")
