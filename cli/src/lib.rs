@@ -31,6 +31,7 @@ pub fn refusal(arguments: &[String]) -> Option<clap::Error> {
 
 /// Runs the program. Exits with 0 on success, 1 on failure, 2 on a usage error.
 pub fn main() -> ExitCode {
+    ganscope::keep_memory();
     let mut program = command();
     let matches = program.get_matches_mut();
     let given = Given::new(&program, &matches);

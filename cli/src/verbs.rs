@@ -57,14 +57,12 @@ struct Verb {
     requests: &'static [Fills],
     /// Verbs below this one.
     below: &'static [Self],
-    /// Whether it draws pictures or takes gradients, which use the same memory again and again.
-    keeps_memory: bool,
 }
 
 type Run = fn(Given<'_>, &mut Terminal) -> Result<()>;
 
 const fn verb(name: &'static str, page: &'static str, run: Run) -> Verb {
-    Verb { name, page, run, requests: &[], below: &[], keeps_memory: false }
+    Verb { name, page, run, requests: &[], below: &[] }
 }
 
 static PROGRAM: Verb =
@@ -83,74 +81,57 @@ static PROGRAM: Verb =
         verb("features", include_str!("../help/features.txt"), stats::features)
             .filling(&[fills::<RowsRequest>()]),
         verb("sweep", include_str!("../help/sweep.txt"), latents::sweep)
-            .filling(&[fills::<SweepRequest>()])
-            .keeping_memory(),
+            .filling(&[fills::<SweepRequest>()]),
         verb("generate", include_str!("../help/generate.txt"), latents::generate)
-            .filling(&[fills::<PicturesRequest>(), fills::<PictureFiles>()])
-            .keeping_memory(),
+            .filling(&[fills::<PicturesRequest>(), fills::<PictureFiles>()]),
         verb("interpolate", include_str!("../help/interpolate.txt"), latents::interpolate)
-            .filling(&[fills::<WalkRequest>(), fills::<WalkStyle>()])
-            .keeping_memory(),
+            .filling(&[fills::<WalkRequest>(), fills::<WalkStyle>()]),
         verb("video", include_str!("../help/video.txt"), latents::video)
-            .filling(&[fills::<VideoRequest>()])
-            .keeping_memory(),
+            .filling(&[fills::<VideoRequest>()]),
         verb("mix", include_str!("../help/mix.txt"), latents::mix)
-            .filling(&[fills::<MixRequest>()])
-            .keeping_memory(),
+            .filling(&[fills::<MixRequest>()]),
         verb("directions", include_str!("../help/directions.txt"), directions::find)
-            .filling(&[fills::<DirectionsRequest>(), fills::<DirectionFiles>()])
-            .keeping_memory(),
+            .filling(&[fills::<DirectionsRequest>(), fills::<DirectionFiles>()]),
         verb("edit", include_str!("../help/edit.txt"), directions::edit)
-            .filling(&[fills::<EditRequest>()])
-            .keeping_memory(),
+            .filling(&[fills::<EditRequest>()]),
         verb("project", include_str!("../help/project.txt"), directions::project)
-            .filling(&[fills::<ProjectRequest>(), fills::<ProjectFiles>()])
-            .keeping_memory(),
+            .filling(&[fills::<ProjectRequest>(), fills::<ProjectFiles>()]),
         verb("path-length", include_str!("../help/path-length.txt"), latents::path_length)
-            .filling(&[fills::<PathLengthRequest>()])
-            .keeping_memory(),
+            .filling(&[fills::<PathLengthRequest>()]),
         verb("explain", include_str!("../help/explain.txt"), explain::run)
             .filling(&[fills::<ExplainRequest>()])
-            .keeping_memory()
             .with(&[
                 verb("score", include_str!("../help/explain-score.txt"), explain::score::run)
-                    .filling(&[fills::<ExplainScoreRequest>()])
-                    .keeping_memory(),
+                    .filling(&[fills::<ExplainScoreRequest>()]),
                 verb(
                     "maximize",
                     include_str!("../help/explain-maximize.txt"),
                     explain::networks::maximize,
                 )
-                .filling(&[fills::<MaximizeRequest>()])
-                .keeping_memory(),
+                .filling(&[fills::<MaximizeRequest>()]),
                 verb(
                     "latent",
                     include_str!("../help/explain-latent.txt"),
                     explain::networks::latent,
                 )
-                .filling(&[fills::<LatentRequest>()])
-                .keeping_memory(),
+                .filling(&[fills::<LatentRequest>()]),
                 verb(
                     "counterfactual",
                     include_str!("../help/explain-counterfactual.txt"),
                     explain::networks::counterfactual,
                 )
-                .filling(&[fills::<CounterfactualRequest>()])
-                .keeping_memory(),
+                .filling(&[fills::<CounterfactualRequest>()]),
                 verb(
                     "filters",
                     include_str!("../help/explain-filters.txt"),
                     explain::networks::filters,
-                )
-                .keeping_memory(),
+                ),
                 verb("unit", include_str!("../help/explain-unit.txt"), explain::networks::unit)
-                    .filling(&[fills::<UnitRequest>()])
-                    .keeping_memory(),
+                    .filling(&[fills::<UnitRequest>()]),
             ]),
         #[cfg(feature = "web")]
         verb("serve", include_str!("../help/serve.txt"), serve::run)
-            .filling(&[fills::<ServeRequest>()])
-            .keeping_memory(),
+            .filling(&[fills::<ServeRequest>()]),
         verb("list", include_str!("../help/list.txt"), list::run),
         verb("fetch", include_str!("../help/fetch.txt"), cache::fetched),
         verb("cache", include_str!("../help/cache.txt"), cache::run)
@@ -171,11 +152,6 @@ impl Verb {
     /// The same verb with requests.
     const fn filling(self, requests: &'static [Fills]) -> Self {
         Self { requests, ..self }
-    }
-
-    /// The same verb in a process that keeps freed memory.
-    const fn keeping_memory(self) -> Self {
-        Self { keeps_memory: true, ..self }
     }
 
     /// The same verb with verbs below it.
@@ -221,8 +197,5 @@ pub(crate) fn check(given: Given<'_>) -> Result<(), clap::Error> {
 /// Runs the verb that was called.
 pub(crate) fn run(given: Given<'_>, terminal: &mut Terminal) -> Result<()> {
     let (verb, given) = PROGRAM.called(given);
-    if verb.keeps_memory {
-        ganscope::keep_memory();
-    }
     (verb.run)(given, terminal)
 }
