@@ -3,9 +3,14 @@
 //! Karras et al., "Alias-Free Generative Adversarial Networks", 2021,
 //! <https://arxiv.org/abs/2106.12423>, for up- and downsampling around a nonlinearity.
 
-use crate::activation::Shape;
+use crate::conv::{Ending, Epilogue};
+use crate::scratch::Scratch;
 use crate::simd::{Isa, Job, LANES, Simd, read_part, write_part};
-use crate::{Activation, Map, MapMut};
+use crate::{Activation, Extras, Map, MapMut, share};
+
+/// Bands of output rows per thread wanted, so that the last ones end together; the rows along the
+/// border of two bands are filtered for both.
+const BANDS_PER_THREAD: usize = 4;
 
 /// Repeats pixels: output `(y, x)` is input `(y * h / H, x * w / W)`, rounded down.
 ///
@@ -169,79 +174,163 @@ impl Fir {
 /// # Panics
 /// If `output` is not of [`Fir::output_size`], or a factor is zero.
 pub fn upfirdn2d(fir: &Fir, input: Map<'_>, output: MapMut<'_>) {
+    upfirdn2d_with(fir, input, output, Extras::default());
+}
+
+/// `activation(scale * filtered + noise + offset + residual)`.
+///
+/// # Panics
+/// As [`upfirdn2d`], or if an extra does not have the shape of the output.
+pub fn upfirdn2d_with(fir: &Fir, input: Map<'_>, mut output: MapMut<'_>, extras: Extras<'_>) {
     let [n, h, w, c] = input.shape();
     let [oh, ow] = fir.output_size(h, w);
     assert_eq!(output.shape(), [n, oh, ow, c], "output shape of {:?}", input.shape());
-    let (vertical, horizontal) = (fir.axis(0, h), fir.axis(1, w));
-    match &fir.taps {
-        Taps::Full { taps, size } => {
-            weighted_sums(input, output, fir.activation, |y, x, terms| {
-                for (ky, y) in vertical.pairs(y) {
-                    let row = horizontal.pairs(x);
-                    terms.extend(row.map(|(kx, x)| (taps[ky * size[1] + kx], y * w + x)));
-                }
-            });
-        }
-        Taps::Separable { rows, columns } => {
-            let mut between = vec![0.0; n * h * ow * c];
-            let shape = [n, h, ow, c];
-            let map = MapMut::new(&mut between, shape);
-            weighted_sums(input, map, Activation::None, |y, x, terms| {
-                terms.extend(horizontal.pairs(x).map(|(k, x)| (columns[k], y * w + x)));
-            });
-            weighted_sums(Map::new(&between, shape), output, fir.activation, |y, x, terms| {
-                terms.extend(vertical.pairs(y).map(|(k, y)| (rows[k], y * ow + x)));
-            });
-        }
-    }
-}
-
-/// Writes to each output pixel the sum of the terms (factor, input pixel of the same image) that
-/// `collect(y, x, terms)` finds.
-fn weighted_sums(
-    input: Map<'_>,
-    mut output: MapMut<'_>,
-    activation: Activation,
-    collect: impl Fn(usize, usize, &mut Vec<(f32, usize)>) + Sync,
-) {
-    let (isa, stride, shape) = (Isa::best(), output.stride(), activation.shape());
-    output.for_each_row(|image, y, line| {
-        isa.run(Row { input, collect: &collect, shape, image, y, line, stride });
+    let axes = [fir.axis(0, h), fir.axis(1, w)];
+    let ending = Ending::new(c, None, fir.activation);
+    let filter = Filter {
+        taps: &fir.taps,
+        axes,
+        input,
+        size: [oh, ow],
+        stride: output.stride(),
+        sources: (0..ow).map(|x| axes[1].pairs(x).collect()).collect(),
+        epilogue: ending.epilogue(&output, extras),
+    };
+    let isa = Isa::best();
+    let height = (n * oh).div_ceil(BANDS_PER_THREAD * share::threads()).max(1);
+    output.for_each_band(height, |image, first, lines| {
+        isa.run(Band { filter: &filter, image, first, lines });
     });
 }
 
-/// One row of weighted sums.
-struct Row<'a, F> {
+/// One run of a [`Fir`].
+struct Filter<'a> {
+    taps: &'a Taps,
+    axes: [Axis; 2],
     input: Map<'a>,
-    collect: &'a F,
-    shape: Shape,
-    image: usize,
-    y: usize,
-    line: &'a mut [f32],
+    /// Height and width of the output.
+    size: [usize; 2],
+    /// Floats from pixel to pixel of the output.
     stride: usize,
+    /// For each output column the pairs (filter index, input column).
+    sources: Vec<Vec<(usize, usize)>>,
+    epilogue: Epilogue<'a>,
 }
 
-impl<F: Fn(usize, usize, &mut Vec<(f32, usize)>)> Job for Row<'_, F> {
+/// Some output rows of an image.
+struct Band<'a> {
+    filter: &'a Filter<'a>,
+    image: usize,
+    first: usize,
+    lines: &'a mut [f32],
+}
+
+impl Job for Band<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Self { input, collect, shape, image, y, line, stride } = self;
-        let [_, h, w, c] = input.shape();
-        let (mut terms, mut pixels) = (Vec::new(), Vec::new());
-        for (x, out) in line.chunks_mut(stride).enumerate() {
-            terms.clear();
-            collect(y, x, &mut terms);
-            pixels.clear();
-            let first = image * h * w;
-            pixels
-                .extend(terms.iter().map(|&(factor, place)| (factor, input.pixel(first + place))));
-            for (at, out) in (0..c).step_by(LANES).zip(out[..c].chunks_mut(LANES)) {
-                let mut sum = simd.splat(0.0);
-                for &(factor, pixel) in &pixels {
-                    let value = read_part(simd, &pixel[at..][..out.len()]);
-                    sum = simd.mul_add(simd.splat(factor), value, sum);
+        match self.filter.taps {
+            Taps::Separable { rows, columns } => self.separable(simd, rows, columns),
+            Taps::Full { taps, size } => self.full(simd, taps, *size),
+        }
+    }
+}
+
+impl Band<'_> {
+    /// Rows first: those of the input that an output row depends on are filtered when the first
+    /// output row needs them, and stay in the cache for the next.
+    #[inline(always)]
+    fn separable<S: Simd>(self, simd: S, rows: &[f32], columns: &[f32]) {
+        let Self { filter, image, first, lines } = self;
+        let ([_, h, _, c], [_, width]) = (filter.input.shape(), filter.size);
+        let [vertical, _] = filter.axes;
+        let kept = vertical.taps.div_ceil(vertical.up);
+        let length = width * c;
+        let mut scratch = Scratch::take();
+        let [between] = scratch.split([kept * length]);
+        let mut next = 0;
+        for (index, out) in lines.chunks_mut(width * filter.stride).enumerate() {
+            let y = first + index;
+            let factors: Vec<_> = vertical.pairs(y).map(|(k, source)| (rows[k], source)).collect();
+            for &(_, source) in &factors {
+                if source >= next {
+                    let line = &mut between[source % kept * length..][..length];
+                    filter.row(simd, columns, image * h + source, line);
+                    next = source + 1;
                 }
-                write_part(simd, shape.apply(simd, sum), out);
+            }
+            let line = |source: usize| &between[source % kept * length..][..length];
+            let terms: Vec<_> = factors.iter().map(|&(k, source)| (k, line(source))).collect();
+            for (x, out) in out.chunks_mut(filter.stride).enumerate() {
+                filter.end(simd, &terms, x * c, [image, y, x], out);
             }
         }
     }
+
+    #[inline(always)]
+    fn full<S: Simd>(self, simd: S, taps: &[f32], size: [usize; 2]) {
+        let Self { filter, image, first, lines } = self;
+        let ([_, h, w, _], [_, width]) = (filter.input.shape(), filter.size);
+        let [vertical, _] = filter.axes;
+        let mut terms = Vec::new();
+        for (index, out) in lines.chunks_mut(width * filter.stride).enumerate() {
+            let y = first + index;
+            for (x, out) in out.chunks_mut(filter.stride).enumerate() {
+                terms.clear();
+                for (ky, y) in vertical.pairs(y) {
+                    for &(kx, x) in &filter.sources[x] {
+                        let pixel = filter.input.pixel((image * h + y) * w + x);
+                        terms.push((taps[ky * size[1] + kx], pixel));
+                    }
+                }
+                filter.end(simd, &terms, 0, [image, y, x], out);
+            }
+        }
+    }
+}
+
+impl Filter<'_> {
+    /// Filters input row `source`, counted through the images, along itself.
+    #[inline(always)]
+    fn row<S: Simd>(&self, simd: S, columns: &[f32], source: usize, line: &mut [f32]) {
+        let [_, _, w, c] = self.input.shape();
+        let mut terms = Vec::new();
+        for (sources, out) in self.sources.iter().zip(line.chunks_mut(c)) {
+            terms.clear();
+            terms.extend(
+                sources.iter().map(|&(k, x)| (columns[k], self.input.pixel(source * w + x))),
+            );
+            for (at, out) in (0..c).step_by(LANES).zip(out.chunks_mut(LANES)) {
+                write_part(simd, weighted_sum(simd, &terms, at, out.len()), out);
+            }
+        }
+    }
+
+    /// Writes the channels of an output pixel, sums of the values of `terms` from `start` on.
+    #[inline(always)]
+    fn end<S: Simd>(
+        &self,
+        simd: S,
+        terms: &[(f32, &[f32])],
+        start: usize,
+        [image, y, x]: [usize; 3],
+        out: &mut [f32],
+    ) {
+        let [_, _, _, c] = self.input.shape();
+        let pixel = (image * self.size[0] + y) * self.size[1] + x;
+        for (at, out) in (0..c).step_by(LANES).zip(out[..c].chunks_mut(LANES)) {
+            let sum = weighted_sum(simd, terms, start + at, out.len());
+            write_part(simd, self.epilogue.end(simd, sum, at, out.len(), pixel), out);
+        }
+    }
+}
+
+/// The sum of factors times the `count` values from `at` on; other lanes are zero.
+#[inline(always)]
+fn weighted_sum<S: Simd>(simd: S, terms: &[(f32, &[f32])], at: usize, count: usize) -> S::Vector {
+    let mut sum = simd.splat(0.0);
+    for &(factor, values) in terms {
+        let value = read_part(simd, &values[at..at + count]);
+        sum = simd.mul_add(simd.splat(factor), value, sum);
+    }
+    sum
 }

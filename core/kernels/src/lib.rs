@@ -39,7 +39,7 @@ pub use activation::{Activation, activate, gate};
 pub use attention::{attend, attend_with, attention, attention_with};
 pub use bytes::{BytePanels, ByteRows};
 pub use conv::{Algorithm, Branch, Conv2d, ConvSpec, Extras, JoinedConv};
-pub use fir::{Fir, upfirdn2d, upsample_nearest};
+pub use fir::{Fir, upfirdn2d, upfirdn2d_with, upsample_nearest};
 pub use linear::Linear;
 pub use map::{Map, MapMut};
 pub use memory::{keep_memory, zeros};

@@ -185,12 +185,28 @@ impl<'a> MapMut<'a> {
     ///
     /// Pixel `x` of the row starts at `line[x * stride]`.
     pub(crate) fn for_each_row(&mut self, write: impl Fn(usize, usize, &mut [f32]) + Sync) {
+        self.for_each_band(1, write);
+    }
+
+    /// Calls `write(image, row, lines)` for every `height` rows of pixels from `row` on, fewer at
+    /// the end of an image, in parallel.
+    ///
+    /// Pixel `x` of the first row starts at `lines[x * stride]`.
+    pub(crate) fn for_each_band(
+        &mut self,
+        height: usize,
+        write: impl Fn(usize, usize, &mut [f32]) + Sync,
+    ) {
         let [_, h, w, c] = self.shape;
         if self.pixels() == 0 || c == 0 {
             return;
         }
-        let end = extent(self.shape, self.stride);
-        let lines = self.data[..end].chunks_mut(w * self.stride).enumerate().collect();
-        share::for_each(lines, |(index, line)| write(index / h, index % h, line));
+        let line = w * self.stride;
+        let images = self.data[..extent(self.shape, self.stride)].chunks_mut(h * line);
+        let bands = images.enumerate().flat_map(|(image, lines)| {
+            let bands = lines.chunks_mut(height * line).enumerate();
+            bands.map(move |(band, lines)| (image, band * height, lines))
+        });
+        share::for_each(bands.collect(), |(image, row, lines)| write(image, row, lines));
     }
 }

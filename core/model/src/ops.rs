@@ -11,16 +11,18 @@
 mod attention;
 mod convolution;
 mod epilogue;
+mod extras;
 mod linear;
 mod norm;
 mod pool;
 mod resample;
 
-use candle_core::{CpuStorage, DType, Layout, Result, Tensor, bail};
+use candle_core::{CpuStorage, DType, Layout, Result, Storage, Tensor, bail};
 
 pub use attention::attend;
-pub use convolution::{Conv2d, ConvTranspose2d, Extras};
+pub use convolution::{Conv2d, ConvTranspose2d};
 pub use epilogue::{Affine, affine};
+pub use extras::Extras;
 pub use ganscope_kernels::Activation;
 pub use linear::Linear;
 pub use norm::instance_norm;
@@ -58,6 +60,19 @@ fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
         (CpuStorage::F32(_), None) => bail!("operation needs a contiguous tensor"),
         _ => bail!("operation needs float32"),
     }
+}
+
+/// The values of a contiguous float32 tensor in host memory.
+fn host<'a>(storage: &'a Storage, layout: &Layout) -> Result<&'a [f32]> {
+    match storage {
+        Storage::Cpu(storage) => values(storage, layout),
+        _ => bail!("operation needs a tensor in host memory"),
+    }
+}
+
+/// The values of a tensor as float32.
+fn constant(t: &Tensor) -> Result<Vec<f32>> {
+    t.to_dtype(DType::F32)?.flatten_all()?.to_vec1()
 }
 
 /// The sizes of a feature map.

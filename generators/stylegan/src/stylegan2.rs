@@ -245,7 +245,6 @@ enum Convolution {
         conv: ConvTranspose2d,
         filter: Fir,
         bias: Tensor,
-        activation: Activation,
     },
 }
 
@@ -292,9 +291,8 @@ impl Layer {
             let padding = [(taps + 1) / 2 - 1, (taps - 2) / 2];
             Convolution::Up {
                 conv: ConvTranspose2d::new(&weight.transpose(0, 1)?.contiguous()?, 2, 0)?,
-                filter: Fir::new(&filter)?.gain(4.0).padding(padding),
+                filter: Fir::new(&filter)?.gain(4.0).padding(padding).activation(activation),
                 bias,
-                activation,
             }
         } else {
             let conv = Conv2d::new(&weight, 1, 1)?.bias(&bias)?.activation(activation);
@@ -308,17 +306,14 @@ impl Layer {
         let scale = self.demodulation.forward(&styles)?;
         let noise = noise.next(self.noise.as_ref(), x.dtype(), x.device())?;
         let x = affine(x, &Affine { scale: Some(&styles), ..Affine::default() }, Activation::None)?;
-        let (scale, noise) = (Some(&scale), noise.as_ref());
-        match &self.convolution {
-            Convolution::Same(conv) => {
-                Ok(conv.forward_with(&x, Extras { scale, noise, ..Extras::default() })?)
+        let extras = Extras { scale: Some(&scale), noise: noise.as_ref(), ..Extras::default() };
+        Ok(match &self.convolution {
+            Convolution::Same(conv) => conv.forward_with(&x, extras)?,
+            Convolution::Up { conv, filter, bias } => {
+                let extras = Extras { offset: Some(bias), ..extras };
+                filter.forward_with(&conv.forward(&x)?, extras)?
             }
-            Convolution::Up { conv, filter, bias, activation } => {
-                let x = filter.forward(&conv.forward(&x)?)?;
-                let terms = Affine { scale, noise, bias: Some(bias), ..Affine::default() };
-                Ok(affine(&x, &terms, *activation)?)
-            }
-        }
+        })
     }
 }
 

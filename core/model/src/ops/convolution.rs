@@ -2,25 +2,11 @@
 
 use std::sync::{Arc, OnceLock};
 
-use candle_core::{CpuStorage, CustomOp1, DType, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
 use ganscope_kernels::{self as kernels, Algorithm, ConvSpec, ConvTransposeSpec, Isa, Map, MapMut};
 
-use super::epilogue::activate;
-use super::{Activation, Affine, affine, has_kernels, map_shape, values};
+use super::{Activation, Extras, constant, has_kernels, host, map_shape, values};
 use super::{to_channels_first, to_channels_last};
-
-/// Terms that a [`Conv2d`] joins to its sums; absent ones are 1 and 0.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Extras<'a> {
-    /// Factor of each image and output channel, (N, O): StyleGAN2's demodulation.
-    pub scale: Option<&'a Tensor>,
-    /// Term of each output pixel, (H, W) or (N, H, W).
-    pub noise: Option<&'a Tensor>,
-    /// Term of each image and output channel, (N, O): the offset of a norm with stored statistics.
-    pub offset: Option<&'a Tensor>,
-    /// Term of each output value, (N, H, W, O).
-    pub residual: Option<&'a Tensor>,
-}
 
 /// Cross-correlation with bias and activation, (N, H, W, I) to (N, H', W', O).
 #[derive(Debug, Clone)]
@@ -72,26 +58,10 @@ impl Conv2d {
 
     /// `activation(scale * conv(x) + noise + offset + bias + residual)`.
     pub fn forward_with(&self, x: &Tensor, extras: Extras<'_>) -> Result<Tensor> {
-        let tensors = [Some(x), extras.scale, extras.noise, extras.offset, extras.residual];
-        let tracked = tensors.into_iter().flatten().any(Tensor::track_op);
-        if has_kernels(x) && !tracked {
+        if has_kernels(x) && !x.track_op() && !extras.tracked() {
             return self.run(x, extras);
         }
-        let y = self.filter.apply(x)?;
-        let bias = match (&self.bias, extras.offset) {
-            (Some(bias), Some(offset)) => {
-                Some(offset.broadcast_add(&bias.to_dtype(offset.dtype())?)?)
-            }
-            (bias, offset) => bias.as_ref().or(offset).cloned(),
-        };
-        let (scale, noise) = (extras.scale, extras.noise);
-        let terms = Affine { scale, noise, bias: bias.as_ref(), ..Affine::default() };
-        match extras.residual {
-            None => affine(&y, &terms, self.activation),
-            Some(residual) => {
-                activate(&(affine(&y, &terms, Activation::None)? + residual)?, self.activation)
-            }
-        }
+        extras.join(&self.filter.apply(x)?, self.bias.as_ref(), self.activation)
     }
 
     /// The kernel with bias and activation.
@@ -112,38 +82,12 @@ impl Conv2d {
         let kernel = self.kernel()?;
         let (n, h, w, c) = x.dims4()?;
         let shape = self.filter.output_shape([n, h, w, c])?;
-        let per_channel = |t: &Tensor| constant(&t.broadcast_as((n, shape[3]))?.contiguous()?);
-        let scale = extras.scale.map(per_channel).transpose()?;
-        let offset = extras.offset.map(per_channel).transpose()?;
-        let noise = extras.noise.map(constant).transpose()?;
-        if noise.as_ref().is_some_and(|noise| {
-            ![shape[1] * shape[2], n * shape[1] * shape[2]].contains(&noise.len())
-        }) {
-            bail!("noise of shape {:?} for a map {shape:?}", extras.noise.map(Tensor::dims));
-        }
-        if let Some(residual) = extras.residual.filter(|t| t.dims() != shape) {
-            bail!("residual of shape {:?} for a map {shape:?}", residual.dims());
-        }
-        let residual = extras.residual.map(Tensor::contiguous).transpose()?;
-        let residual = residual.as_ref().map(Tensor::storage_and_layout);
-        let residual = match &residual {
-            Some((storage, layout)) => Some(Map::new(host(storage, layout)?, shape)),
-            None => None,
-        };
         let x = x.contiguous()?;
         let (storage, layout) = x.storage_and_layout();
         let input = Map::new(host(&storage, layout)?, [n, h, w, c]);
         let mut y = kernels::zeros(shape.iter().product());
-        kernel.run_with(
-            input,
-            MapMut::new(&mut y, shape),
-            kernels::Extras {
-                scale: scale.as_deref(),
-                noise: noise.as_deref(),
-                offset: offset.as_deref(),
-                residual,
-            },
-        );
+        extras
+            .on_host(shape, |extras| kernel.run_with(input, MapMut::new(&mut y, shape), extras))?;
         Tensor::from_vec(y, &shape[..], x.device())
     }
 }
@@ -274,19 +218,6 @@ impl Filter {
     }
 }
 
-/// The values of a tensor as float32.
-fn constant(t: &Tensor) -> Result<Vec<f32>> {
-    t.to_dtype(DType::F32)?.flatten_all()?.to_vec1()
-}
-
-/// The values of a contiguous float32 tensor in host memory.
-fn host<'a>(storage: &'a candle_core::Storage, layout: &Layout) -> Result<&'a [f32]> {
-    match storage {
-        candle_core::Storage::Cpu(storage) => values(storage, layout),
-        _ => bail!("operation needs a tensor in host memory"),
-    }
-}
-
 struct Forward(Arc<Filter>);
 
 impl CustomOp1 for Forward {
@@ -332,6 +263,8 @@ impl CustomOp1 for Adjoint {
 
 #[cfg(test)]
 mod tests {
+    use candle_core::DType;
+
     use super::*;
     use crate::ops::check::{assert_gradients, assert_same, ramp};
 

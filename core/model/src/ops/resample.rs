@@ -4,7 +4,8 @@ use candle_core::{CpuStorage, CustomOp1, DType, Layout, Result, Shape, Tensor, b
 use ganscope_kernels::{self as kernels, Map, MapMut};
 
 use super::epilogue::{activate, activate_backward};
-use super::{Activation, has_kernels, map_shape, to_channels_first, to_channels_last, values};
+use super::{Activation, Extras, has_kernels, host, map_shape, values};
+use super::{to_channels_first, to_channels_last};
 
 /// A filter whose largest deviation from an outer product is below this part of its largest tap
 /// runs as two passes; float32 taps of an outer product deviate by some 1e-7.
@@ -119,14 +120,44 @@ impl Fir {
     /// Filters (N, H, W, C).
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let (_, h, w, _) = x.dims4()?;
-        let [oh, ow] = self.output_size(h, w);
-        if oh * ow == 0 {
-            bail!("a filter of {:?} taps does not fit a map of {h}x{w}", self.taps.size());
-        }
+        self.checked_size(h, w)?;
         if has_kernels(x) {
             return x.contiguous()?.apply_op1(self.clone());
         }
         self.with_candle(x)
+    }
+
+    /// `activation(scale * filtered + noise + offset + residual)`.
+    pub fn forward_with(&self, x: &Tensor, extras: Extras<'_>) -> Result<Tensor> {
+        if has_kernels(x) && !x.track_op() && !extras.tracked() {
+            return self.run(x, extras);
+        }
+        let flat = Self { activation: Activation::None, ..self.clone() };
+        extras.join(&flat.forward(x)?, None, self.activation)
+    }
+
+    /// All in one pass.
+    fn run(&self, x: &Tensor, extras: Extras<'_>) -> Result<Tensor> {
+        let (n, h, w, c) = x.dims4()?;
+        let [oh, ow] = self.checked_size(h, w)?;
+        let shape = [n, oh, ow, c];
+        let x = x.contiguous()?;
+        let (storage, layout) = x.storage_and_layout();
+        let input = Map::new(host(&storage, layout)?, [n, h, w, c]);
+        let mut y = kernels::zeros(shape.iter().product());
+        extras.on_host(shape, |extras| {
+            kernels::upfirdn2d_with(&self.kernel(), input, MapMut::new(&mut y, shape), extras);
+        })?;
+        Tensor::from_vec(y, &shape[..], x.device())
+    }
+
+    /// Height and width of the output, neither of them zero.
+    fn checked_size(&self, h: usize, w: usize) -> Result<[usize; 2]> {
+        let size = self.output_size(h, w);
+        if size.contains(&0) {
+            bail!("a filter of {:?} taps does not fit a map of {h}x{w}", self.taps.size());
+        }
+        Ok(size)
     }
 
     fn output_size(&self, h: usize, w: usize) -> [usize; 2] {
@@ -297,6 +328,32 @@ mod tests {
         let down = Fir::new(&ramp(&[3, 3], 3)).unwrap().down(2).padding([1, 1]);
         assert_gradients(&x, |t| down.forward(&up.forward(&t[0])?));
         assert_same(&x, |t| down.forward(&up.forward(&t[0])?));
+    }
+
+    #[test]
+    fn extras_of_a_filter_have_the_gradients_of_central_differences() {
+        let activation = Activation::LeakyRelu { slope: 0.2, gain: 1.5, clamp: Some(2.0) };
+        let (noise, offset) = (ramp(&[9, 11], 4), ramp(&[3], 5));
+        for filter in [ramp(&[4], 2), ramp(&[4, 4], 3)] {
+            let fir = Fir::new(&filter).unwrap().up(2).padding([2, 2]).activation(activation);
+            let inputs = [ramp(&[2, 4, 5, 3], 1), ramp(&[2, 3], 6), ramp(&[2, 9, 11, 3], 7)];
+            let f = |t: &[Tensor]| {
+                let extras = Extras {
+                    scale: Some(&t[1]),
+                    noise: Some(&noise),
+                    offset: Some(&offset),
+                    residual: Some(&t[2]),
+                };
+                fir.forward_with(&t[0], extras)
+            };
+            assert_gradients(&inputs, f);
+            assert_same(&inputs, f);
+        }
+        let fir = Fir::new(&ramp(&[4], 2)).unwrap();
+        let extras = Extras { noise: Some(&noise), ..Extras::default() };
+        let x = ramp(&[1, 6, 6, 3], 1).to_dtype(DType::F32).unwrap();
+        let error = fir.forward_with(&x, extras).unwrap_err().to_string();
+        assert!(error.contains("noise of shape [9, 11] for a map [1, 3, 3, 3]"), "{error}");
     }
 
     #[test]
