@@ -139,7 +139,7 @@ impl Algorithm {
     /// The faster one for a layer.
     ///
     /// Winograd's transforms serve layers of stride 1, without dilation and groups, whose input
-    /// channels are a multiple of 16. A tile of outputs costs one product per point:
+    /// channels are a multiple of 16 or at least 64. A tile of outputs costs one product per point:
     ///
     /// | kernel | outputs | points | products saved | error |
     /// |---|---|---|---|---|

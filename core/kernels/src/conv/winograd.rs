@@ -18,6 +18,8 @@ use crate::{Map, share};
 const TRANSFORMED: usize = 112 << 10;
 /// Tasks per thread wanted, so that the last ones end together.
 const TASKS_PER_THREAD: usize = 4;
+/// Fewest inputs that may be no whole vectors: zeros in the rest of the last cost a quarter at most.
+const PADDED: usize = 64;
 /// The place of an output beyond the edge of the map.
 const OUTSIDE: usize = usize::MAX;
 
@@ -33,7 +35,7 @@ pub(crate) struct Scheme {
 impl Scheme {
     /// The transform for a kernel of stride 1, if there is one.
     pub(crate) fn new(kernel: [usize; 2], inputs: usize) -> Option<Self> {
-        if !inputs.is_multiple_of(LANES) {
+        if !inputs.is_multiple_of(LANES) && inputs < PADDED {
             return None;
         }
         let points = match kernel {
@@ -54,7 +56,8 @@ impl Scheme {
 pub(crate) struct Winograd {
     isa: Isa,
     scheme: Scheme,
-    inputs: usize,
+    /// Whole vectors of inputs.
+    blocks: usize,
     outputs: usize,
     /// The input pixel of the first tap of the first output pixel.
     first: [isize; 2],
@@ -73,7 +76,7 @@ fn filter(points: usize, taps: usize) -> Vec<Vec<f64>> {
 }
 
 impl Winograd {
-    /// Transforms and packs `weight(tap, input, output)`; `inputs` must be whole vectors.
+    /// Transforms and packs `weight(tap, input, output)`.
     pub(crate) fn new(
         isa: Isa,
         scheme: Scheme,
@@ -81,7 +84,6 @@ impl Winograd {
         first: [isize; 2],
         weight: impl Fn(usize, usize, usize) -> f32 + Sync,
     ) -> Self {
-        assert!(inputs.is_multiple_of(LANES), "{inputs} inputs are no whole vectors");
         let [rows, columns] = scheme.points;
         let kernel = [rows + 1 - scheme.tile[0], columns + 1 - scheme.tile[1]];
         let (vertical, horizontal) = (filter(rows, kernel[0]), filter(columns, kernel[1]));
@@ -98,8 +100,8 @@ impl Winograd {
             })
         };
         let products = (0..rows * columns).into_par_iter().map(product).collect();
-        let zeros = Lines::zeros(inputs);
-        Self { isa, scheme, inputs, outputs, first, products, zeros }
+        let (blocks, zeros) = (inputs.div_ceil(LANES), Lines::zeros(inputs));
+        Self { isa, scheme, blocks, outputs, first, products, zeros }
     }
 
     /// Writes all pixels of `target`.
@@ -114,7 +116,7 @@ impl Winograd {
         let wanted = TASKS_PER_THREAD * share::threads();
         let rows = self.isa.tile()[0];
         let strips = tiles.div_ceil(rows);
-        let whole = (TRANSFORMED / (self.products.len() * self.inputs * rows)).max(1);
+        let whole = (TRANSFORMED / (self.products.len() * self.blocks * LANES * rows)).max(1);
         let runs = strips.div_ceil(whole).max(wanted.min(strips));
         let groups = wanted.div_ceil(runs).min(panels);
         let part = |index: usize, parts: usize, whole: usize| {
@@ -180,11 +182,11 @@ impl<T: Transform> Job for Task<'_, T> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let Block { conv, ref tiles, ref panels, .. } = self.block;
-        let blocks = conv.inputs / LANES;
+        let (blocks, depth) = (conv.blocks, conv.blocks * LANES);
         let rows = tiles.len().next_multiple_of(S::ROWS);
         let width = conv.products[0].width();
         // Values of one point: transformed input, `[strip][block][ROWS][16]`, and products.
-        let (inputs, products) = (rows * conv.inputs, rows * width);
+        let (inputs, products) = (rows * depth, rows * width);
         let places: Vec<_> = tiles.clone().map(|tile| self.places(tile)).collect();
         let mut scratch = Scratch::take();
         let [transformed, sums] = scratch.split([T::POINTS * inputs, T::POINTS * products]);
@@ -197,9 +199,9 @@ impl<T: Transform> Job for Task<'_, T> {
             for (point, weights) in conv.products.iter().enumerate() {
                 let panel = weights.panel(index);
                 for first in (0..tiles.len()).step_by(S::ROWS) {
-                    let strip = &transformed[point * inputs + first * conv.inputs..];
+                    let strip = &transformed[point * inputs + first * depth..];
                     let sums = &mut sums[point * products + first * width..];
-                    assert!(strip.len() >= S::ROWS * conv.inputs);
+                    assert!(strip.len() >= S::ROWS * depth);
                     assert!(sums.len() >= S::ROWS * width);
                     let product = Product {
                         strip: strip.as_ptr(),
@@ -241,14 +243,25 @@ impl<T: Transform> Task<'_, T> {
                 *source = input.pixel((image * h + y) * w + x);
             }
         }
-        for block in 0..inputs / LANES {
-            let place = block * S::ROWS * LANES;
-            assert!(to.len() >= (T::POINTS - 1) * pitch + place + LANES);
-            // SAFETY: each source contains `inputs` values, whole vectors, of which `block` is one;
-            // the place of each point lies in `to`, as asserted.
+        let (whole, rest) = (inputs / LANES, inputs % LANES);
+        let place = |block: usize| block * S::ROWS * LANES;
+        assert!(to.len() >= (T::POINTS - 1) * pitch + place(conv.blocks - 1) + LANES);
+        for block in 0..whole {
+            // SAFETY: each source contains `inputs` values, of which the vector `block` is one; the
+            // place of each point lies in `to`, as asserted.
             unsafe {
-                T::analyse(simd, &sources, block * LANES, to.as_mut_ptr().add(place), pitch);
+                let to = to.as_mut_ptr().add(place(block));
+                T::analyse(simd, &sources, block * LANES, to, pitch);
             }
+        }
+        if rest > 0 {
+            let mut last = [[0.0; LANES]; POINTS];
+            for (line, source) in last.iter_mut().zip(sources).take(T::POINTS) {
+                line[..rest].copy_from_slice(&source[whole * LANES..]);
+            }
+            let sources = last.each_ref().map(|line| &line[..]);
+            // SAFETY: each source is a vector; the place of each point lies in `to`, as asserted.
+            unsafe { T::analyse(simd, &sources, 0, to.as_mut_ptr().add(place(whole)), pitch) };
         }
     }
 

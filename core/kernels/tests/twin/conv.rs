@@ -121,13 +121,13 @@ prop_compose! {
 prop_compose! {
     /// Layers that have a Winograd transform.
     fn winograd_specs()(
-        vectors in 1_usize..4,
+        in_channels in prop_oneof![(1_usize..4).prop_map(|vectors| 16 * vectors), 64_usize..100],
         out_channels in 1_usize..70,
         kernel in prop::sample::select(vec![[3, 3], [5, 5], [1, 3], [3, 1], [1, 7], [7, 1]]),
         rows in pair(0..4),
         columns in pair(0..4),
     ) -> ConvSpec {
-        ConvSpec { padding: [rows, columns], ..ConvSpec::new(16 * vectors, out_channels, kernel) }
+        ConvSpec { padding: [rows, columns], ..ConvSpec::new(in_channels, out_channels, kernel) }
     }
 }
 
@@ -409,6 +409,7 @@ fn no_output_depends_on_the_batch_or_on_the_threads() {
     let layers = [
         ConvSpec::new(64, 80, [1, 1]),
         ConvSpec::new(32, 48, [3, 3]).padding(1, 1),
+        ConvSpec::new(91, 48, [3, 3]).padding(1, 1),
         ConvSpec::new(48, 64, [5, 5]).padding(2, 2),
         ConvSpec::new(32, 40, [1, 7]).padding(0, 3),
         ConvSpec::new(3, 32, [3, 3]).stride(2),
