@@ -17,7 +17,7 @@ mod norm;
 mod pool;
 mod resample;
 
-use candle_core::{CpuStorage, DType, Layout, Result, Storage, Tensor, bail};
+use candle_core::{CpuStorage, DType, Layout, Result, Tensor, bail};
 
 pub use attention::attend;
 pub use convolution::{Conv2d, ConvTranspose2d};
@@ -59,14 +59,6 @@ fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
         (CpuStorage::F32(data), Some((start, end))) => Ok(&data[start..end]),
         (CpuStorage::F32(_), None) => bail!("operation needs a contiguous tensor"),
         _ => bail!("operation needs float32"),
-    }
-}
-
-/// The values of a contiguous float32 tensor in host memory.
-fn host<'a>(storage: &'a Storage, layout: &Layout) -> Result<&'a [f32]> {
-    match storage {
-        Storage::Cpu(storage) => values(storage, layout),
-        _ => bail!("operation needs a tensor in host memory"),
     }
 }
 

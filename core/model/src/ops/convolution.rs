@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
 use ganscope_kernels::{self as kernels, Algorithm, ConvSpec, ConvTransposeSpec, Isa, Map, MapMut};
 
-use super::{Activation, Extras, constant, has_kernels, host, map_shape, values};
+use super::{Activation, Extras, constant, has_kernels, map_shape, values};
 use super::{to_channels_first, to_channels_last};
 
 /// Cross-correlation with bias and activation, (N, H, W, I) to (N, H', W', O).
@@ -82,13 +82,7 @@ impl Conv2d {
         let kernel = self.kernel()?;
         let (n, h, w, c) = x.dims4()?;
         let shape = self.filter.output_shape([n, h, w, c])?;
-        let x = x.contiguous()?;
-        let (storage, layout) = x.storage_and_layout();
-        let input = Map::new(host(&storage, layout)?, [n, h, w, c]);
-        let mut y = kernels::zeros(shape.iter().product());
-        extras
-            .on_host(shape, |extras| kernel.run_with(input, MapMut::new(&mut y, shape), extras))?;
-        Tensor::from_vec(y, &shape[..], x.device())
+        extras.in_one_pass(x, shape, |x, y, extras| kernel.run_with(x, y, extras))
     }
 }
 

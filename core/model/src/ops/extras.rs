@@ -1,10 +1,10 @@
 //! Terms that end an operation in its own pass.
 
-use candle_core::{Result, Tensor, bail};
-use ganscope_kernels::{self as kernels, Map};
+use candle_core::{Layout, Result, Storage, Tensor, bail};
+use ganscope_kernels::{self as kernels, Map, MapMut};
 
 use super::epilogue::activate;
-use super::{Activation, Affine, affine, constant, host};
+use super::{Activation, Affine, affine, constant, map_shape, values};
 
 /// Terms that a convolution or a filter joins to its sums; absent ones are 1 and 0.
 #[derive(Debug, Clone, Copy, Default)]
@@ -13,7 +13,7 @@ pub struct Extras<'a> {
     pub scale: Option<&'a Tensor>,
     /// Term of each output pixel, (H, W) or (N, H, W).
     pub noise: Option<&'a Tensor>,
-    /// Term of each output channel, (O) or (N, O): the offset of a norm with stored statistics.
+    /// Term of each output channel, (O) or (N, O): a bias, or the offset of a norm.
     pub offset: Option<&'a Tensor>,
     /// Term of each output value, (N, H, W, O).
     pub residual: Option<&'a Tensor>,
@@ -49,12 +49,14 @@ impl Extras<'_> {
         }
     }
 
-    /// Calls `run` with the terms of a map of `shape` in host memory.
-    pub(super) fn on_host(
+    /// The map of `shape` that the kernel `run` makes of `x` and these terms in one pass, without
+    /// gradients.
+    pub(super) fn in_one_pass(
         &self,
+        x: &Tensor,
         shape: [usize; 4],
-        run: impl FnOnce(kernels::Extras<'_>),
-    ) -> Result<()> {
+        run: impl FnOnce(Map<'_>, MapMut<'_>, kernels::Extras<'_>),
+    ) -> Result<Tensor> {
         let [n, h, w, c] = shape;
         let per_channel = |t: &Tensor| constant(&t.broadcast_as((n, c))?.contiguous()?);
         let scale = self.scale.map(per_channel).transpose()?;
@@ -73,8 +75,21 @@ impl Extras<'_> {
             Some((storage, layout)) => Some(Map::new(host(storage, layout)?, shape)),
             None => None,
         };
+        let x = x.contiguous()?;
+        let (storage, layout) = x.storage_and_layout();
+        let input = Map::new(host(&storage, layout)?, map_shape(layout)?);
+        let mut y = kernels::zeros(shape.iter().product());
         let (scale, noise, offset) = (scale.as_deref(), noise.as_deref(), offset.as_deref());
-        run(kernels::Extras { scale, noise, offset, residual });
-        Ok(())
+        let extras = kernels::Extras { scale, noise, offset, residual };
+        run(input, MapMut::new(&mut y, shape), extras);
+        Tensor::from_vec(y, &shape[..], x.device())
+    }
+}
+
+/// The values of a contiguous float32 tensor in host memory.
+fn host<'a>(storage: &'a Storage, layout: &Layout) -> Result<&'a [f32]> {
+    match storage {
+        Storage::Cpu(storage) => values(storage, layout),
+        _ => bail!("operation needs a tensor in host memory"),
     }
 }

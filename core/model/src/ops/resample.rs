@@ -4,7 +4,7 @@ use candle_core::{CpuStorage, CustomOp1, DType, Layout, Result, Shape, Tensor, b
 use ganscope_kernels::{self as kernels, Map, MapMut};
 
 use super::epilogue::{activate, activate_backward};
-use super::{Activation, Extras, has_kernels, host, map_shape, values};
+use super::{Activation, Extras, has_kernels, map_shape, values};
 use super::{to_channels_first, to_channels_last};
 
 /// A filter whose largest deviation from an outer product is below this part of its largest tap
@@ -130,25 +130,14 @@ impl Fir {
     /// `activation(scale * filtered + noise + offset + residual)`.
     pub fn forward_with(&self, x: &Tensor, extras: Extras<'_>) -> Result<Tensor> {
         if has_kernels(x) && !x.track_op() && !extras.tracked() {
-            return self.run(x, extras);
+            let (n, h, w, c) = x.dims4()?;
+            let [oh, ow] = self.checked_size(h, w)?;
+            return extras.in_one_pass(x, [n, oh, ow, c], |x, y, extras| {
+                kernels::upfirdn2d_with(&self.kernel(), x, y, extras);
+            });
         }
         let flat = Self { activation: Activation::None, ..self.clone() };
         extras.join(&flat.forward(x)?, None, self.activation)
-    }
-
-    /// All in one pass.
-    fn run(&self, x: &Tensor, extras: Extras<'_>) -> Result<Tensor> {
-        let (n, h, w, c) = x.dims4()?;
-        let [oh, ow] = self.checked_size(h, w)?;
-        let shape = [n, oh, ow, c];
-        let x = x.contiguous()?;
-        let (storage, layout) = x.storage_and_layout();
-        let input = Map::new(host(&storage, layout)?, [n, h, w, c]);
-        let mut y = kernels::zeros(shape.iter().product());
-        extras.on_host(shape, |extras| {
-            kernels::upfirdn2d_with(&self.kernel(), input, MapMut::new(&mut y, shape), extras);
-        })?;
-        Tensor::from_vec(y, &shape[..], x.device())
     }
 
     /// Height and width of the output, neither of them zero.
