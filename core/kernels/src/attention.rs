@@ -244,6 +244,7 @@ unsafe fn multiply<S: Simd>(
                 blocks: depth / LANES,
                 sums: sums.as_mut_ptr().add(first),
                 pitch: columns,
+                ahead: panels.as_ptr(),
                 accumulate: false,
             };
             simd.product(rows, vectors, product);

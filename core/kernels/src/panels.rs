@@ -28,6 +28,15 @@ pub(crate) struct Panel<'a> {
     pub(crate) first: usize,
 }
 
+impl Panel<'_> {
+    /// The weights of `blocks` that the product of strip `strip` asks for [ahead](crate::simd::Product::ahead):
+    /// as many neighboring strips as the panel has vectors share them.
+    pub(crate) fn ahead(&self, blocks: Range<usize>, strip: usize) -> *const f32 {
+        let lines = blocks.start * self.vectors + strip % self.vectors * blocks.len();
+        self.data.as_ptr().wrapping_add(lines * LANES * LANES)
+    }
+}
+
 impl Panels {
     /// Packs `weight(k, output)`.
     pub(crate) fn new(

@@ -138,6 +138,9 @@ pub(crate) trait Simd: Copy {
     /// Asks for the cache line of `from`, which need not be valid.
     fn prefetch(self, from: *const f32);
 
+    /// Asks for the cache line of `from`, which need not be valid, into the second-level cache.
+    fn prefetch_far(self, from: *const f32);
+
     /// Multiplies a strip by a panel with the tile of `rows` and `vectors`; see [`Product`].
     ///
     /// # Safety
@@ -179,6 +182,9 @@ pub(crate) struct Product {
     pub(crate) blocks: usize,
     pub(crate) sums: *mut f32,
     pub(crate) pitch: usize,
+    /// What a later product reads and memory may hold, one cache line for each value of the depth:
+    /// asked for meanwhile, and need not be valid.
+    pub(crate) ahead: *const f32,
     /// Starts from the values in `sums` rather than from zero.
     pub(crate) accumulate: bool,
 }
@@ -189,7 +195,7 @@ pub(crate) struct Product {
 /// As [`Simd::product`], with `R <= S::ROWS` rows readable in each block.
 #[inline(always)]
 unsafe fn tile<S: Simd, const R: usize, const C: usize>(simd: S, product: Product) {
-    let Product { mut strip, mut panel, blocks, sums, pitch, accumulate } = product;
+    let Product { mut strip, mut panel, blocks, sums, pitch, mut ahead, accumulate } = product;
     let mut sum = [[simd.splat(0.0); C]; R];
     // SAFETY: `strip` and `panel` advance by whole blocks and stay inside their operands; `sums`
     // has R rows of C vectors, `pitch` apart.
@@ -210,6 +216,7 @@ unsafe fn tile<S: Simd, const R: usize, const C: usize>(simd: S, product: Produc
                     // The weights of the next block come from the second-level cache.
                     simd.prefetch(from.wrapping_add(LANES * C * LANES));
                 }
+                simd.prefetch_far(ahead.wrapping_add(k * LANES));
                 for (r, row) in sum.iter_mut().enumerate() {
                     let value = simd.splat(*strip.add(r * LANES + k));
                     for (c, total) in row.iter_mut().enumerate() {
@@ -219,6 +226,7 @@ unsafe fn tile<S: Simd, const R: usize, const C: usize>(simd: S, product: Produc
             }
             strip = strip.add(S::ROWS * LANES);
             panel = panel.add(LANES * C * LANES);
+            ahead = ahead.wrapping_add(LANES * LANES);
         }
         for (r, row) in sum.iter().enumerate() {
             for (c, value) in row.iter().enumerate() {

@@ -127,11 +127,16 @@ impl Job for Block<'_> {
         }
         for start in (0..panels.blocks()).step_by(PASS) {
             let blocks = start..(start + PASS).min(panels.blocks());
+            let next = match blocks.end {
+                end if end < panels.blocks() => end..(end + PASS).min(panels.blocks()),
+                _ => 0..pass,
+            };
             for (index, first) in self.pixels.clone().step_by(S::ROWS).enumerate() {
                 let pixels = first..(first + S::ROWS).min(self.pixels.end);
                 self.gather(simd, pixels.clone(), blocks.clone(), strip);
                 let sums = &mut sums[index * S::ROWS * pitch..];
-                self.multiply(simd, pixels.len(), blocks.clone(), strip, sums, pitch);
+                let pass = Pass { blocks: blocks.clone(), next: next.clone(), strip: index };
+                self.multiply(simd, pixels.len(), pass, strip, sums, pitch);
             }
         }
         for Part { columns: own, target, first, epilogue } in self.parts {
@@ -236,7 +241,7 @@ impl Block<'_> {
         &self,
         simd: S,
         rows: usize,
-        blocks: Range<usize>,
+        Pass { blocks, next, strip: place }: Pass,
         strip: &[f32],
         sums: &mut [f32],
         pitch: usize,
@@ -256,12 +261,23 @@ impl Block<'_> {
                     blocks: blocks.len(),
                     sums: sums.as_mut_ptr().add(index * panels.width()),
                     pitch,
+                    ahead: panel.ahead(next.clone(), place),
                     accumulate: blocks.start > 0,
                 };
                 simd.product(rows, panel.vectors, product);
             }
         }
     }
+}
+
+/// One strip of one pass.
+struct Pass {
+    /// Its blocks of the depth.
+    blocks: Range<usize>,
+    /// Those of the next pass.
+    next: Range<usize>,
+    /// The strip's place in its task.
+    strip: usize,
 }
 
 /// Copies `count` vectors, zeros where `source` is empty, to every `ROWS`-th vector of `lines`.

@@ -198,7 +198,13 @@ impl<T: Transform> Job for Task<'_, T> {
         for index in panels.clone() {
             for (point, weights) in conv.products.iter().enumerate() {
                 let panel = weights.panel(index);
-                for first in (0..tiles.len()).step_by(S::ROWS) {
+                let next = match conv.products.get(point + 1) {
+                    Some(weights) => weights.panel(index),
+                    None if index + 1 < panels.end => conv.products[0].panel(index + 1),
+                    None => conv.products[0].panel(panels.start),
+                };
+                for (strip, first) in (0..tiles.len()).step_by(S::ROWS).enumerate() {
+                    let ahead = next.ahead(0..blocks, strip);
                     let strip = &transformed[point * inputs + first * depth..];
                     let sums = &mut sums[point * products + first * width..];
                     assert!(strip.len() >= S::ROWS * depth);
@@ -209,6 +215,7 @@ impl<T: Transform> Job for Task<'_, T> {
                         blocks,
                         sums: sums.as_mut_ptr(),
                         pitch: width,
+                        ahead,
                         accumulate: false,
                     };
                     let rows = (tiles.len() - first).min(S::ROWS);

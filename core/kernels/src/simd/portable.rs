@@ -80,6 +80,9 @@ impl Simd for Portable {
     fn prefetch(self, _: *const f32) {}
 
     #[inline(always)]
+    fn prefetch_far(self, _: *const f32) {}
+
+    #[inline(always)]
     unsafe fn product(self, rows: usize, vectors: usize, operands: Product) {
         assert!(rows <= Self::ROWS && vectors == 1);
         // SAFETY: as promised by the caller.
