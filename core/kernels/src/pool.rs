@@ -76,6 +76,39 @@ enum Reduction {
     Mean { count_padding: bool, shape: Shape },
 }
 
+impl Reduction {
+    /// What the first value is joined to.
+    #[inline(always)]
+    fn start<S: Simd>(self, simd: S) -> S::Vector {
+        simd.splat(match self {
+            Self::Max => f32::NEG_INFINITY,
+            Self::Mean { .. } => 0.0,
+        })
+    }
+
+    #[inline(always)]
+    fn join<S: Simd>(self, simd: S, value: S::Vector, next: S::Vector) -> S::Vector {
+        match self {
+            Self::Max => simd.larger(value, next),
+            Self::Mean { .. } => simd.add(value, next),
+        }
+    }
+
+    /// The output for a window of which `inside` rows and columns lie in the map.
+    #[inline(always)]
+    fn end<S: Simd>(
+        self,
+        simd: S,
+        value: S::Vector,
+        spec: &PoolSpec,
+        inside: [usize; 2],
+    ) -> S::Vector {
+        let Self::Mean { count_padding, shape } = self else { return value };
+        let [rows, columns] = if count_padding { spec.kernel } else { inside };
+        shape.apply(simd, simd.mul(value, simd.splat(1.0 / (rows * columns) as f32)))
+    }
+}
+
 fn pool(spec: &PoolSpec, reduction: Reduction, input: Map<'_>, mut output: MapMut<'_>) {
     spec.check(input.shape(), output.shape());
     let (isa, stride) = (Isa::best(), output.stride());
@@ -109,25 +142,22 @@ impl Job for Row<'_> {
                 let start = (image * h + y) * w;
                 pixels.extend(columns.clone().map(|x| input.pixel(start + x)));
             }
-            for (at, out) in (0..c).step_by(LANES).zip(out[..c].chunks_mut(LANES)) {
-                let mut value = match reduction {
-                    Reduction::Max => simd.splat(f32::NEG_INFINITY),
-                    Reduction::Mean { .. } => simd.splat(0.0),
-                };
+            let inside = [rows.len(), columns.len()];
+            let (vectors, rest) = out[..c].as_chunks_mut::<LANES>();
+            for (at, out) in (0..).step_by(LANES).zip(vectors) {
+                let mut value = reduction.start(simd);
                 for pixel in &pixels {
-                    let next = read_part(simd, &pixel[at..][..out.len()]);
-                    value = match reduction {
-                        Reduction::Max => simd.larger(value, next),
-                        Reduction::Mean { .. } => simd.add(value, next),
-                    };
+                    let next = pixel[at..].first_chunk().expect("as many channels as the output");
+                    value = reduction.join(simd, value, simd.load(next));
                 }
-                if let Reduction::Mean { count_padding, shape } = reduction {
-                    let inside = [rows.len(), columns.len()];
-                    let [rows, columns] = if count_padding { spec.kernel } else { inside };
-                    let divisor = (rows * columns) as f32;
-                    value = shape.apply(simd, simd.mul(value, simd.splat(1.0 / divisor)));
+                simd.store(reduction.end(simd, value, spec, inside), out);
+            }
+            if !rest.is_empty() {
+                let mut value = reduction.start(simd);
+                for pixel in &pixels {
+                    value = reduction.join(simd, value, read_part(simd, &pixel[c - rest.len()..]));
                 }
-                write_part(simd, value, out);
+                write_part(simd, reduction.end(simd, value, spec, inside), rest);
             }
         }
     }
