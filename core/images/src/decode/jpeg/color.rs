@@ -1,4 +1,7 @@
 //! Components to red, green and blue.
+#![expect(clippy::inline_always, reason = "what `pulp` dispatches must be inlined into it")]
+
+use pulp::{Arch, NullaryFnOnce};
 
 use super::super::pillow;
 use super::frame::Frame;
@@ -32,6 +35,27 @@ impl Color {
 /// Rows of RGB.
 pub(super) fn rgb(frame: &Frame, upsamples: &[Upsample], jfif: bool, adobe: Option<u8>) -> Vec<u8> {
     let color = Color::of(frame, jfif, adobe);
+    Arch::new().dispatch(Conversion { frame, upsamples, color })
+}
+
+/// The arguments of [`convert`], which is compiled for the vectors of the processor.
+struct Conversion<'a> {
+    frame: &'a Frame,
+    upsamples: &'a [Upsample],
+    color: Color,
+}
+
+impl NullaryFnOnce for Conversion<'_> {
+    type Output = Vec<u8>;
+
+    #[inline(always)]
+    fn call(self) -> Vec<u8> {
+        convert(self.frame, self.upsamples, self.color)
+    }
+}
+
+#[inline(always)]
+fn convert(frame: &Frame, upsamples: &[Upsample], color: Color) -> Vec<u8> {
     // Doubling may result in one sample more than the width, repeating in several.
     let padded = frame.width.next_multiple_of(8 * frame.sampling.0);
     let mut rows = vec![vec![0; padded]; frame.components.len()];
@@ -79,7 +103,7 @@ const fn fix(v: f64) -> i32 {
 }
 
 /// JFIF's conversion, with its products rounded to whole numbers as libjpeg rounds them.
-#[inline]
+#[inline(always)]
 fn from_ycbcr(y: u8, cb: u8, cr: u8) -> [u8; 3] {
     const HALF: i32 = 1 << 15;
     let (y, cb, cr) = (i32::from(y), i32::from(cb) - 128, i32::from(cr) - 128);

@@ -1,4 +1,5 @@
 //! Subsampled components to the size of the image.
+#![expect(clippy::inline_always, reason = "what `pulp` dispatches must be inlined into it")]
 
 use super::frame::Component;
 
@@ -35,6 +36,7 @@ impl Upsample {
     }
 
     /// Row `y` of the image, into `out`, which may contain samples beyond its width.
+    #[inline(always)]
     pub(super) fn row(self, component: &Component, y: usize, out: &mut [u8]) {
         let last = component.size.1 - 1;
         match self {
@@ -59,6 +61,7 @@ impl Upsample {
     }
 }
 
+#[inline(always)]
 fn copy(values: impl Iterator<Item = u8>, out: &mut [u8]) {
     for (out, value) in out.iter_mut().zip(values) {
         *out = value;
@@ -74,26 +77,29 @@ fn nearest(component: &Component, y: usize) -> (&[u8], &[u8]) {
 }
 
 /// Twice as many samples along x; `row` has at least three, `out` twice as many.
+#[inline(always)]
 fn triangle_x(row: &[u8], out: &mut [u8]) {
     let value = |i: usize| u16::from(row[i]);
     let last = row.len() - 1;
     let (pairs, _) = out.as_chunks_mut::<2>();
-    for (i, window) in row.windows(3).enumerate() {
+    for (pair, window) in pairs[1..].iter_mut().zip(row.windows(3)) {
         let [before, here, after] = [window[0], window[1], window[2]].map(u16::from);
-        pairs[i + 1] = [((3 * here + before + 1) >> 2) as u8, ((3 * here + after + 2) >> 2) as u8];
+        *pair = [((3 * here + before + 1) >> 2) as u8, ((3 * here + after + 2) >> 2) as u8];
     }
     pairs[0] = [row[0], ((3 * value(0) + value(1) + 2) >> 2) as u8];
     pairs[last] = [((3 * value(last) + value(last - 1) + 1) >> 2) as u8, row[last]];
 }
 
 /// Twice as many samples along x, from two rows that are mixed along y.
+#[inline(always)]
 fn triangle_xy(near: &[u8], far: &[u8], out: &mut [u8]) {
     let sum = |i: usize| 3 * u16::from(near[i]) + u16::from(far[i]);
     let last = near.len() - 1;
     let (pairs, _) = out.as_chunks_mut::<2>();
-    for (i, pair) in pairs.iter_mut().enumerate().take(last).skip(1) {
-        let here = 3 * sum(i);
-        *pair = [((here + sum(i - 1) + 8) >> 4) as u8, ((here + sum(i + 1) + 7) >> 4) as u8];
+    for ((pair, near), far) in pairs[1..].iter_mut().zip(near.windows(3)).zip(far.windows(3)) {
+        let sum = |i: usize| 3 * u16::from(near[i]) + u16::from(far[i]);
+        let [before, here, after] = [sum(0), 3 * sum(1), sum(2)];
+        *pair = [((here + before + 8) >> 4) as u8, ((here + after + 7) >> 4) as u8];
     }
     pairs[0] = [((4 * sum(0) + 8) >> 4) as u8, ((3 * sum(0) + sum(1) + 7) >> 4) as u8];
     pairs[last] =
