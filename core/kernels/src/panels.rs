@@ -29,8 +29,8 @@ pub(crate) struct Panel<'a> {
 }
 
 impl Panel<'_> {
-    /// The weights of `blocks` that the product of strip `strip` asks for [ahead](crate::simd::Product::ahead):
-    /// as many neighboring strips as the panel has vectors share them.
+    /// The weights of `blocks` that the product of strip `strip` asks for ahead of their use: as many
+    /// neighboring strips as the panel has vectors share them.
     pub(crate) fn ahead(&self, blocks: Range<usize>, strip: usize) -> *const f32 {
         let lines = blocks.start * self.vectors + strip % self.vectors * blocks.len();
         self.data.as_ptr().wrapping_add(lines * LANES * LANES)

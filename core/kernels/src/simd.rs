@@ -182,8 +182,8 @@ pub(crate) struct Product {
     pub(crate) blocks: usize,
     pub(crate) sums: *mut f32,
     pub(crate) pitch: usize,
-    /// What a later product reads and memory may hold, one cache line for each value of the depth:
-    /// asked for meanwhile, and need not be valid.
+    /// Weights of a later product, which may still lie in memory: one cache line for each value of
+    /// the depth is asked for meanwhile. It need not be valid.
     pub(crate) ahead: *const f32,
     /// Starts from the values in `sums` rather than from zero.
     pub(crate) accumulate: bool,

@@ -38,7 +38,7 @@ pub(super) fn rgb(frame: &Frame, upsamples: &[Upsample], jfif: bool, adobe: Opti
     Arch::new().dispatch(Conversion { frame, upsamples, color })
 }
 
-/// The arguments of [`convert`], which is compiled for the vectors of the processor.
+/// The arguments of [`rgb`], whose work is compiled for the vectors of the processor.
 struct Conversion<'a> {
     frame: &'a Frame,
     upsamples: &'a [Upsample],
@@ -50,51 +50,49 @@ impl NullaryFnOnce for Conversion<'_> {
 
     #[inline(always)]
     fn call(self) -> Vec<u8> {
-        convert(self.frame, self.upsamples, self.color)
-    }
-}
-
-#[inline(always)]
-fn convert(frame: &Frame, upsamples: &[Upsample], color: Color) -> Vec<u8> {
-    // Doubling may result in one sample more than the width, repeating in several.
-    let padded = frame.width.next_multiple_of(8 * frame.sampling.0);
-    let mut rows = vec![vec![0; padded]; frame.components.len()];
-    let mut pixels = vec![0; 3 * frame.width * frame.height];
-    for (y, out) in pixels.chunks_exact_mut(3 * frame.width).enumerate() {
-        for ((row, component), upsample) in rows.iter_mut().zip(&frame.components).zip(upsamples) {
-            upsample.row(component, y, row);
-        }
-        let out = out.as_chunks_mut::<3>().0;
-        match (color, rows.as_slice()) {
-            (Color::YCbCr, [y, cb, cr]) => {
-                for (((out, &y), &cb), &cr) in out.iter_mut().zip(y).zip(cb).zip(cr) {
-                    *out = from_ycbcr(y, cb, cr);
-                }
+        let Self { frame, upsamples, color } = self;
+        // Doubling may result in one sample more than the width, repeating in several.
+        let padded = frame.width.next_multiple_of(8 * frame.sampling.0);
+        let mut rows = vec![vec![0; padded]; frame.components.len()];
+        let mut pixels = vec![0; 3 * frame.width * frame.height];
+        for (y, out) in pixels.chunks_exact_mut(3 * frame.width).enumerate() {
+            for ((row, component), upsample) in
+                rows.iter_mut().zip(&frame.components).zip(upsamples)
+            {
+                upsample.row(component, y, row);
             }
-            (Color::Rgb, [r, g, b]) => {
-                for (((out, &r), &g), &b) in out.iter_mut().zip(r).zip(g).zip(b) {
-                    *out = [r, g, b];
+            let out = out.as_chunks_mut::<3>().0;
+            match (color, rows.as_slice()) {
+                (Color::YCbCr, [y, cb, cr]) => {
+                    for (((out, &y), &cb), &cr) in out.iter_mut().zip(y).zip(cb).zip(cr) {
+                        *out = from_ycbcr(y, cb, cr);
+                    }
                 }
-            }
-            (_, [a, b, c, k]) => {
-                for (x, out) in out.iter_mut().enumerate() {
-                    // Adobe's convention, which Pillow assumes of all: ink is stored inverted.
-                    let inverse = |rgb: [u8; 3]| match color {
-                        Color::Ycck => rgb.map(|v| 255 - v),
-                        _ => [a[x], b[x], c[x]],
-                    };
-                    let [c, m, y] = inverse(from_ycbcr(a[x], b[x], c[x])).map(|v| 255 - v);
-                    *out = pillow::cmyk([c, m, y, 255 - k[x]]);
+                (Color::Rgb, [r, g, b]) => {
+                    for (((out, &r), &g), &b) in out.iter_mut().zip(r).zip(g).zip(b) {
+                        *out = [r, g, b];
+                    }
                 }
-            }
-            (_, rows) => {
-                for (out, &v) in out.iter_mut().zip(&rows[0]) {
-                    *out = [v; 3];
+                (_, [a, b, c, k]) => {
+                    for (x, out) in out.iter_mut().enumerate() {
+                        // Adobe's convention, which Pillow assumes of all: ink is stored inverted.
+                        let inverse = |rgb: [u8; 3]| match color {
+                            Color::Ycck => rgb.map(|v| 255 - v),
+                            _ => [a[x], b[x], c[x]],
+                        };
+                        let [c, m, y] = inverse(from_ycbcr(a[x], b[x], c[x])).map(|v| 255 - v);
+                        *out = pillow::cmyk([c, m, y, 255 - k[x]]);
+                    }
+                }
+                (_, rows) => {
+                    for (out, &v) in out.iter_mut().zip(&rows[0]) {
+                        *out = [v; 3];
+                    }
                 }
             }
         }
+        pixels
     }
-    pixels
 }
 
 /// A constant of the conversion as a multiple of 2^-16.

@@ -93,13 +93,13 @@ fn triangle_x(row: &[u8], out: &mut [u8]) {
 /// Twice as many samples along x, from two rows that are mixed along y.
 #[inline(always)]
 fn triangle_xy(near: &[u8], far: &[u8], out: &mut [u8]) {
-    let sum = |i: usize| 3 * u16::from(near[i]) + u16::from(far[i]);
+    let mix = |near: u8, far: u8| 3 * u16::from(near) + u16::from(far);
+    let sum = |i: usize| mix(near[i], far[i]);
     let last = near.len() - 1;
     let (pairs, _) = out.as_chunks_mut::<2>();
     for ((pair, near), far) in pairs[1..].iter_mut().zip(near.windows(3)).zip(far.windows(3)) {
-        let sum = |i: usize| 3 * u16::from(near[i]) + u16::from(far[i]);
-        let [before, here, after] = [sum(0), 3 * sum(1), sum(2)];
-        *pair = [((here + before + 8) >> 4) as u8, ((here + after + 7) >> 4) as u8];
+        let [before, here, after] = [0, 1, 2].map(|i| mix(near[i], far[i]));
+        *pair = [((3 * here + before + 8) >> 4) as u8, ((3 * here + after + 7) >> 4) as u8];
     }
     pairs[0] = [((4 * sum(0) + 8) >> 4) as u8, ((3 * sum(0) + sum(1) + 7) >> 4) as u8];
     pairs[last] =
