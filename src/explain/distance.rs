@@ -37,8 +37,8 @@ pub fn pixel_maps(extractor: &Extractor, image: &Image, by_features: &[f64]) -> 
     let size = extractor.preprocess.size;
     let mut values = vec![0.0; extractor.preprocess.values()];
     extractor.preprocess.apply(image, &mut values);
-    let input = values.iter().enumerate().map(|(k, &v)| scaling.apply(k % 3, v));
-    let input = FeatureMap::new(1, Shape { c: 3, h: size, w: size }, input.collect())?;
+    let input = scaling.apply_all(&values);
+    let input = FeatureMap::new(1, Shape { c: 3, h: size, w: size }, input)?;
 
     let target = Target::direction(*features, by_features);
     let last = map_behind(network, *features, size)?;

@@ -36,7 +36,7 @@ pub(crate) fn tasks(count: usize, task: impl Fn(usize) + Sync + Send) {
     if WITHIN.get() {
         (0..count).for_each(task);
     } else {
-        (0..count).into_par_iter().for_each(task);
+        (0..count).into_par_iter().with_max_len(1).for_each(task);
     }
 }
 
@@ -47,7 +47,7 @@ pub fn for_each<T: Send>(items: Vec<T>, task: impl Fn(T) + Sync + Send) {
         items.into_iter().for_each(task);
         return;
     }
-    items.into_par_iter().for_each(|item| {
+    items.into_par_iter().with_max_len(1).for_each(|item| {
         let _within = Within::new();
         task(item);
     });

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use rayon::prelude::*;
+
 /// How pixel values on 0..255 become network input.
 ///
 /// Each tool scales in its own order of operations, which decides the last bits of the input.
@@ -62,6 +64,14 @@ impl Normalization {
             Self::Unit => 2.0 * (x / 255.0) - 1.0,
             Self::Channels { mean, std } => (x / 255.0 - mean[c]) / std[c],
         }
+    }
+
+    /// Network inputs for the values on 0..255 of pixels of three channels, one after the other.
+    pub fn apply_all(&self, pixels: &[f32]) -> Vec<f32> {
+        let (pixels, _) = pixels.as_chunks();
+        let input =
+            |[r, g, b]: &[f32; 3]| [self.apply(0, *r), self.apply(1, *g), self.apply(2, *b)];
+        pixels.par_iter().map(input).collect::<Vec<_>>().into_flattened()
     }
 
     /// Pixel values of the channel-last network input `input`: the inverse of

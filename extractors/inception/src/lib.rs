@@ -109,7 +109,7 @@ impl Inception {
         if spatial {
             taps.push(net.node("Mixed_6d.branch1x1.relu")?);
         }
-        if logits {
+        if logits && layer != Layer::L2048 {
             taps.push(net.node(Layer::L2048.step())?);
         }
         let head = logits.then(|| head_without_bias(&net)).transpose()?;
@@ -138,10 +138,7 @@ impl FeatureExtractor for Inception {
     }
 
     fn extract(&self, images: &ImageBatch) -> Result<FeatureBatch> {
-        let input: Vec<f32> = {
-            let values = images.data.iter().enumerate();
-            values.map(|(i, &x)| self.scaling.apply(i % 3, x)).collect()
-        };
+        let input = self.scaling.apply_all(&images.data);
         let maps = self.engine.run(&input, (images.n, images.height, images.width))?;
         let mut maps = maps.into_iter();
         let mut next = || maps.next().expect("one map a tap");
@@ -150,7 +147,11 @@ impl FeatureExtractor for Inception {
         let logits = match &self.head {
             None => None,
             Some(head) => {
-                let logits = head.run(&next().spatial_mean(), (images.n, 1, 1))?.swap_remove(0);
+                let last = match self.layer {
+                    Layer::L2048 => features.as_slice(),
+                    _ => &next().spatial_mean(),
+                };
+                let logits = head.run(last, (images.n, 1, 1))?.swap_remove(0);
                 Some(Features::from_vec(logits.data, logits.shape.c)?)
             }
         };

@@ -54,8 +54,7 @@ impl FeatureExtractor for VitFeatures {
             let problem = format!("images of {width} x {height} pixels");
             return Err(Error::Input(format!("{problem} do not divide into patches of {patch}")));
         }
-        let scale = |(i, &x): (usize, &f32)| self.vit.normalization().apply(i % 3, x);
-        let input: Vec<f32> = images.data.iter().enumerate().map(scale).collect();
+        let input = self.vit.normalization().apply_all(&images.data);
         let maps = self.engine.run(&input, (images.n, height, width))?;
         let features = Features::from_vec(maps[0].spatial_mean(), self.dim)?;
         Ok(FeatureBatch { features, logits: None, spatial: None })

@@ -26,8 +26,11 @@ use crate::{Error, Result};
 use memory::{Buffer, Memory, Values};
 use plan::{Layer, Plan};
 
-/// Images that go through the network together: enough to fill the cores in small late layers.
+/// Images that are on their way through the network, on few threads.
 const IMAGES_AT_ONCE: usize = 8;
+/// Images that go through the network together at least, so that small late layers read their weights
+/// less often.
+const FEWEST_TOGETHER: usize = 2;
 /// Rows of tokens that go through a transformer together on a thread: enough to fill the tiles of
 /// the matrix products, few enough that they stay in the caches of a core.
 const ROWS_AT_ONCE: usize = 256;
@@ -123,17 +126,19 @@ impl Engine {
     }
 
     /// How many images go through the network together, and how many such chunks run at the same
-    /// time: one after the other, or for a transformer one on each thread.
+    /// time: one on each thread, so that no thread waits at the end of a layer. A thread without a
+    /// chunk takes part in those of others.
     fn at_once(&self, shapes: &[Shape]) -> [usize; 2] {
+        let threads = rayon::current_num_threads();
         let is_attention = |step: &&Step| matches!(step.op, Op::Attention(_));
-        match self.network.steps().iter().find(is_attention) {
+        let images = match self.network.steps().iter().find(is_attention) {
             Some(step) => {
                 let Shape { h, w, .. } = shapes[step.inputs[0].index()];
-                let images = ROWS_AT_ONCE.div_ceil((h * w).max(1)).min(IMAGES_AT_ONCE);
-                [images, rayon::current_num_threads()]
+                ROWS_AT_ONCE.div_ceil((h * w).max(1)).min(IMAGES_AT_ONCE)
             }
-            None => [IMAGES_AT_ONCE, 1],
-        }
+            None => IMAGES_AT_ONCE.div_ceil(threads).max(FEWEST_TOGETHER),
+        };
+        [images, threads]
     }
 }
 

@@ -27,7 +27,8 @@ impl FeatureMap {
             }
             sums.into_iter().map(|s| (s / (h * w) as f64) as f32).collect::<Vec<_>>()
         };
-        self.data.chunks_exact(self.shape.len()).flat_map(mean).collect()
+        let means: Vec<_> = self.data.par_chunks_exact(self.shape.len()).map(mean).collect();
+        means.concat()
     }
 }
 

@@ -66,8 +66,7 @@ fn whole(k: usize, height: usize, width: usize) -> ImageBatch {
 /// The values of some steps for a batch.
 fn values(vit: &Vit, images: &ImageBatch, steps: &[&str]) -> Vec<FeatureMap> {
     let taps: Vec<_> = steps.iter().map(|step| vit.network().node(step).unwrap()).collect();
-    let scale = |(i, &x): (usize, &f32)| vit.normalization().apply(i % 3, x);
-    let input: Vec<f32> = images.data.iter().enumerate().map(scale).collect();
+    let input = vit.normalization().apply_all(&images.data);
     let engine = Engine::new(vit.network().clone(), &taps);
     engine.run(&input, (images.n, images.height, images.width)).unwrap()
 }
