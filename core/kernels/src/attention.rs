@@ -240,6 +240,7 @@ unsafe fn multiply<S: Simd>(
         unsafe {
             let product = Product {
                 strip: strip.as_ptr(),
+                step: 0,
                 panel: panels.as_ptr().add(first * depth),
                 blocks: depth / LANES,
                 sums: sums.as_mut_ptr().add(first),

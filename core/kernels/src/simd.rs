@@ -144,8 +144,8 @@ pub(crate) trait Simd: Copy {
     /// Multiplies a strip by a panel with the tile of `rows` and `vectors`; see [`Product`].
     ///
     /// # Safety
-    /// The pointers of `product` must be valid as [`Product`] says, for `rows <= ROWS` and
-    /// `1 <= vectors <= VECTORS`.
+    /// The pointers of `product` must be valid as [`Product`] says, for `rows <= ROWS`, or `ROWS` of
+    /// them in place, and `1 <= vectors <= VECTORS`.
     unsafe fn product(self, rows: usize, vectors: usize, product: Product);
 
     /// Reads sixteen floats.
@@ -178,6 +178,9 @@ pub(crate) trait Simd: Copy {
 #[derive(Clone, Copy)]
 pub(crate) struct Product {
     pub(crate) strip: *const f32,
+    /// Zero, or the distance of the rows of a strip that is no copy but `ROWS` rows of a map: its
+    /// values are then `[ROWS][blocks][16]`.
+    pub(crate) step: usize,
     pub(crate) panel: *const f32,
     pub(crate) blocks: usize,
     pub(crate) sums: *mut f32,
@@ -194,8 +197,13 @@ pub(crate) struct Product {
 /// # Safety
 /// As [`Simd::product`], with `R <= S::ROWS` rows readable in each block.
 #[inline(always)]
-unsafe fn tile<S: Simd, const R: usize, const C: usize>(simd: S, product: Product) {
-    let Product { mut strip, mut panel, blocks, sums, pitch, mut ahead, accumulate } = product;
+unsafe fn tile<S: Simd, const R: usize, const C: usize, const IN_PLACE: bool>(
+    simd: S,
+    product: Product,
+) {
+    let Product { mut strip, step, mut panel, blocks, sums, pitch, mut ahead, accumulate } =
+        product;
+    let [row_step, block_step] = if IN_PLACE { [step, LANES] } else { [LANES, S::ROWS * LANES] };
     let mut sum = [[simd.splat(0.0); C]; R];
     // SAFETY: `strip` and `panel` advance by whole blocks and stay inside their operands; `sums`
     // has R rows of C vectors, `pitch` apart.
@@ -218,13 +226,13 @@ unsafe fn tile<S: Simd, const R: usize, const C: usize>(simd: S, product: Produc
                 }
                 simd.prefetch_far(ahead.wrapping_add(k * LANES));
                 for (r, row) in sum.iter_mut().enumerate() {
-                    let value = simd.splat(*strip.add(r * LANES + k));
+                    let value = simd.splat(*strip.add(r * row_step + k));
                     for (c, total) in row.iter_mut().enumerate() {
                         *total = simd.mul_add(value, weight[c], *total);
                     }
                 }
             }
-            strip = strip.add(S::ROWS * LANES);
+            strip = strip.add(block_step);
             panel = panel.add(LANES * C * LANES);
             ahead = ahead.wrapping_add(LANES * LANES);
         }

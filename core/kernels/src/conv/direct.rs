@@ -2,8 +2,9 @@
 //!
 //! The rows of the left matrix are output pixels, its columns the inputs of all kernel taps. A
 //! strip of it, as many rows as the register tile has, is copied from the map into the cache of
-//! the core just before use; the whole matrix never exists. Dukhan, "The Indirect Convolution
-//! Algorithm", 2019, <https://arxiv.org/abs/1907.02129>, avoids that copy too; here it costs one
+//! the core just before use; the whole matrix never exists. Where the rows are pixels of the map, as
+//! in a layer of one tap, most strips are read where they lie. Dukhan, "The Indirect Convolution
+//! Algorithm", 2019, <https://arxiv.org/abs/1907.02129>, avoids the copy everywhere; here it costs one
 //! store per 28 multiply-adds and panel, and gives the innermost loop a single base address.
 
 use std::ops::Range;
@@ -21,6 +22,9 @@ const PASS: usize = 16;
 const STRIPS: usize = 8;
 /// Outputs in a task at most: their weights of one pass take 448 KB of the second-level cache.
 const OUTPUTS: usize = 448;
+/// Rows whose distance is a multiple of so many floats share two of the 64 places of a cache line in
+/// the first-level cache.
+const CROWDED: usize = 512;
 /// Tasks per thread wanted, so that the last ones end together.
 const TASKS_PER_THREAD: usize = 4;
 
@@ -125,6 +129,7 @@ impl Job for Block<'_> {
         if panels.blocks() == 0 {
             sums.fill(0.0);
         }
+        let in_place = self.is_in_place();
         for start in (0..panels.blocks()).step_by(PASS) {
             let blocks = start..(start + PASS).min(panels.blocks());
             let next = match blocks.end {
@@ -133,10 +138,15 @@ impl Job for Block<'_> {
             };
             for (index, first) in self.pixels.clone().step_by(S::ROWS).enumerate() {
                 let pixels = first..(first + S::ROWS).min(self.pixels.end);
-                self.gather(simd, pixels.clone(), blocks.clone(), strip);
                 let sums = &mut sums[index * S::ROWS * pitch..];
                 let pass = Pass { blocks: blocks.clone(), next: next.clone(), strip: index };
-                self.multiply(simd, pixels.len(), pass, strip, sums, pitch);
+                let (rows, step) = if in_place && pixels.len() == S::ROWS {
+                    (self.rows_in_place(simd, first, blocks.clone()), self.input.stride())
+                } else {
+                    self.gather(simd, pixels.clone(), blocks.clone(), strip);
+                    (&*strip, 0)
+                };
+                self.multiply(simd, pixels.len(), pass, (rows, step), sums, pitch);
             }
         }
         for Part { columns: own, target, first, epilogue } in self.parts {
@@ -182,6 +192,29 @@ impl Block<'_> {
             }
             place
         })
+    }
+
+    /// Whether strips of whole rows need no copy: each row is a pixel of the map, in the order of
+    /// the map, and rows do not displace each other in the first-level cache.
+    fn is_in_place(&self) -> bool {
+        let Self { conv, input, grid, .. } = self;
+        let [_, h, w, inputs] = input.shape();
+        let same = conv.taps == [[0, 0]] && conv.step == [1, 1] && grid.size == [h, w];
+        same && inputs.is_multiple_of(LANES) && !input.stride().is_multiple_of(CROWDED)
+    }
+
+    /// The values of the map from the first of some blocks of pixel `first` on. Those of the next
+    /// strip are asked for.
+    #[inline(always)]
+    fn rows_in_place<S: Simd>(&self, simd: S, first: usize, blocks: Range<usize>) -> &[f32] {
+        let stride = self.input.stride();
+        let rows = &self.input.data()[first * stride + blocks.start * LANES..];
+        for row in S::ROWS..2 * S::ROWS {
+            for block in 0..blocks.len() {
+                simd.prefetch_far(rows.as_ptr().wrapping_add(row * stride + block * LANES));
+            }
+        }
+        rows
     }
 
     /// Copies the inputs of some pixels for some blocks of the depth, `[block][ROWS][16]`.
@@ -235,18 +268,23 @@ impl Block<'_> {
         }
     }
 
-    /// Multiplies a strip by all panels of the task.
+    /// Multiplies a strip by all panels of the task: a copy, or whole rows in place that lie `step`
+    /// floats apart.
     #[inline(always)]
     fn multiply<S: Simd>(
         &self,
         simd: S,
         rows: usize,
         Pass { blocks, next, strip: place }: Pass,
-        strip: &[f32],
+        (strip, step): (&[f32], usize),
         sums: &mut [f32],
         pitch: usize,
     ) {
-        assert!(strip.len() >= blocks.len() * S::ROWS * LANES);
+        let needed = match step {
+            0 => blocks.len() * S::ROWS * LANES,
+            _ => (S::ROWS - 1) * step + blocks.len() * LANES,
+        };
+        assert!(strip.len() >= needed && (step == 0 || rows == S::ROWS));
         assert!(sums.len() >= S::ROWS * pitch);
         let panels = &self.conv.panels;
         for (index, panel) in self.panels.clone().map(|index| panels.panel(index)).enumerate() {
@@ -257,6 +295,7 @@ impl Block<'_> {
             unsafe {
                 let product = Product {
                     strip: strip.as_ptr(),
+                    step,
                     panel: weights.as_ptr(),
                     blocks: blocks.len(),
                     sums: sums.as_mut_ptr().add(index * panels.width()),

@@ -211,6 +211,7 @@ impl<T: Transform> Job for Task<'_, T> {
                     assert!(sums.len() >= S::ROWS * width);
                     let product = Product {
                         strip: strip.as_ptr(),
+                        step: 0,
                         panel: panel.data.as_ptr(),
                         blocks,
                         sums: sums.as_mut_ptr(),

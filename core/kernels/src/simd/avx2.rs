@@ -24,9 +24,9 @@ pub(super) unsafe fn run<J: Job>(job: J) {
 /// The processor must have AVX2 and FMA; `product` as [`Simd::product`].
 #[target_feature(enable = "avx2,fma")]
 #[inline(never)]
-unsafe fn product<const R: usize>(product: Product) {
+unsafe fn product<const R: usize, const IN_PLACE: bool>(product: Product) {
     // SAFETY: as promised by the caller.
-    unsafe { tile::<_, R, 1>(Avx2(()), product) }
+    unsafe { tile::<_, R, 1, IN_PLACE>(Avx2(()), product) }
 }
 
 // SAFETY of every intrinsic below: the value of `Avx2` proves the instruction set.
@@ -150,8 +150,9 @@ impl Simd for Avx2 {
         // rows and at most `ROWS`.
         unsafe {
             match rows {
-                4.. => product::<6>(operands),
-                _ => product::<3>(operands),
+                _ if operands.step > 0 => product::<6, true>(operands),
+                4.. => product::<6, false>(operands),
+                _ => product::<3, false>(operands),
             }
         }
     }

@@ -24,9 +24,9 @@ pub(super) unsafe fn run<J: Job>(job: J) {
 /// The processor must have AVX-512F; `product` as [`Simd::product`].
 #[target_feature(enable = "avx512f")]
 #[inline(never)]
-unsafe fn product<const R: usize, const C: usize>(product: Product) {
+unsafe fn product<const R: usize, const C: usize, const IN_PLACE: bool>(product: Product) {
     // SAFETY: as promised by the caller.
-    unsafe { tile::<_, R, C>(Avx512(()), product) }
+    unsafe { tile::<_, R, C, IN_PLACE>(Avx512(()), product) }
 }
 
 // SAFETY of every intrinsic below: the value of `Avx512` proves the instruction set.
@@ -128,11 +128,13 @@ impl Simd for Avx512 {
         // rows and at most `ROWS`.
         unsafe {
             match (vectors, rows) {
-                (2, 9..) => product::<14, 2>(operands),
-                (2, 5..=8) => product::<8, 2>(operands),
-                (2, _) => product::<4, 2>(operands),
-                (_, 9..) => product::<14, 1>(operands),
-                _ => product::<8, 1>(operands),
+                (2, _) if operands.step > 0 => product::<14, 2, true>(operands),
+                _ if operands.step > 0 => product::<14, 1, true>(operands),
+                (2, 9..) => product::<14, 2, false>(operands),
+                (2, 5..=8) => product::<8, 2, false>(operands),
+                (2, _) => product::<4, 2, false>(operands),
+                (_, 9..) => product::<14, 1, false>(operands),
+                _ => product::<8, 1, false>(operands),
             }
         }
     }

@@ -86,6 +86,11 @@ impl Simd for Portable {
     unsafe fn product(self, rows: usize, vectors: usize, operands: Product) {
         assert!(rows <= Self::ROWS && vectors == 1);
         // SAFETY: as promised by the caller.
-        unsafe { tile::<_, 4, 1>(self, operands) }
+        unsafe {
+            match operands.step {
+                0 => tile::<_, 4, 1, false>(self, operands),
+                _ => tile::<_, 4, 1, true>(self, operands),
+            }
+        }
     }
 }
