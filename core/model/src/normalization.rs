@@ -117,6 +117,8 @@ mod tests {
             let input = pixels.iter().enumerate().map(|(i, &x)| scaling.apply(i % 3, x.into()));
             let input: Vec<f32> = input.collect();
             assert_eq!(scaling.to_pixels(&input), pixels, "{scaling}");
+            let pixels: Vec<f32> = pixels.iter().map(|&v| v.into()).collect();
+            assert_eq!(scaling.apply_all(&pixels), input, "{scaling}");
             assert!(scaling.to_pixels(&[-99.0; 3]).iter().all(|&v| v == 0));
             assert!(scaling.to_pixels(&[99.0; 3]).iter().all(|&v| v == 255));
         }
