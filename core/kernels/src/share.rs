@@ -31,7 +31,7 @@ pub(crate) fn threads() -> usize {
 }
 
 /// Calls `task` with the numbers below `count`, in parallel and in no order; within an item of
-/// [`for_each`], one after the other.
+/// [`for_each`], one after the other. A thread that has done its share takes any task that is left.
 pub(crate) fn tasks(count: usize, task: impl Fn(usize) + Sync + Send) {
     if WITHIN.get() {
         (0..count).for_each(task);

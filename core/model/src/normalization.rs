@@ -67,8 +67,12 @@ impl Normalization {
     }
 
     /// Network inputs for the values on 0..255 of pixels of three channels, one after the other.
+    ///
+    /// # Panics
+    /// If the last pixel has fewer channels.
     pub fn apply_all(&self, pixels: &[f32]) -> Vec<f32> {
-        let (pixels, _) = pixels.as_chunks();
+        let (pixels, rest) = pixels.as_chunks();
+        assert!(rest.is_empty(), "pixels of three channels");
         let input =
             |[r, g, b]: &[f32; 3]| [self.apply(0, *r), self.apply(1, *g), self.apply(2, *b)];
         pixels.par_iter().map(input).collect::<Vec<_>>().into_flattened()

@@ -448,3 +448,33 @@ fn no_output_depends_on_the_batch_or_on_the_threads() {
         }
     }
 }
+
+#[test]
+fn strips_that_are_read_in_place_have_the_bits_of_copies() {
+    let shape = [1, 5, 9, 40];
+    for inputs in [16, 48, 320] {
+        let spec = ConvSpec::new(inputs, 40, [1, 1]);
+        let (dense, weight) = (values(1, 45 * inputs), values(2, 40 * inputs));
+        let expected = conv_in_f64(&spec, Map::new(&dense, [1, 5, 9, inputs]), &weight);
+        for isa in Isa::available() {
+            let none = Activation::None;
+            let conv = Conv2d::with(spec, &weight, None, none, Algorithm::Direct, isa);
+            let run = |stride: usize| {
+                let mut wide = vec![f32::NAN; 45 * stride];
+                for (to, from) in wide.chunks_exact_mut(stride).zip(dense.chunks_exact(inputs)) {
+                    to[..inputs].copy_from_slice(from);
+                }
+                let mut output = vec![7.0; 45 * 40];
+                let input = Map::with_stride(&wide, [1, 5, 9, inputs], stride);
+                conv.run(input, MapMut::new(&mut output, shape));
+                output
+            };
+            // Rows so many floats apart would displace each other in the cache.
+            let copied = run(512);
+            assert!(distance(&copied, &expected, &expected) < F32_SUM, "{inputs} {isa:?}");
+            for stride in [inputs, inputs + 3, 500] {
+                assert_eq!(run(stride), copied, "{inputs} inputs, {stride} apart, {isa:?}");
+            }
+        }
+    }
+}
