@@ -124,15 +124,21 @@ impl Simd for Avx512 {
     #[inline(always)]
     unsafe fn product(self, rows: usize, vectors: usize, operands: Product) {
         assert!(rows <= Self::ROWS && (1..=Self::VECTORS).contains(&vectors));
+        // A class token and 16 x 16 patches leave five rows after strips of 14.
         // SAFETY: see above; `operands` as promised by the caller. The tile has at least `rows`
         // rows and at most `ROWS`.
         unsafe {
             match (vectors, rows) {
                 (2, _) if operands.step > 0 => product::<14, 2, true>(operands),
                 _ if operands.step > 0 => product::<14, 1, true>(operands),
-                (2, 9..) => product::<14, 2, false>(operands),
-                (2, 5..=8) => product::<8, 2, false>(operands),
-                (2, _) => product::<4, 2, false>(operands),
+                (2, 13..) => product::<14, 2, false>(operands),
+                (2, 11..) => product::<12, 2, false>(operands),
+                (2, 9..) => product::<10, 2, false>(operands),
+                (2, 7..) => product::<8, 2, false>(operands),
+                (2, 6) => product::<6, 2, false>(operands),
+                (2, 5) => product::<5, 2, false>(operands),
+                (2, 3..) => product::<4, 2, false>(operands),
+                (2, _) => product::<2, 2, false>(operands),
                 (_, 9..) => product::<14, 1, false>(operands),
                 _ => product::<8, 1, false>(operands),
             }

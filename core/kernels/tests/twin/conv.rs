@@ -478,3 +478,26 @@ fn strips_that_are_read_in_place_have_the_bits_of_copies() {
         }
     }
 }
+
+#[test]
+fn a_pixel_has_the_same_bits_in_strips_of_any_height() {
+    const MOST: usize = 30;
+    let (inputs, outputs) = (20, 41);
+    let spec = ConvSpec::new(inputs, outputs, [1, 1]);
+    let (data, weight) = (values(1, MOST * inputs), values(2, outputs * inputs));
+    let expected = conv_in_f64(&spec, Map::new(&data, [1, MOST, 1, inputs]), &weight);
+    for isa in Isa::available() {
+        let conv = Conv2d::with(spec, &weight, None, Activation::None, Algorithm::Direct, isa);
+        let run = |rows: usize| {
+            let mut output = vec![f32::NAN; rows * outputs];
+            let input = Map::new(&data[..rows * inputs], [1, rows, 1, inputs]);
+            conv.run(input, MapMut::new(&mut output, [1, rows, 1, outputs]));
+            output
+        };
+        let all = run(MOST);
+        assert!(distance(&all, &expected, &expected) < F32_SUM, "{isa:?}");
+        for rows in 1..MOST {
+            assert_eq!(run(rows), all[..rows * outputs], "{rows} rows, {isa:?}");
+        }
+    }
+}
