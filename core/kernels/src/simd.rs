@@ -132,8 +132,10 @@ pub(crate) trait Simd: Copy {
     /// The larger of `a` and `b`; a NaN in either stays.
     fn larger(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
 
-    /// `2^n` for whole numbers from -126 to 127.
-    fn pow2(self, n: Self::Vector) -> Self::Vector;
+    /// `|a|`.
+    fn abs(self, a: Self::Vector) -> Self::Vector;
+    /// `a 2^n` for whole numbers `n` from -126 to 127.
+    fn times_pow2(self, a: Self::Vector, n: Self::Vector) -> Self::Vector;
 
     /// Asks for the cache line of `from`, which need not be valid.
     fn prefetch(self, from: *const f32);

@@ -2,8 +2,8 @@
 
 use std::arch::x86_64::{
     __m256, _CMP_UNORD_Q, _MM_HINT_T0, _MM_HINT_T1, _mm_prefetch, _mm256_add_epi32, _mm256_add_ps,
-    _mm256_blendv_ps, _mm256_castsi256_ps, _mm256_cmp_ps, _mm256_cvtps_epi32, _mm256_div_ps,
-    _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_max_ps, _mm256_min_ps, _mm256_mul_ps,
+    _mm256_andnot_ps, _mm256_blendv_ps, _mm256_castsi256_ps, _mm256_cmp_ps, _mm256_cvtps_epi32,
+    _mm256_div_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_max_ps, _mm256_min_ps, _mm256_mul_ps,
     _mm256_set1_epi32, _mm256_set1_ps, _mm256_slli_epi32, _mm256_storeu_ps, _mm256_sub_ps,
 };
 
@@ -118,16 +118,24 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn pow2(self, n: [__m256; 2]) -> [__m256; 2] {
+    fn abs(self, a: [__m256; 2]) -> [__m256; 2] {
+        // SAFETY: see above. The first bit is the sign.
+        unsafe {
+            let sign = _mm256_set1_ps(-0.0);
+            [_mm256_andnot_ps(sign, a[0]), _mm256_andnot_ps(sign, a[1])]
+        }
+    }
+
+    #[inline(always)]
+    fn times_pow2(self, a: [__m256; 2], n: [__m256; 2]) -> [__m256; 2] {
         // SAFETY: see above. The bits of the exponent alone make a power of two.
         unsafe {
             let bias = _mm256_set1_epi32(127);
             let low = _mm256_add_epi32(_mm256_cvtps_epi32(n[0]), bias);
             let high = _mm256_add_epi32(_mm256_cvtps_epi32(n[1]), bias);
-            [
-                _mm256_castsi256_ps(_mm256_slli_epi32::<23>(low)),
-                _mm256_castsi256_ps(_mm256_slli_epi32::<23>(high)),
-            ]
+            let low = _mm256_castsi256_ps(_mm256_slli_epi32::<23>(low));
+            let high = _mm256_castsi256_ps(_mm256_slli_epi32::<23>(high));
+            [_mm256_mul_ps(a[0], low), _mm256_mul_ps(a[1], high)]
         }
     }
 

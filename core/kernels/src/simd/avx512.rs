@@ -1,7 +1,7 @@
 //! AVX-512: one register a vector, tiles of 14 rows by 32 columns in 28 of the 32 registers.
 
 use std::arch::x86_64::{
-    __m512, _CMP_UNORD_Q, _MM_HINT_T0, _MM_HINT_T1, _mm_prefetch, _mm512_add_ps,
+    __m512, _CMP_UNORD_Q, _MM_HINT_T0, _MM_HINT_T1, _mm_prefetch, _mm512_abs_ps, _mm512_add_ps,
     _mm512_cmp_ps_mask, _mm512_div_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mask_mov_ps,
     _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps, _mm512_scalef_ps, _mm512_set1_ps,
     _mm512_storeu_ps, _mm512_sub_ps,
@@ -104,9 +104,15 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    fn pow2(self, n: __m512) -> __m512 {
+    fn abs(self, a: __m512) -> __m512 {
         // SAFETY: see above.
-        unsafe { _mm512_scalef_ps(_mm512_set1_ps(1.0), n) }
+        unsafe { _mm512_abs_ps(a) }
+    }
+
+    #[inline(always)]
+    fn times_pow2(self, a: __m512, n: __m512) -> __m512 {
+        // SAFETY: see above.
+        unsafe { _mm512_scalef_ps(a, n) }
     }
 
     #[inline(always)]

@@ -72,8 +72,13 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
-    fn pow2(self, n: [f32; LANES]) -> [f32; LANES] {
-        from_fn(|i| f32::from_bits(((n[i] as i32).wrapping_add(127) as u32) << 23))
+    fn abs(self, a: [f32; LANES]) -> [f32; LANES] {
+        a.map(f32::abs)
+    }
+
+    #[inline(always)]
+    fn times_pow2(self, a: [f32; LANES], n: [f32; LANES]) -> [f32; LANES] {
+        from_fn(|i| a[i] * f32::from_bits(((n[i] as i32).wrapping_add(127) as u32) << 23))
     }
 
     #[inline(always)]
