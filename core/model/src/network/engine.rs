@@ -4,9 +4,11 @@
 //! is computed by the convolution itself; convolutions of one pixel that read the same value are one
 //! product; a mean over windows follows the convolution of one pixel that reads it where that has
 //! fewer channels; a value that is read by a concatenation alone is written straight into its place
-//! there; of tokens only those are computed that what was asked for depends on; memory is handed on
-//! as soon as nothing reads it any more.
+//! there; of tokens only those are computed that what was asked for depends on, and where the output
+//! depends on few tokens of an attention, these need no keys and values of the others; memory is
+//! handed on as soon as nothing reads it any more.
 
+mod folded;
 mod memory;
 mod plain;
 mod plan;
@@ -221,6 +223,13 @@ impl Run<'_> {
                         let x = memory.read(inputs[0]);
                         kernels::avg_pool(window, *count_padding, *activation, x, out);
                     });
+                }
+                Layer::Folded { folded, tokens, whole } => {
+                    let to = Node::of_step(i);
+                    if *whole {
+                        memory.write(to, |memory, out| plain::plain(op, inputs, memory, out));
+                    }
+                    memory.write(to, |memory, mut out| folded.run(memory.read(*tokens), &mut out));
                 }
                 Layer::Plain if *op == Op::Concat => memory.join(inputs, Node::of_step(i)),
                 Layer::Plain => memory.write(Node::of_step(i), |memory, out| {

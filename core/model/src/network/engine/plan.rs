@@ -1,16 +1,20 @@
 //! How an engine runs a network.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use ganscope_kernels::{Activation, Branch, Conv2d, JoinedConv};
 
 use super::QUICK_GELU;
+use super::folded::Folded;
 use crate::network::{ConvSpec, Convolution, Network, Node, Op, PoolSpec, Shape};
 use crate::{Error, Result};
 
 /// Numbers in the maps of a step that are large: they fill a good part of the cache of a core.
 const LARGE: usize = 1 << 16;
+/// Channels per head and query at least, so that a product for each of these costs less than a product
+/// for each token.
+const FEW: usize = 4;
 
 /// The layers of a network that its engine runs, and the buffers of its values.
 #[derive(Debug)]
@@ -38,6 +42,9 @@ pub(super) enum Layer {
     Joined { conv: Box<JoinedConv>, to: Vec<Node> },
     /// A mean over windows and its activation, with the output `to`.
     AvgPool { window: PoolSpec, count_padding: bool, activation: Activation, to: Node },
+    /// The attention of few tokens, from the `tokens` that its layer of queries, keys and values reads;
+    /// after that of the `whole`, as the operation says, if it is read as well.
+    Folded { folded: Box<Folded>, tokens: Node, whole: bool },
     /// Everything else, as the operation says.
     Plain,
 }
@@ -48,7 +55,22 @@ enum Outline<'a> {
     Skip,
     Conv(Fused<'a>),
     AvgPool { window: PoolSpec, count_padding: bool, activation: Activation, to: Node },
+    Folded(Fold<'a>),
     Plain,
+}
+
+/// An attention of few tokens.
+#[derive(Clone, Copy)]
+struct Fold<'a> {
+    /// Queries, keys and values.
+    layer: &'a Convolution,
+    heads: usize,
+    /// How many tokens, the first ones.
+    rows: usize,
+    /// What the layer reads.
+    tokens: Node,
+    /// Whether more tokens are read.
+    whole: bool,
 }
 
 /// A convolution with what is fused into it.
@@ -67,23 +89,17 @@ struct Planned<'a> {
     /// Whether a value is asked for, or one that was depends on it.
     needed: Vec<bool>,
     ops: Vec<usize>,
+    /// What each step reads.
+    inputs: Vec<Vec<Node>>,
+    folds: BTreeMap<usize, Fold<'a>>,
 }
 
 impl Plan {
     /// The plan for computing the values `taps`.
     pub(super) fn new(network: &Network, taps: &[Node]) -> Self {
-        let steps = network.steps();
-        let mut needed = vec![false; steps.len() + 1];
-        for tap in taps {
-            needed[tap.index()] = true;
-        }
-        for (i, step) in steps.iter().enumerate().rev() {
-            if needed[i + 1] {
-                step.inputs.iter().for_each(|n| needed[n.index()] = true);
-            }
-        }
-        let mut planned = Planned { network, taps, needed, ops: (0..steps.len()).collect() };
+        let mut planned = Planned::new(network, taps);
         planned.move_pools();
+        planned.fold_attention();
         let roots = planned.roots();
         let last_use = planned.last_use(&roots);
         let rows = planned.rows();
@@ -133,7 +149,7 @@ impl Plan {
             Layer::Skip => vec![],
             Layer::Conv { to, .. } | Layer::AvgPool { to, .. } => vec![*to],
             Layer::Joined { to, .. } => to.clone(),
-            Layer::Plain => vec![Node::of_step(i)],
+            Layer::Folded { .. } | Layer::Plain => vec![Node::of_step(i)],
         });
         let roots: BTreeSet<Node> = written.map(|node| self.roots[node.index()]).collect();
         roots.into_iter().filter(|root| self.last_use[root.index()] >= steps.end).collect()
@@ -141,12 +157,32 @@ impl Plan {
 }
 
 impl<'a> Planned<'a> {
+    fn new(network: &'a Network, taps: &'a [Node]) -> Self {
+        let steps = network.steps();
+        let (needed, folds) = (vec![], BTreeMap::new());
+        let inputs = steps.iter().map(|step| step.inputs.clone()).collect();
+        let mut planned =
+            Self { network, taps, needed, ops: (0..steps.len()).collect(), inputs, folds };
+        planned.find_needed();
+        planned
+    }
+
+    fn find_needed(&mut self) {
+        self.needed = vec![false; self.ops.len() + 1];
+        self.taps.iter().for_each(|tap| self.needed[tap.index()] = true);
+        for (i, inputs) in self.inputs.iter().enumerate().rev() {
+            if self.needed[i + 1] {
+                inputs.iter().for_each(|n| self.needed[n.index()] = true);
+            }
+        }
+    }
+
     fn op(&self, i: usize) -> &'a Op {
         &self.network.steps()[self.ops[i]].op
     }
 
-    fn inputs(&self, i: usize) -> &'a [Node] {
-        &self.network.steps()[i].inputs
+    fn inputs(&self, i: usize) -> &[Node] {
+        &self.inputs[i]
     }
 
     /// The steps that are run, by index.
@@ -156,7 +192,7 @@ impl<'a> Planned<'a> {
 
     /// The step that alone reads a value, if the value itself was not asked for.
     fn sole_reader(&self, node: Node) -> Option<usize> {
-        let mut readers = self.network.consumers(node).filter(|&i| self.needed[i + 1]);
+        let mut readers = self.steps().filter(|&i| self.inputs(i).contains(&node));
         match (readers.next(), readers.next()) {
             (Some(i), None) if !self.taps.contains(&node) => Some(i),
             _ => None,
@@ -178,6 +214,28 @@ impl<'a> Planned<'a> {
                 self.ops.swap(i, j);
             }
         }
+    }
+
+    /// Folds the layer of queries, keys and values into each attention of which the output of the
+    /// network depends on few tokens. These are computed so whatever was asked for, so that their
+    /// values do not depend on it.
+    fn fold_attention(&mut self) {
+        let output = [self.network.output()];
+        let (of_output, rows) = (Planned::new(self.network, &output).rows(), self.rows());
+        for i in self.steps().collect::<Vec<_>>() {
+            if let (&Op::Attention(heads), Some(first)) = (self.op(i), of_output[i + 1])
+                && let &[qkv] = self.inputs(i)
+                && let Some(j) = qkv.step()
+                && let Op::Linear(layer) = self.op(j)
+                && FEW * first * heads <= layer.spec.in_channels
+            {
+                let tokens = self.inputs(j)[0];
+                let whole = rows[i + 1].is_none_or(|rows| rows > first);
+                self.folds.insert(i, Fold { layer, heads, rows: first, tokens, whole });
+                self.inputs[i] = if whole { vec![qkv, tokens] } else { vec![tokens] };
+            }
+        }
+        self.find_needed();
     }
 
     /// For each value how many of its rows are computed, the first ones, or all: where a feature is
@@ -234,7 +292,7 @@ impl<'a> Planned<'a> {
                     let activation = self.activation(&mut to, &mut fused);
                     Outline::AvgPool { window, count_padding, activation, to }
                 }
-                _ => Outline::Plain,
+                _ => self.folds.get(&i).copied().map_or(Outline::Plain, Outline::Folded),
             });
         }
         outline
@@ -262,6 +320,10 @@ impl<'a> Planned<'a> {
                 _ if joined[i] => Layer::Skip,
                 Outline::Skip => Layer::Skip,
                 Outline::Plain => Layer::Plain,
+                Outline::Folded(Fold { layer, heads, rows, tokens, whole }) => {
+                    let folded = Box::new(Folded::new(layer, heads, rows));
+                    Layer::Folded { folded, tokens, whole }
+                }
                 Outline::AvgPool { window, count_padding, activation, to } => {
                     Layer::AvgPool { window, count_padding, activation, to }
                 }
