@@ -31,6 +31,7 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let (name, batch, runs) =
         (argument(1, "fashion-stylegan2"), argument(2, "4").parse()?, argument(3, "5"));
     ganscope::keep_memory();
+    ganscope::pool(0).build_global()?;
     let generator = open_generator(&name, &GeneratorOptions::default(), &Device::Cpu, &mut ())?;
     if runs == "turns" {
         for line in std::io::stdin().lock().lines() {

@@ -34,7 +34,7 @@ pub use ganscope_biggan as biggan;
 pub use ganscope_explain as methods;
 pub use ganscope_hub as hub;
 pub use ganscope_images as images;
-pub use ganscope_kernels::keep_memory;
+pub use ganscope_kernels::{keep_memory, pool};
 pub use ganscope_latent as latent;
 pub use ganscope_model as model;
 pub use ganscope_r3gan as r3gan;

@@ -39,7 +39,7 @@ pub fn main() -> ExitCode {
         error.exit();
     }
     let mut terminal = Terminal::new(given.flag("quiet"), hints::Verb::of(given));
-    match limit_threads(given).and_then(|()| verbs::run(given, &mut terminal)) {
+    match start_threads(given).and_then(|()| verbs::run(given, &mut terminal)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             terminal.error(&error);
@@ -48,10 +48,13 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn limit_threads(given: Given<'_>) -> Result<()> {
-    let Some(threads) = given.text("threads") else { return Ok(()) };
-    let threads = threads.parse().ok().filter(|threads| (1..=1024).contains(threads));
-    let threads = threads.ok_or_else(|| Error::request("expected 1 to 1024 threads"))?;
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
-    pool.build_global().map_err(|error| Error::request(error.to_string()))
+fn start_threads(given: Given<'_>) -> Result<()> {
+    let threads = match given.text("threads") {
+        None => 0,
+        Some(threads) => {
+            let threads = threads.parse().ok().filter(|threads| (1..=1024).contains(threads));
+            threads.ok_or_else(|| Error::request("expected 1 to 1024 threads"))?
+        }
+    };
+    ganscope::pool(threads).build_global().map_err(|error| Error::request(error.to_string()))
 }

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, TryLockError};
+use std::sync::{Mutex, MutexGuard, Once, TryLockError};
 
 use ganscope::{Error, Result, Step, Unit, Warning, Watch};
 use pyo3::prelude::*;
@@ -13,6 +13,10 @@ use crate::errors;
 /// The process that the threads of the library belong to; 0 before there are any.
 static OWNER: AtomicU32 = AtomicU32::new(0);
 
+/// Done when the threads of the library have been started, at the first call: `RAYON_NUM_THREADS` is
+/// read then.
+static START: Once = Once::new();
+
 /// Runs `work` without the lock. It ends at an interrupt, and when `progress` raises or returns
 /// `False`; a panic becomes an exception.
 pub(crate) fn run<T: Send>(
@@ -21,6 +25,10 @@ pub(crate) fn run<T: Send>(
     work: impl FnOnce(&mut dyn Watch) -> Result<T> + Send,
 ) -> PyResult<T> {
     refuse_forked(py)?;
+    START.call_once(|| {
+        // It fails where they have been started already, and does then no harm.
+        _ = ganscope::pool(0).build_global();
+    });
     let mut watch = Observer { progress, ended: RefCell::new(None) };
     let outcome = py.detach(|| catch_unwind(AssertUnwindSafe(|| work(&mut watch))));
     if let Some(Ended::Raised(error)) = watch.ended.into_inner() {

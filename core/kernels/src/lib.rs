@@ -46,6 +46,6 @@ pub use memory::{keep_memory, zeros};
 pub use norm::layer_norm;
 pub use pool::{PoolSpec, avg_pool, global_average, max_pool, max_pool_switches, max_unpool};
 pub use scratch::Lines;
-pub use share::for_each;
+pub use share::{for_each, pool};
 pub use simd::Isa;
 pub use transpose::{ConvTranspose2d, ConvTransposeSpec};

@@ -1,8 +1,32 @@
-//! Loops that are shared among the threads of rayon, whole items first.
+//! The threads of rayon, and loops that they share, whole items first.
 
 use std::cell::Cell;
 
+use rayon::ThreadPoolBuilder;
 use rayon::prelude::*;
+
+/// A pool of so many threads; for 0 as many as `RAYON_NUM_THREADS` says, or as the process may run
+/// at the same time.
+///
+/// On Linux, where they are as many as the cores that the process may use, each stays on one. The
+/// system else often wakes two of them on one core after a pause, and takes 20 ms to part them: as
+/// long as half an image.
+pub fn pool(threads: usize) -> ThreadPoolBuilder {
+    ThreadPoolBuilder::new().num_threads(threads).start_handler(stay)
+}
+
+/// Keeps the thread with this number in its pool on the core in that place.
+#[cfg(target_os = "linux")]
+fn stay(index: usize) {
+    let cores = core_affinity::get_core_ids().unwrap_or_default();
+    if cores.len() == rayon::current_num_threads() {
+        // Where the system refuses, the thread runs anywhere, as it would without.
+        core_affinity::set_for_current(cores[index]);
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn stay(_: usize) {}
 
 thread_local! {
     /// Whether the thread is within an item of [`for_each`].
@@ -60,7 +84,21 @@ mod tests {
     use super::*;
 
     fn pool(threads: usize) -> rayon::ThreadPool {
-        rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap()
+        super::pool(threads).build().unwrap()
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn threads_stay_on_cores_if_they_are_as_many() {
+        let allowed = || core_affinity::get_core_ids().unwrap();
+        let all = allowed();
+        let own: Vec<_> = pool(all.len()).broadcast(|_| allowed());
+        assert!(own.iter().all(|own| own.len() == 1));
+        let mut own = own.concat();
+        own.sort();
+        assert_eq!(own, all);
+        assert!(pool(all.len() + 1).broadcast(|_| allowed()).iter().all(|own| *own == all));
+        assert_eq!(allowed(), all, "the thread that started them");
     }
 
     #[test]

@@ -42,7 +42,7 @@ fn main() -> Result<()> {
     if std::env::var_os("AVX2").is_some() {
         ganscope_kernels::Isa::Avx2.limit();
     }
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
+    let pool = ganscope_kernels::pool(threads).build()?;
     let weights = golden::weights("inception-weights.json");
     let network = Arc::new(network(Checkpoint::from_f32(weights)?)?);
     let features = network.node(Layer::L2048.step())?;

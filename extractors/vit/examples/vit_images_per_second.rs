@@ -70,6 +70,7 @@ fn main() -> Result<()> {
         "l" => (1024, 24),
         _ => (384, 12),
     };
+    ganscope_kernels::pool(0).build_global().expect("no thread has been started before");
     let batch: usize = argument(2, "8").parse().unwrap_or(8);
     let vit = Vit::dinov2(checkpoint(width, depth)?, &Config::default())?;
     let input: Vec<f32> =
