@@ -11,6 +11,7 @@ use std::ops::Range;
 
 use crate::conv::epilogue::Epilogue;
 use crate::conv::target::{Grid, Target};
+use crate::map::CROWDED;
 use crate::panels::Panels;
 use crate::scratch::Scratch;
 use crate::simd::{Isa, Job, LANES, Product, Simd, read_part};
@@ -22,9 +23,6 @@ const PASS: usize = 16;
 const STRIPS: usize = 8;
 /// Outputs in a task at most: their weights of one pass take 448 KB of the second-level cache.
 const OUTPUTS: usize = 448;
-/// Rows whose distance is a multiple of so many floats share two of the 64 places of a cache line in
-/// the first-level cache.
-const CROWDED: usize = 512;
 /// Tasks per thread wanted, so that the last ones end together.
 const TASKS_PER_THREAD: usize = 4;
 

@@ -183,7 +183,7 @@ impl Run<'_> {
         let mut images: Vec<_> =
             memory.input.chunks(size).map(|image| (image, BTreeMap::new())).collect();
         for (root, buffer) in kept.iter().zip(&mut buffers) {
-            let parts = buffer.chunks_mut(self.values.shapes[root.index()].len());
+            let parts = buffer.chunks_mut(self.values.size(*root));
             for ((_, live), part) in images.iter_mut().zip(parts) {
                 live.insert(*root, Buffer::Lent(part));
             }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 
-use ganscope_kernels::{Lines, Map, MapMut};
+use ganscope_kernels::{Lines, Map, MapMut, apart};
 
 use super::plain::combine;
 use super::plan::Plan;
@@ -79,6 +79,12 @@ impl<'a> Values<'a> {
         });
         Self { shapes, roots, offsets, positions: positions.collect() }
     }
+
+    /// Numbers in the buffer of a root for one image.
+    pub(super) fn size(&self, root: Node) -> usize {
+        let Shape { c, h, w } = self.shapes[root.index()];
+        h * w * apart(c)
+    }
 }
 
 impl<'a> Memory<'a> {
@@ -88,7 +94,8 @@ impl<'a> Memory<'a> {
         let Shape { c, h, w } = self.shape(node);
         let data = if root == Node::INPUT { self.input } else { &self.live[&root] };
         let data = &data[self.values.offsets[node.index()]..];
-        Map::with_stride(data, [self.n, h, w, c], self.shape(root).c)
+        let stride = if root == Node::INPUT { c } else { apart(self.shape(root).c) };
+        Map::with_stride(data, [self.n, h, w, c], stride)
     }
 
     /// Lets `compute` read earlier values and write the value `node`.
@@ -132,9 +139,9 @@ impl<'a> Memory<'a> {
 
     /// `count` channels of a value, from channel `first`, in its buffer.
     fn map<'b>(&self, node: Node, first: usize, count: usize, buffer: &'b mut [f32]) -> MapMut<'b> {
-        let Shape { c: stride, h, w } = self.shape(self.root(node));
+        let Shape { c, h, w } = self.shape(self.root(node));
         let data = &mut buffer[self.values.offsets[node.index()] + first..];
-        MapMut::with_stride(data, [self.n, h, w, count], stride)
+        MapMut::with_stride(data, [self.n, h, w, count], apart(c))
     }
 
     /// Copies the inputs of a concatenation that do not lie in their place already.
@@ -153,7 +160,7 @@ impl<'a> Memory<'a> {
 
     /// A buffer of any numbers for a root, one used before if there is one large enough.
     pub(super) fn allocate(&mut self, root: Node) -> Lines {
-        let len = self.n * self.shape(root).len();
+        let len = self.n * self.values.size(root);
         let spare = self.spare.iter().enumerate().filter(|(_, lines)| lines.len() >= len);
         let best = spare.min_by_key(|(_, lines)| lines.len()).map(|(i, _)| i);
         best.map_or_else(|| Lines::zeros(len), |i| self.spare.swap_remove(i))

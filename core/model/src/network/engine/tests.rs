@@ -59,16 +59,18 @@ fn run(network: &Arc<Network>, taps: &[Node], input: &[f32], n: usize) -> Vec<Fe
     Engine::new(network.clone(), taps).run(input, (n, SIZE.0, SIZE.1)).unwrap()
 }
 
-#[test]
-fn every_value_is_that_of_its_step() {
-    let network = network();
-    let (n, input) = (3, input(3));
-    let shape = Shape { c: 3, h: SIZE.0, w: SIZE.1 };
-    let exact = FeatureMap::new(n, shape, input.iter().map(|&v| f64::from(v)).collect()).unwrap();
+/// Compares the values of all steps with those of each step by itself: alone, so that everything
+/// before it may be rearranged; with the last value, which reads it; and among all of them, where
+/// nothing may be.
+fn check(network: &Arc<Network>, n: usize, (h, w): (usize, usize)) {
+    let input = random("input", n * h * w * 3, 1.0);
+    let exact = input.iter().map(|&v| f64::from(v)).collect();
+    let exact = FeatureMap::new(n, Shape { c: 3, h, w }, exact).unwrap();
     let walker = Walker::<f64>::new(network.clone());
     let trace = walker.run(exact).unwrap();
     let check = |taps: &[Node]| {
-        for (actual, tap) in run(&network, taps, &input, n).iter().zip(taps) {
+        let values = Engine::new(network.clone(), taps).run(&input, (n, h, w)).unwrap();
+        for (actual, tap) in values.iter().zip(taps) {
             let expected = trace.value(*tap);
             assert_eq!(actual.shape, expected.shape);
             let pairs = actual.data.iter().zip(&expected.data);
@@ -79,13 +81,34 @@ fn every_value_is_that_of_its_step() {
         }
     };
     let all: Vec<Node> = (0..network.steps().len()).map(Node::of_step).collect();
-    // Alone, so that everything before it may be rearranged; with the last value, which reads it;
-    // and among all of them, where nothing may be.
     for &tap in &all {
         check(&[tap]);
         check(&[network.output(), tap]);
     }
     check(&all);
+}
+
+#[test]
+fn every_value_is_that_of_its_step() {
+    check(&network(), 3, SIZE);
+    check(&transformer(), 3, (12, 8));
+}
+
+#[test]
+fn pixels_that_lie_apart_are_read_where_they_lie() {
+    let mut b = Builder::new(3);
+    let wide = conv(&mut b, "wide", Node::INPUT, ConvSpec::new(3, 512, [1, 1]));
+    let left = conv(&mut b, "left", wide, ConvSpec::new(512, 240, [1, 1]));
+    let right = conv(&mut b, "right", wide, ConvSpec::new(512, 272, [1, 1]));
+    let both = b.concat("both", &[left, right]);
+    let x = b.max_pool("largest", both, PoolSpec::new(2, 2));
+    let x = conv(&mut b, "reduction", x, ConvSpec::new(512, 64, [3, 3]));
+    b.step("pooled", &[x], Op::GlobalAvgPool);
+    let network = Arc::new(b.build());
+    let plan = Plan::new(&network, &[network.output()]);
+    let shapes = network.shapes(18, 16).unwrap();
+    assert!(plan.front(&network, &shapes) > both.step().unwrap());
+    check(&network, 3, (18, 16));
 }
 
 #[test]
@@ -195,6 +218,23 @@ fn only_tokens_that_are_read_are_computed() {
         ["first.sum", "last.qkv", "last.attention", "last.middle", "last.curve", "last.sum"]
             .map(|name| shapes[node(name).index()].h)
     };
+    let folded = |tap: &str| {
+        let plan = Plan::new(&network, &[node(tap)]);
+        let layer = |name: &str| &plan.layers[node(name).step().unwrap()];
+        assert!(matches!(layer("first.attention"), Layer::Plain));
+        let skips = matches!(layer("last.qkv"), Layer::Skip);
+        match layer("last.attention") {
+            Layer::Folded { whole, .. } => {
+                assert_eq!(skips, !whole, "keys of all tokens");
+                Some(*whole)
+            }
+            _ => None,
+        }
+    };
+    assert_eq!(
+        ["class", "unit", "others", "last.middle"].map(folded).map(Option::unwrap),
+        [false, false, true, true]
+    );
     assert_eq!(rows("class"), [8, 8, 1, 1, 1, 1]);
     assert_eq!(rows("unit"), [8, 8, 1, 1, 1, 1]);
     assert_eq!(rows("others"), [8; 6]);
