@@ -227,6 +227,7 @@ impl<'a> Planned<'a> {
                 && let &[qkv] = self.inputs(i)
                 && let Some(j) = qkv.step()
                 && let Op::Linear(layer) = self.op(j)
+                && layer.spec.out_channels == 3 * layer.spec.in_channels
                 && FEW * first * heads <= layer.spec.in_channels
             {
                 let tokens = self.inputs(j)[0];

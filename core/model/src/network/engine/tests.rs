@@ -91,7 +91,8 @@ fn check(network: &Arc<Network>, n: usize, (h, w): (usize, usize)) {
 #[test]
 fn every_value_is_that_of_its_step() {
     check(&network(), 3, SIZE);
-    check(&transformer(), 3, (12, 8));
+    check(&transformer(32), 3, (12, 8));
+    check(&transformer(24), 3, (12, 8));
 }
 
 #[test]
@@ -151,8 +152,9 @@ fn no_value_depends_on_the_batch_or_on_the_threads() {
     }
 }
 
-/// A transformer of two blocks on 3 x 2 patches of four pixels, its class token read in two ways.
-fn transformer() -> Arc<Network> {
+/// A transformer of two blocks on 3 x 2 patches of four pixels, its class token read in two ways. Its
+/// attention has `width` channels, its tokens 32.
+fn transformer(width: usize) -> Arc<Network> {
     let (c, patches) = (32, [3, 2]);
     let mut b = Builder::new(3);
     let spec = ConvSpec::new(3, c, [4, 4]).stride(4);
@@ -176,9 +178,9 @@ fn transformer() -> Arc<Network> {
         let mut step =
             |name: &str, inputs: &[Node], op| b.step(&format!("{block}.{name}"), inputs, op);
         let y = step("norm1", &[x], norm());
-        let y = step("qkv", &[y], linear("qkv", c, 3 * c));
+        let y = step("qkv", &[y], linear("qkv", c, 3 * width));
         let y = step("attention", &[y], Op::Attention(2));
-        let y = step("projection", &[y], linear("projection", c, c));
+        let y = step("projection", &[y], linear("projection", width, c));
         x = step("middle", &[x, y], Op::Add);
         let y = step("norm2", &[x], norm());
         let y = step("wide", &[y], linear("wide", c, 2 * c));
@@ -196,7 +198,7 @@ fn transformer() -> Arc<Network> {
 
 #[test]
 fn only_tokens_that_are_read_are_computed() {
-    let network = transformer();
+    let network = transformer(32);
     let size = (12, 8);
     let all: Vec<Node> = (0..network.steps().len()).map(Node::of_step).collect();
     for n in [1, 2, 9] {
