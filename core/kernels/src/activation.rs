@@ -28,7 +28,7 @@ pub enum Activation {
         clamp: Option<f32>,
     },
     /// `x Phi(x)` with the distribution function `Phi` of the normal distribution (Hendrycks and
-    /// Gimpel, 2016, <https://arxiv.org/abs/1606.08415>); absolute error 2e-7 of `x`.
+    /// Gimpel, 2016, <https://arxiv.org/abs/1606.08415>); absolute error 3e-7 of `x`.
     Gelu,
     /// `x / (1 + e^(-slope x))`: `SiLU` with slope 1, CLIP's `QuickGELU` with 1.702.
     Swish {

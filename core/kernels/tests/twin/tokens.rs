@@ -163,6 +163,7 @@ fn curves_are_their_formulas() {
             assert!((activation.apply(x) - y).abs() <= 4e-7 * x.abs(), "{activation:?} of {x}");
         }
         assert!(activation.apply(f32::NAN).is_nan());
+        assert_eq!(activation.apply(f32::INFINITY), f32::INFINITY, "{activation:?}");
     }
 }
 

@@ -172,7 +172,9 @@ impl<'a> Planned<'a> {
         self.taps.iter().for_each(|tap| self.needed[tap.index()] = true);
         for (i, inputs) in self.inputs.iter().enumerate().rev() {
             if self.needed[i + 1] {
-                inputs.iter().for_each(|n| self.needed[n.index()] = true);
+                for input in inputs {
+                    self.needed[input.index()] = true;
+                }
             }
         }
     }
