@@ -41,7 +41,7 @@ pub use bytes::{BytePanels, ByteRows};
 pub use conv::{Algorithm, Branch, Conv2d, ConvSpec, Extras, JoinedConv};
 pub use fir::{Fir, upfirdn2d, upfirdn2d_with, upsample_nearest};
 pub use linear::Linear;
-pub use map::{Map, MapMut, apart};
+pub use map::{Map, MapMut, pixel_stride};
 pub use memory::{keep_memory, zeros};
 pub use norm::layer_norm;
 pub use pool::{PoolSpec, avg_pool, global_average, max_pool, max_pool_switches, max_unpool};

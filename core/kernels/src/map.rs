@@ -128,7 +128,7 @@ pub(crate) const CROWDED: usize = 512;
 
 /// The distance of the pixels of a map of so many channels at which products read it fastest: the
 /// channels, or a vector more where pixels would displace each other in the first-level cache.
-pub fn apart(channels: usize) -> usize {
+pub fn pixel_stride(channels: usize) -> usize {
     if channels.is_multiple_of(CROWDED) { channels + LANES } else { channels }
 }
 

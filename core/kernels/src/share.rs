@@ -12,12 +12,12 @@ use rayon::prelude::*;
 /// system else often wakes two of them on one core after a pause, and takes 20 ms to part them: as
 /// long as half an image.
 pub fn pool(threads: usize) -> ThreadPoolBuilder {
-    ThreadPoolBuilder::new().num_threads(threads).start_handler(stay)
+    ThreadPoolBuilder::new().num_threads(threads).start_handler(stay_on_core)
 }
 
 /// Keeps the thread with this number in its pool on the core in that place.
 #[cfg(target_os = "linux")]
-fn stay(index: usize) {
+fn stay_on_core(index: usize) {
     let cores = core_affinity::get_core_ids().unwrap_or_default();
     if cores.len() == rayon::current_num_threads() {
         // Where the system refuses, the thread runs anywhere, as it would without.
@@ -26,7 +26,7 @@ fn stay(index: usize) {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn stay(_: usize) {}
+fn stay_on_core(_: usize) {}
 
 thread_local! {
     /// Whether the thread is within an item of [`for_each`].

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 
-use ganscope_kernels::{Lines, Map, MapMut, apart};
+use ganscope_kernels::{Lines, Map, MapMut, pixel_stride};
 
 use super::plain::combine;
 use super::plan::Plan;
@@ -83,7 +83,7 @@ impl<'a> Values<'a> {
     /// Numbers in the buffer of a root for one image.
     pub(super) fn size(&self, root: Node) -> usize {
         let Shape { c, h, w } = self.shapes[root.index()];
-        h * w * apart(c)
+        h * w * pixel_stride(c)
     }
 }
 
@@ -94,7 +94,7 @@ impl<'a> Memory<'a> {
         let Shape { c, h, w } = self.shape(node);
         let data = if root == Node::INPUT { self.input } else { &self.live[&root] };
         let data = &data[self.values.offsets[node.index()]..];
-        let stride = if root == Node::INPUT { c } else { apart(self.shape(root).c) };
+        let stride = if root == Node::INPUT { c } else { pixel_stride(self.shape(root).c) };
         Map::with_stride(data, [self.n, h, w, c], stride)
     }
 
@@ -141,7 +141,7 @@ impl<'a> Memory<'a> {
     fn map<'b>(&self, node: Node, first: usize, count: usize, buffer: &'b mut [f32]) -> MapMut<'b> {
         let Shape { c, h, w } = self.shape(self.root(node));
         let data = &mut buffer[self.values.offsets[node.index()] + first..];
-        MapMut::with_stride(data, [self.n, h, w, count], apart(c))
+        MapMut::with_stride(data, [self.n, h, w, count], pixel_stride(c))
     }
 
     /// Copies the inputs of a concatenation that do not lie in their place already.

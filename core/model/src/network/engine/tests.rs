@@ -96,7 +96,7 @@ fn every_value_is_that_of_its_step() {
 }
 
 #[test]
-fn pixels_that_lie_apart_are_read_where_they_lie() {
+fn pixels_that_lie_apart_keep_their_values() {
     let mut b = Builder::new(3);
     let wide = conv(&mut b, "wide", Node::INPUT, ConvSpec::new(3, 512, [1, 1]));
     let left = conv(&mut b, "left", wide, ConvSpec::new(512, 240, [1, 1]));
