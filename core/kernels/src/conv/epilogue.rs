@@ -82,6 +82,17 @@ impl Epilogue<'_> {
         }
     }
 
+    /// The end of the channels from `channel` on at any pixel, if it is bias and bounds alone.
+    #[inline(always)]
+    pub(crate) fn plain<S: Simd>(&self, simd: S, channel: usize) -> Option<Plain<S::Vector>> {
+        assert!(channel + LANES <= self.bias.len());
+        // SAFETY: a whole vector follows the last channel of the bias.
+        let bias = unsafe { simd.read(self.bias.as_ptr().add(channel)) };
+        let Shape { low, high, .. } = self.shape;
+        let plain = Plain { bias, low: simd.splat(low), high: simd.splat(high) };
+        self.plain.then_some(plain)
+    }
+
     /// The final values of `rest` channels from `channel` on.
     #[inline(always)]
     pub(crate) fn end<S: Simd>(
@@ -92,14 +103,11 @@ impl Epilogue<'_> {
         rest: usize,
         pixel: usize,
     ) -> S::Vector {
-        assert!(channel + LANES <= self.bias.len());
-        // SAFETY: a whole vector follows the last channel of the bias.
-        let bias = unsafe { simd.read(self.bias.as_ptr().add(channel)) };
-        if self.plain {
-            let value = simd.add(sum, bias);
-            let Shape { low, high, .. } = self.shape;
-            return simd.at_most(simd.splat(high), simd.at_least(simd.splat(low), value));
+        if let Some(plain) = self.plain(simd, channel) {
+            return plain.end(simd, sum);
         }
+        // SAFETY: a whole vector follows the last channel of the bias, as asserted.
+        let bias = unsafe { simd.read(self.bias.as_ptr().add(channel)) };
         let value = simd.add(self.join(simd, sum, channel, rest, pixel), bias);
         self.shape.apply(simd, self.add_residual(simd, value, channel, rest, pixel))
     }
@@ -141,6 +149,22 @@ impl Epilogue<'_> {
         let Some(residual) = self.extras.residual else { return value };
         let pixel = residual.pixel(pixel);
         simd.add(value, read_part(simd, &pixel[channel..channel + rest]))
+    }
+}
+
+/// Bias and bounds of a vector of channels.
+#[derive(Clone, Copy)]
+pub(crate) struct Plain<V> {
+    bias: V,
+    low: V,
+    high: V,
+}
+
+impl<V: Copy> Plain<V> {
+    /// The final values.
+    #[inline(always)]
+    pub(crate) fn end<S: Simd<Vector = V>>(&self, simd: S, sum: V) -> V {
+        simd.at_most(self.high, simd.at_least(self.low, simd.add(sum, self.bias)))
     }
 }
 

@@ -45,6 +45,11 @@ impl<'a> Target<'a> {
         self.shape
     }
 
+    /// Floats from pixel to pixel.
+    pub(crate) fn stride(&self) -> usize {
+        self.stride
+    }
+
     /// The number of a pixel, counted through rows and images.
     #[inline(always)]
     pub(crate) fn index(&self, image: usize, y: usize, x: usize) -> usize {

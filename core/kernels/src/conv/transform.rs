@@ -23,7 +23,7 @@ pub(super) trait Transform: Sync {
     /// The first `POINTS` sources are readable, and `to` is writable, at those places.
     unsafe fn analyse<S: Simd>(
         simd: S,
-        sources: &[&[f32]; POINTS],
+        sources: &[*const f32; POINTS],
         offset: usize,
         to: *mut f32,
         pitch: usize,
@@ -57,7 +57,7 @@ impl<const P: usize, const M: usize> Transform for Rows<P, M> {
     #[inline(always)]
     unsafe fn analyse<S: Simd>(
         simd: S,
-        sources: &[&[f32]; POINTS],
+        sources: &[*const f32; POINTS],
         offset: usize,
         to: *mut f32,
         pitch: usize,
@@ -65,7 +65,7 @@ impl<const P: usize, const M: usize> Transform for Rows<P, M> {
         let mut line = [simd.splat(0.0); P];
         for (value, source) in line.iter_mut().zip(sources) {
             // SAFETY: as promised by the caller.
-            *value = unsafe { simd.read(source.as_ptr().add(offset)) };
+            *value = unsafe { simd.read(source.add(offset)) };
         }
         for (point, value) in Points::<P>::analyse(simd, line).into_iter().enumerate() {
             // SAFETY: as promised by the caller.
@@ -97,7 +97,7 @@ impl<const P: usize, const M: usize> Transform for Columns<P, M> {
     #[inline(always)]
     unsafe fn analyse<S: Simd>(
         simd: S,
-        sources: &[&[f32]; POINTS],
+        sources: &[*const f32; POINTS],
         offset: usize,
         to: *mut f32,
         pitch: usize,
@@ -125,7 +125,7 @@ impl<const P: usize, const M: usize> Transform for Square<P, M> {
     #[inline(always)]
     unsafe fn analyse<S: Simd>(
         simd: S,
-        sources: &[&[f32]; POINTS],
+        sources: &[*const f32; POINTS],
         offset: usize,
         to: *mut f32,
         pitch: usize,
@@ -135,7 +135,7 @@ impl<const P: usize, const M: usize> Transform for Square<P, M> {
             let mut column = [simd.splat(0.0); P];
             for (y, value) in column.iter_mut().enumerate() {
                 // SAFETY: as promised by the caller.
-                *value = unsafe { simd.read(sources[y * P + x].as_ptr().add(offset)) };
+                *value = unsafe { simd.read(sources[y * P + x].add(offset)) };
             }
             for (row, value) in rows.iter_mut().zip(Points::<P>::analyse(simd, column)) {
                 row[x] = value;

@@ -20,8 +20,6 @@ const TRANSFORMED: usize = 112 << 10;
 const TASKS_PER_THREAD: usize = 4;
 /// Fewest inputs that may be no whole vectors: zeros in the rest of the last cost a quarter at most.
 const PADDED: usize = 64;
-/// The place of an output beyond the edge of the map.
-const OUTSIDE: usize = usize::MAX;
 
 /// The shape of a transform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,6 +156,13 @@ struct Block<'a> {
     panels: Range<usize>,
 }
 
+/// The output pixels of a tile: the first one, and how many rows and columns lie in the map.
+#[derive(Clone, Copy)]
+struct Place {
+    pixel: usize,
+    size: [usize; 2],
+}
+
 /// A [`Block`] with its transform.
 struct Task<'a, T> {
     block: Block<'a>,
@@ -171,7 +176,7 @@ impl<'a> Block<'a> {
 
     /// Image and first output row and column of a tile.
     #[inline(always)]
-    fn place(&self, tile: usize) -> (usize, [usize; 2]) {
+    fn corner(&self, tile: usize) -> (usize, [usize; 2]) {
         let [h, w] = self.grid;
         let [rows, columns] = self.conv.scheme.tile;
         (tile / (h * w), [tile / w % h * rows, tile % w * columns])
@@ -187,7 +192,7 @@ impl<T: Transform> Job for Task<'_, T> {
         let width = conv.products[0].width();
         // Values of one point: transformed input, `[strip][block][ROWS][16]`, and products.
         let (inputs, products) = (rows * depth, rows * width);
-        let places: Vec<_> = tiles.clone().map(|tile| self.places(tile)).collect();
+        let places: Vec<_> = tiles.clone().map(|tile| self.place(tile)).collect();
         let mut scratch = Scratch::take();
         let [transformed, sums] = scratch.split([T::POINTS * inputs, T::POINTS * products]);
         for (index, tile) in tiles.clone().enumerate() {
@@ -226,10 +231,10 @@ impl<T: Transform> Job for Task<'_, T> {
                 }
             }
             let first = index * width;
-            for (row, places) in places.iter().enumerate() {
+            for (row, &place) in places.iter().enumerate() {
                 for channel in (first..(first + width).min(conv.outputs)).step_by(LANES) {
                     let sums = &sums[row * width + channel - first..];
-                    self.synthesise(simd, places, channel, sums, products);
+                    self.synthesise(simd, place, channel, sums, products);
                 }
             }
         }
@@ -241,20 +246,19 @@ impl<T: Transform> Task<'_, T> {
     #[inline(always)]
     fn analyse<S: Simd>(&self, simd: S, tile: usize, to: &mut [f32], pitch: usize) {
         let Block { conv, input, .. } = self.block;
-        let [_, h, w, inputs] = input.shape();
-        let (image, [y, x]) = self.block.place(tile);
-        let mut sources = [&conv.zeros[..inputs]; POINTS];
-        for (point, source) in sources.iter_mut().enumerate().take(T::POINTS) {
-            let y = (y + point / T::AXES[1]).wrapping_add_signed(conv.first[0]);
-            let x = (x + point % T::AXES[1]).wrapping_add_signed(conv.first[1]);
-            if y < h && x < w {
-                *source = input.pixel((image * h + y) * w + x);
-            }
-        }
+        let inputs = input.shape()[3];
+        let sources = self.sources(tile);
         let (whole, rest) = (inputs / LANES, inputs % LANES);
         let place = |block: usize| block * S::ROWS * LANES;
         assert!(to.len() >= (T::POINTS - 1) * pitch + place(conv.blocks - 1) + LANES);
+        let next = T::TILE[1] * input.stride();
         for block in 0..whole {
+            // The pixels that the next tile reads and this one does not.
+            for (point, source) in sources.iter().enumerate().take(T::POINTS) {
+                if point % T::AXES[1] >= T::AXES[1] - T::TILE[1] {
+                    simd.prefetch(source.wrapping_add(next + block * LANES));
+                }
+            }
             // SAFETY: each source contains `inputs` values, of which the vector `block` is one; the
             // place of each point lies in `to`, as asserted.
             unsafe {
@@ -265,12 +269,49 @@ impl<T: Transform> Task<'_, T> {
         if rest > 0 {
             let mut last = [[0.0; LANES]; POINTS];
             for (line, source) in last.iter_mut().zip(sources).take(T::POINTS) {
-                line[..rest].copy_from_slice(&source[whole * LANES..]);
+                // SAFETY: each source contains `inputs` values, the last of which are these.
+                unsafe {
+                    let source = source.add(whole * LANES);
+                    line.as_mut_ptr().copy_from_nonoverlapping(source, rest);
+                }
             }
-            let sources = last.each_ref().map(|line| &line[..]);
+            let sources = last.each_ref().map(|line| line.as_ptr());
             // SAFETY: each source is a vector; the place of each point lies in `to`, as asserted.
             unsafe { T::analyse(simd, &sources, 0, to.as_mut_ptr().add(place(whole)), pitch) };
         }
+    }
+
+    /// The first input of each pixel that a tile reads, zeros beyond the edge of the map.
+    #[inline(always)]
+    fn sources(&self, tile: usize) -> [*const f32; POINTS] {
+        let Block { conv, input, .. } = self.block;
+        let [_, h, w, inputs] = input.shape();
+        let (image, [y, x]) = self.block.corner(tile);
+        let top = y.wrapping_add_signed(conv.first[0]);
+        let left = x.wrapping_add_signed(conv.first[1]);
+        let mut sources = [conv.zeros[..inputs].as_ptr(); POINTS];
+        let [rows, columns] = T::AXES;
+        let inside =
+            |first: usize, count: usize, size: usize| first < size && size - first >= count;
+        let pixel = |y: usize, x: usize| (image * h + y) * w + x;
+        if inside(top, rows, h) && inside(left, columns, w) {
+            let first = input.pixel(pixel(top, left)).as_ptr();
+            // All lie before the last one, which is checked.
+            let _ = input.pixel(pixel(top + rows - 1, left + columns - 1));
+            for (point, source) in sources.iter_mut().enumerate().take(T::POINTS) {
+                let pixels = point / columns * w + point % columns;
+                *source = first.wrapping_add(pixels * input.stride());
+            }
+            return sources;
+        }
+        for (point, source) in sources.iter_mut().enumerate().take(T::POINTS) {
+            let y = top.wrapping_add(point / columns);
+            let x = left.wrapping_add(point % columns);
+            if y < h && x < w {
+                *source = input.pixel(pixel(y, x)).as_ptr();
+            }
+        }
+        sources
     }
 
     /// Writes the outputs of a tile from `channel` on; the products of a point lie `pitch` apart.
@@ -278,7 +319,7 @@ impl<T: Transform> Task<'_, T> {
     fn synthesise<S: Simd>(
         &self,
         simd: S,
-        places: &[usize],
+        place: Place,
         channel: usize,
         sums: &[f32],
         pitch: usize,
@@ -289,29 +330,45 @@ impl<T: Transform> Task<'_, T> {
         let mut outputs = [simd.splat(0.0); OUTPUTS];
         // SAFETY: the products of each point lie in `sums`, as asserted.
         unsafe { T::synthesise(simd, sums.as_ptr(), pitch, &mut outputs) };
-        for index in 0..T::TILE[0] * T::TILE[1] {
-            let pixel = places[index];
-            if pixel != OUTSIDE {
-                let value = epilogue.end(simd, outputs[index], channel, rest, pixel);
-                // SAFETY: the pixel has `rest` channels from `channel` on, which this task alone
-                // writes: tiles and panels are divided among tasks.
+        let width = target.shape()[2];
+        let [rows, columns] = T::TILE;
+        if let Some(plain) = epilogue.plain(simd, channel)
+            && place.size == T::TILE
+            && rest == LANES
+        {
+            let first = target.pixel(place.pixel, channel);
+            let _ = target.pixel(place.pixel + (rows - 1) * width + columns - 1, channel);
+            for (index, &value) in outputs.iter().enumerate().take(rows * columns) {
+                let pixels = index / columns * width + index % columns;
+                // SAFETY: the pixel lies before the last one of the tile, which is checked, and has
+                // a vector of channels from `channel` on, which this task alone writes: tiles and
+                // panels are divided among tasks.
+                unsafe { simd.write(plain.end(simd, value), first.add(pixels * target.stride())) };
+            }
+            return;
+        }
+        // Through memory, so that above all values stay in registers.
+        let mut edge = [[0.0; LANES]; OUTPUTS];
+        for (line, &value) in edge.iter_mut().zip(&outputs).take(rows * columns) {
+            simd.store(value, line);
+        }
+        for y in 0..place.size[0] {
+            for x in 0..place.size[1] {
+                let pixel = place.pixel + y * width + x;
+                let value = simd.load(&edge[y * columns + x]);
+                let value = epilogue.end(simd, value, channel, rest, pixel);
+                // SAFETY: as above, for `rest` channels.
                 unsafe { write_part(simd, value, rest, target.pixel(pixel, channel)) };
             }
         }
     }
 
     /// The output pixels of a tile.
-    fn places(&self, tile: usize) -> [usize; OUTPUTS] {
+    fn place(&self, tile: usize) -> Place {
         let target = self.block.target;
         let [_, h, w, _] = target.shape();
-        let (image, [top, left]) = self.block.place(tile);
-        let mut places = [OUTSIDE; OUTPUTS];
-        for (index, place) in places.iter_mut().enumerate().take(T::TILE[0] * T::TILE[1]) {
-            let (y, x) = (top + index / T::TILE[1], left + index % T::TILE[1]);
-            if y < h && x < w {
-                *place = target.index(image, y, x);
-            }
-        }
-        places
+        let (image, [y, x]) = self.block.corner(tile);
+        let size = [(h - y).min(T::TILE[0]), (w - x).min(T::TILE[1])];
+        Place { pixel: target.index(image, y, x), size }
     }
 }
