@@ -132,7 +132,7 @@ impl ConvTranspose2d {
         spec.check();
         assert_eq!(weight.len(), spec.weight_len(), "weight of {spec:?}");
         let ending = Ending::new(spec.out_channels, bias, activation);
-        let scheme = Scheme::new(spec.kernel, spec.in_channels)
+        let scheme = Scheme::new(spec.kernel, spec.stride, spec.in_channels)
             .filter(|_| algorithm == Algorithm::Winograd)
             .filter(|_| spec.stride == [1, 1] && spec.groups == 1);
         let plan = if let Some(scheme) = scheme {

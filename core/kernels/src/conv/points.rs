@@ -11,6 +11,18 @@
 
 use crate::simd::Simd;
 
+/// A transform of `P` points to `M` outputs along one axis.
+pub(crate) trait Axis<const P: usize, const M: usize>: Sync {
+    /// Inputs from output to output.
+    const STRIDE: usize;
+
+    /// The points of `P` inputs.
+    fn analyse<S: Simd>(simd: S, input: [S::Vector; P]) -> [S::Vector; P];
+
+    /// The outputs of products, one for each point.
+    fn synthesise<S: Simd>(simd: S, products: [S::Vector; P]) -> [S::Vector; M];
+}
+
 /// The transforms with `P` points. The order of points is `0, p1, -p1, p2, -p2, .., infinity`.
 pub(crate) struct Points<const P: usize>;
 
@@ -23,6 +35,7 @@ const PAIRS: usize = 5;
 /// few dozen sets tried these gave the smallest errors.
 const fn pairs(points: usize) -> [f64; PAIRS] {
     match points {
+        4 => [1.0, 0.0, 0.0, 0.0, 0.0],
         6 => [0.75, 1.5, 0.0, 0.0, 0.0],
         8 => [1.0, 2.0, 0.5, 0.0, 0.0],
         _ => [0.3125, 0.625, 0.875, 1.25, 2.0],
@@ -96,10 +109,14 @@ impl<const P: usize> Points<P> {
         rows.push((0..taps).map(last).collect());
         rows
     }
+}
 
-    /// The transposed interpolation of `P` inputs.
+impl<const P: usize, const M: usize> Axis<P, M> for Points<P> {
+    const STRIDE: usize = 1;
+
+    /// The transposed interpolation.
     #[inline(always)]
-    pub(crate) fn analyse<S: Simd>(simd: S, input: [S::Vector; P]) -> [S::Vector; P] {
+    fn analyse<S: Simd>(simd: S, input: [S::Vector; P]) -> [S::Vector; P] {
         // Both polynomials of the ends are monic in y.
         let (mut zero, mut infinity) = (input[P - 2], input[P - 1]);
         for i in 0..Self::COUNT {
@@ -123,12 +140,9 @@ impl<const P: usize> Points<P> {
         output
     }
 
-    /// The transposed evaluation of `P` products: the `M` outputs.
+    /// The transposed evaluation.
     #[inline(always)]
-    pub(crate) fn synthesise<S: Simd, const M: usize>(
-        simd: S,
-        products: [S::Vector; P],
-    ) -> [S::Vector; M] {
+    fn synthesise<S: Simd>(simd: S, products: [S::Vector; P]) -> [S::Vector; M] {
         let mut output = [products[0]; M];
         let mut sums = [products[0]; PAIRS];
         let mut differences = [products[0]; PAIRS];
@@ -147,5 +161,37 @@ impl<const P: usize> Points<P> {
             *value = if i + 1 == M { simd.add(total, products[P - 1]) } else { total };
         }
         output
+    }
+}
+
+/// Three outputs of three taps of stride 2, from seven inputs.
+///
+/// The first and the last tap read even inputs only, as a filter of two taps and stride 1 would, for
+/// which four points do. The tap between them reads the odd inputs: one product for each output.
+pub(crate) struct Strided;
+
+impl Strided {
+    /// The matrix, (7, 3), as [`Points::filter`].
+    pub(crate) fn filter() -> Vec<Vec<f64>> {
+        let even = Points::<4>::filter(2).into_iter().map(|row| vec![row[0], 0.0, row[1]]);
+        even.chain(std::iter::repeat_n(vec![0.0, 1.0, 0.0], 3)).collect()
+    }
+}
+
+impl Axis<7, 3> for Strided {
+    const STRIDE: usize = 2;
+
+    #[inline(always)]
+    fn analyse<S: Simd>(simd: S, input: [S::Vector; 7]) -> [S::Vector; 7] {
+        let [a, b, c, d, e, f, g] = input;
+        let [zero, plus, minus, infinity] = <Points<4> as Axis<4, 3>>::analyse(simd, [a, c, e, g]);
+        [zero, plus, minus, infinity, b, d, f]
+    }
+
+    #[inline(always)]
+    fn synthesise<S: Simd>(simd: S, products: [S::Vector; 7]) -> [S::Vector; 3] {
+        let [zero, plus, minus, infinity, b, d, f] = products;
+        let [x, y, z] = Points::<4>::synthesise(simd, [zero, plus, minus, infinity]);
+        [simd.add(x, b), simd.add(y, d), simd.add(z, f)]
     }
 }

@@ -1,6 +1,8 @@
 //! Winograd's transforms of a whole tile, along one axis or both.
 
-use crate::conv::points::Points;
+use std::marker::PhantomData;
+
+use crate::conv::points::{Axis, Points};
 use crate::simd::Simd;
 
 /// Points of the largest transform.
@@ -14,6 +16,8 @@ pub(super) trait Transform: Sync {
     const AXES: [usize; 2];
     /// Outputs along each axis.
     const TILE: [usize; 2];
+    /// Inputs from output to output.
+    const STRIDE: usize = 1;
     /// Points of a tile.
     const POINTS: usize = Self::AXES[0] * Self::AXES[1];
 
@@ -47,8 +51,8 @@ pub(super) struct Rows<const P: usize, const M: usize>;
 /// `P` points to `M` outputs along the columns of a row.
 pub(super) struct Columns<const P: usize, const M: usize>;
 
-/// `P` points to `M` outputs along both axes.
-pub(super) struct Square<const P: usize, const M: usize>;
+/// `A` along both axes: `P` points to `M` outputs.
+pub(super) struct Square<A, const P: usize, const M: usize>(PhantomData<A>);
 
 impl<const P: usize, const M: usize> Transform for Rows<P, M> {
     const AXES: [usize; 2] = [P, 1];
@@ -67,7 +71,8 @@ impl<const P: usize, const M: usize> Transform for Rows<P, M> {
             // SAFETY: as promised by the caller.
             *value = unsafe { simd.read(source.add(offset)) };
         }
-        for (point, value) in Points::<P>::analyse(simd, line).into_iter().enumerate() {
+        for (point, value) in <Points<P> as Axis<P, M>>::analyse(simd, line).into_iter().enumerate()
+        {
             // SAFETY: as promised by the caller.
             unsafe { simd.write(value, to.add(point * pitch)) };
         }
@@ -118,9 +123,10 @@ impl<const P: usize, const M: usize> Transform for Columns<P, M> {
     }
 }
 
-impl<const P: usize, const M: usize> Transform for Square<P, M> {
+impl<A: Axis<P, M>, const P: usize, const M: usize> Transform for Square<A, P, M> {
     const AXES: [usize; 2] = [P, P];
     const TILE: [usize; 2] = [M, M];
+    const STRIDE: usize = A::STRIDE;
 
     #[inline(always)]
     unsafe fn analyse<S: Simd>(
@@ -137,12 +143,12 @@ impl<const P: usize, const M: usize> Transform for Square<P, M> {
                 // SAFETY: as promised by the caller.
                 *value = unsafe { simd.read(sources[y * P + x].add(offset)) };
             }
-            for (row, value) in rows.iter_mut().zip(Points::<P>::analyse(simd, column)) {
+            for (row, value) in rows.iter_mut().zip(A::analyse(simd, column)) {
                 row[x] = value;
             }
         }
         for (y, row) in rows.into_iter().enumerate() {
-            for (x, value) in Points::<P>::analyse(simd, row).into_iter().enumerate() {
+            for (x, value) in A::analyse(simd, row).into_iter().enumerate() {
                 // SAFETY: as promised by the caller.
                 unsafe { simd.write(value, to.add((y * P + x) * pitch)) };
             }
@@ -163,14 +169,13 @@ impl<const P: usize, const M: usize> Transform for Square<P, M> {
                 // SAFETY: as promised by the caller.
                 *value = unsafe { simd.read(from.add((y * P + x) * pitch)) };
             }
-            let column: [_; M] = Points::<P>::synthesise(simd, column);
+            let column = A::synthesise(simd, column);
             for (row, value) in rows.iter_mut().zip(column) {
                 row[x] = value;
             }
         }
         for (row, outputs) in rows.into_iter().zip(outputs.chunks_exact_mut(M)) {
-            let values: [_; M] = Points::<P>::synthesise(simd, row);
-            outputs.copy_from_slice(&values);
+            outputs.copy_from_slice(&A::synthesise(simd, row));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Winograd convolution: fewer multiplications for kernels of stride 1.
+//! Winograd convolution: fewer multiplications, by transforms of tiles.
 
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -6,7 +6,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use crate::conv::epilogue::{Epilogue, write_part};
-use crate::conv::points::Points;
+use crate::conv::points::{Points, Strided};
 use crate::conv::target::Target;
 use crate::conv::transform::{Columns, OUTPUTS, POINTS, Rows, Square, Transform};
 use crate::panels::Panels;
@@ -24,6 +24,7 @@ const PADDED: usize = 64;
 /// The shape of a transform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Scheme {
+    kernel: [usize; 2],
     /// Points along each axis; 1 leaves the axis alone.
     pub(crate) points: [usize; 2],
     /// Outputs of a tile along each axis.
@@ -31,21 +32,24 @@ pub(crate) struct Scheme {
 }
 
 impl Scheme {
-    /// The transform for a kernel of stride 1, if there is one.
-    pub(crate) fn new(kernel: [usize; 2], inputs: usize) -> Option<Self> {
+    /// The transform for a kernel and its stride, if there is one.
+    pub(crate) fn new(kernel: [usize; 2], stride: [usize; 2], inputs: usize) -> Option<Self> {
         if !inputs.is_multiple_of(LANES) && inputs < PADDED {
             return None;
         }
-        let points = match kernel {
-            [3, 3] => [6, 6],
-            [5, 5] => [8, 8],
-            [1, 3] => [1, 6],
-            [3, 1] => [6, 1],
-            [1, 7] => [1, 12],
-            [7, 1] => [12, 1],
+        let points = match (kernel, stride) {
+            ([3, 3], [1, 1]) => [6, 6],
+            ([3, 3], [2, 2]) => [7, 7],
+            ([5, 5], [1, 1]) => [8, 8],
+            ([1, 3], [1, 1]) => [1, 6],
+            ([3, 1], [1, 1]) => [6, 1],
+            ([1, 7], [1, 1]) => [1, 12],
+            ([7, 1], [1, 1]) => [12, 1],
             _ => return None,
         };
-        Some(Self { points, tile: [points[0] + 1 - kernel[0], points[1] + 1 - kernel[1]] })
+        // All inputs of a tile, and as many points.
+        let tile = [0, 1].map(|axis| (points[axis] - kernel[axis]) / stride[axis] + 1);
+        Some(Self { kernel, points, tile })
     }
 }
 
@@ -68,6 +72,7 @@ fn filter(points: usize, taps: usize) -> Vec<Vec<f64>> {
     match points {
         1 => vec![vec![1.0]],
         6 => Points::<6>::filter(taps),
+        7 => Strided::filter(),
         8 => Points::<8>::filter(taps),
         _ => Points::<12>::filter(taps),
     }
@@ -82,8 +87,7 @@ impl Winograd {
         first: [isize; 2],
         weight: impl Fn(usize, usize, usize) -> f32 + Sync,
     ) -> Self {
-        let [rows, columns] = scheme.points;
-        let kernel = [rows + 1 - scheme.tile[0], columns + 1 - scheme.tile[1]];
+        let Scheme { kernel, points: [rows, columns], .. } = scheme;
         let (vertical, horizontal) = (filter(rows, kernel[0]), filter(columns, kernel[1]));
         let product = |point: usize| {
             let (vertical, horizontal) = (&vertical[point / columns], &horizontal[point % columns]);
@@ -132,8 +136,9 @@ impl Winograd {
                 panels: part(task % groups, groups, panels),
             };
             match (self.scheme.points, self.scheme.tile) {
-                ([6, 6], [4, 4]) => self.isa.run(block.with::<Square<6, 4>>()),
-                ([8, 8], [4, 4]) => self.isa.run(block.with::<Square<8, 4>>()),
+                ([6, 6], [4, 4]) => self.isa.run(block.with::<Square<Points<6>, 6, 4>>()),
+                ([7, 7], [3, 3]) => self.isa.run(block.with::<Square<Strided, 7, 3>>()),
+                ([8, 8], [4, 4]) => self.isa.run(block.with::<Square<Points<8>, 8, 4>>()),
                 ([6, 1], [4, 1]) => self.isa.run(block.with::<Rows<6, 4>>()),
                 ([1, 6], [1, 4]) => self.isa.run(block.with::<Columns<6, 4>>()),
                 ([12, 1], [6, 1]) => self.isa.run(block.with::<Rows<12, 6>>()),
@@ -251,11 +256,12 @@ impl<T: Transform> Task<'_, T> {
         let (whole, rest) = (inputs / LANES, inputs % LANES);
         let place = |block: usize| block * S::ROWS * LANES;
         assert!(to.len() >= (T::POINTS - 1) * pitch + place(conv.blocks - 1) + LANES);
-        let next = T::TILE[1] * input.stride();
+        let step = T::TILE[1] * T::STRIDE;
         for block in 0..whole {
             // The pixels that the next tile reads and this one does not.
             for (point, source) in sources.iter().enumerate().take(T::POINTS) {
-                if point % T::AXES[1] >= T::AXES[1] - T::TILE[1] {
+                if point % T::AXES[1] >= T::AXES[1] - step {
+                    let next = step * input.stride();
                     simd.prefetch(source.wrapping_add(next + block * LANES));
                 }
             }
@@ -287,8 +293,8 @@ impl<T: Transform> Task<'_, T> {
         let Block { conv, input, .. } = self.block;
         let [_, h, w, inputs] = input.shape();
         let (image, [y, x]) = self.block.corner(tile);
-        let top = y.wrapping_add_signed(conv.first[0]);
-        let left = x.wrapping_add_signed(conv.first[1]);
+        let top = (y * T::STRIDE).wrapping_add_signed(conv.first[0]);
+        let left = (x * T::STRIDE).wrapping_add_signed(conv.first[1]);
         let mut sources = [conv.zeros[..inputs].as_ptr(); POINTS];
         let [rows, columns] = T::AXES;
         let inside =
