@@ -78,6 +78,20 @@ impl<const P: usize> Points<P> {
     const COUNT: usize = P / 2 - 1;
     /// The positive members of the pairs.
     const PAIR: [f64; PAIRS] = pairs(P);
+    /// The powers of all pairs.
+    const POWERS: [[f32; PAIRS]; P] = {
+        let mut powers = [[0.0; PAIRS]; P];
+        let mut exponent = 0;
+        while exponent < P {
+            let mut pair = 0;
+            while pair < Self::COUNT {
+                powers[exponent][pair] = power(Self::PAIR[pair], exponent) as f32;
+                pair += 1;
+            }
+            exponent += 1;
+        }
+        powers
+    };
     /// The polynomial that vanishes at all pairs, in `y = x^2`.
     const ALL: [f64; PAIRS + 1] = squares(P, usize::MAX);
     /// The polynomials that vanish at all pairs but one, in `y = x^2`.
@@ -155,7 +169,7 @@ impl<const P: usize, const M: usize> Axis<P, M> for Points<P> {
             let parts = if i.is_multiple_of(2) { &sums } else { &differences };
             let mut total = if i == 0 { products[0] } else { simd.splat(0.0) };
             for (pair, &part) in parts.iter().enumerate().take(Self::COUNT) {
-                let factor = simd.splat(power(Self::PAIR[pair], i) as f32);
+                let factor = simd.splat(Self::POWERS[i][pair]);
                 total = simd.mul_add(factor, part, total);
             }
             *value = if i + 1 == M { simd.add(total, products[P - 1]) } else { total };
