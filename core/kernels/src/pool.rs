@@ -134,6 +134,8 @@ impl Job for Row<'_> {
         let Self { spec, reduction, input, image, y, line, stride } = self;
         let [_, h, w, c] = input.shape();
         let rows = spec.window(0, y, h);
+        // The windows that follow are asked for.
+        let ahead = spec.kernel[1] * input.stride();
         let mut pixels = Vec::with_capacity(spec.kernel[0] * spec.kernel[1]);
         for (x, out) in line.chunks_mut(stride).enumerate() {
             let columns = spec.window(1, x, w);
@@ -148,6 +150,7 @@ impl Job for Row<'_> {
                 let mut value = reduction.start(simd);
                 for pixel in &pixels {
                     let next = pixel[at..].first_chunk().expect("as many channels as the output");
+                    simd.prefetch(next.as_ptr().wrapping_add(ahead));
                     value = reduction.join(simd, value, simd.load(next));
                 }
                 simd.store(reduction.end(simd, value, spec, inside), out);
