@@ -257,11 +257,11 @@ impl<T: Transform> Task<'_, T> {
         let place = |block: usize| block * S::ROWS * LANES;
         assert!(to.len() >= (T::POINTS - 1) * pitch + place(conv.blocks - 1) + LANES);
         let step = T::TILE[1] * T::STRIDE;
+        let next = step * input.stride();
         for block in 0..whole {
             // The pixels that the next tile reads and this one does not.
             for (point, source) in sources.iter().enumerate().take(T::POINTS) {
                 if point % T::AXES[1] >= T::AXES[1] - step {
-                    let next = step * input.stride();
                     simd.prefetch(source.wrapping_add(next + block * LANES));
                 }
             }
@@ -291,30 +291,22 @@ impl<T: Transform> Task<'_, T> {
     #[inline(always)]
     fn sources(&self, tile: usize) -> [*const f32; POINTS] {
         let Block { conv, input, .. } = self.block;
-        let [_, h, w, inputs] = input.shape();
+        let [n, h, w, inputs] = input.shape();
         let (image, [y, x]) = self.block.corner(tile);
+        assert!(image < n);
         let top = (y * T::STRIDE).wrapping_add_signed(conv.first[0]);
         let left = (x * T::STRIDE).wrapping_add_signed(conv.first[1]);
         let mut sources = [conv.zeros[..inputs].as_ptr(); POINTS];
-        let [rows, columns] = T::AXES;
-        let inside =
-            |first: usize, count: usize, size: usize| first < size && size - first >= count;
-        let pixel = |y: usize, x: usize| (image * h + y) * w + x;
-        if inside(top, rows, h) && inside(left, columns, w) {
-            let first = input.pixel(pixel(top, left)).as_ptr();
-            // All lie before the last one, which is checked.
-            let _ = input.pixel(pixel(top + rows - 1, left + columns - 1));
-            for (point, source) in sources.iter_mut().enumerate().take(T::POINTS) {
-                let pixels = point / columns * w + point % columns;
-                *source = first.wrapping_add(pixels * input.stride());
-            }
-            return sources;
-        }
-        for (point, source) in sources.iter_mut().enumerate().take(T::POINTS) {
-            let y = top.wrapping_add(point / columns);
-            let x = left.wrapping_add(point % columns);
-            if y < h && x < w {
-                *source = input.pixel(pixel(y, x)).as_ptr();
+        for row in 0..T::AXES[0] {
+            let y = top.wrapping_add(row);
+            // The pixels of a row that lies in the map; beyond its ends they are not read.
+            let line = (image * h + y.min(h)) * w * input.stride();
+            let line = input.data().as_ptr().wrapping_add(line);
+            for column in 0..T::AXES[1] {
+                let x = left.wrapping_add(column);
+                if y < h && x < w {
+                    sources[row * T::AXES[1] + column] = line.wrapping_add(x * input.stride());
+                }
             }
         }
         sources
@@ -337,32 +329,28 @@ impl<T: Transform> Task<'_, T> {
         // SAFETY: the products of each point lie in `sums`, as asserted.
         unsafe { T::synthesise(simd, sums.as_ptr(), pitch, &mut outputs) };
         let width = target.shape()[2];
-        let [rows, columns] = T::TILE;
+        let ([rows, columns], [height, across]) = (T::TILE, place.size);
         if let Some(plain) = epilogue.plain(simd, channel)
             && place.size == T::TILE
             && rest == LANES
         {
             let first = target.pixel(place.pixel, channel);
+            // The last one is checked, and the others lie before it.
             let _ = target.pixel(place.pixel + (rows - 1) * width + columns - 1, channel);
             for (index, &value) in outputs.iter().enumerate().take(rows * columns) {
                 let pixels = index / columns * width + index % columns;
-                // SAFETY: the pixel lies before the last one of the tile, which is checked, and has
-                // a vector of channels from `channel` on, which this task alone writes: tiles and
-                // panels are divided among tasks.
+                // SAFETY: the pixel lies in the map and has a vector of channels from `channel` on,
+                // which this task alone writes: tiles and panels are divided among tasks.
                 unsafe { simd.write(plain.end(simd, value), first.add(pixels * target.stride())) };
             }
             return;
         }
-        // Through memory, so that above all values stay in registers.
-        let mut edge = [[0.0; LANES]; OUTPUTS];
-        for (line, &value) in edge.iter_mut().zip(&outputs).take(rows * columns) {
-            simd.store(value, line);
-        }
-        for y in 0..place.size[0] {
-            for x in 0..place.size[1] {
+        // A copy for numbers known at run time only: above all values stay in registers.
+        let edge = outputs;
+        for y in 0..height {
+            for x in 0..across {
                 let pixel = place.pixel + y * width + x;
-                let value = simd.load(&edge[y * columns + x]);
-                let value = epilogue.end(simd, value, channel, rest, pixel);
+                let value = epilogue.end(simd, edge[y * columns + x], channel, rest, pixel);
                 // SAFETY: as above, for `rest` channels.
                 unsafe { write_part(simd, value, rest, target.pixel(pixel, channel)) };
             }
