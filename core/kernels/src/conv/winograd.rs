@@ -47,7 +47,7 @@ impl Scheme {
             ([7, 1], [1, 1]) => [12, 1],
             _ => return None,
         };
-        // All inputs of a tile, and as many points.
+        // As many inputs as points, and the outputs whose taps all lie among them.
         let tile = [0, 1].map(|axis| (points[axis] - kernel[axis]) / stride[axis] + 1);
         Some(Self { kernel, points, tile })
     }
@@ -345,7 +345,7 @@ impl<T: Transform> Task<'_, T> {
             }
             return;
         }
-        // A copy for numbers known at run time only: above all values stay in registers.
+        // Indexed at run time, so in memory: with a copy the values above stay in registers.
         let edge = outputs;
         for y in 0..height {
             for x in 0..across {

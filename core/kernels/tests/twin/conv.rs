@@ -441,6 +441,7 @@ fn no_output_depends_on_the_batch_or_on_the_threads() {
         ConvSpec::new(32, 40, [1, 7]).padding(0, 3),
         ConvSpec::new(3, 32, [3, 3]).stride(2),
         ConvSpec::new(288, 48, [3, 3]).stride(2),
+        ConvSpec { dilation: [2, 2], ..ConvSpec::new(288, 48, [3, 3]) },
         ConvSpec { groups: 24, ..ConvSpec::new(24, 24, [3, 3]) },
     ];
     for spec in layers {
